@@ -1,0 +1,406 @@
+//! Saved profiles: how to reach a machine, and the LLM server there.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ConnectionStatus, Secret};
+
+/// Params of `remote-llm/configure`.
+///
+/// Without `configId` a new profile is made. With one, `name`, `ssh` and `llm` replace
+/// what was saved, each as a whole; an absent one stays as it is. Secrets follow their own
+/// rule, see [`Secret`].
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigureParams {
+    /// The profile to change, or the id wanted for a new one.
+    #[serde(default, alias = "id")]
+    pub config_id: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// How to reach the machine.
+    #[serde(default)]
+    pub ssh: Option<SshParams>,
+    /// The LLM server, as seen from that machine.
+    #[serde(default)]
+    pub llm: Option<LlmParams>,
+}
+
+/// How to reach a machine. Secrets and jump hosts come in and never go out: what goes out
+/// is an [`SshView`].
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SshParams {
+    /// A name, an address, or an alias from ssh_config.
+    pub host: String,
+    /// 22 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The user running the daemon when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// How to prove who we are.
+    #[serde(default)]
+    pub auth_method: AuthMethod,
+    /// A private key file on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key_path: Option<String>,
+    /// The certificate that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_path: Option<String>,
+    /// The agent's socket, instead of `SSH_AUTH_SOCK`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_agent: Option<String>,
+    /// Offer the named key only, none of the agent's others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identities_only: Option<bool>,
+    /// A command whose pipes lead to the SSH server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_command: Option<String>,
+    /// Whether `host` may be an alias of the user's ssh_config.
+    #[serde(default = "yes")]
+    pub use_ssh_config: bool,
+    /// What to do with an unknown host key.
+    #[serde(default)]
+    pub host_key_policy: HostKeyPolicy,
+    /// Milliseconds for everything up to the accepted user, people's answers excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<u64>,
+    /// Milliseconds between signs of life; 0 switches them off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalive_interval: Option<u64>,
+    /// Unanswered signs of life before the connection counts as dead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepalive_count_max: Option<u32>,
+    /// The account's password.
+    #[serde(default, skip_serializing)]
+    pub password: Secret,
+    /// The passphrase of the private key.
+    #[serde(default, skip_serializing)]
+    pub passphrase: Secret,
+    /// Machines on the way, the first to be reached first.
+    #[serde(default, skip_serializing)]
+    pub jump_hosts: Vec<Self>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How to prove who we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthMethod {
+    /// Everything that is there, in OpenSSH's order.
+    #[default]
+    Auto,
+    /// RFC 4252 `password`.
+    Password,
+    /// RFC 4252 `publickey` with a key file.
+    PrivateKey,
+    /// RFC 4252 `publickey` with the agent's keys.
+    Agent,
+    /// RFC 4256.
+    KeyboardInteractive,
+    /// RFC 4252 `none`; enough where the network itself proves who we are.
+    None,
+}
+
+/// What to do with a host key that no known_hosts file has. Changed and revoked keys are
+/// refused under every policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKeyPolicy {
+    /// Ask a person.
+    #[default]
+    Ask,
+    /// Trust and remember it.
+    AcceptNew,
+    /// Refuse it.
+    Strict,
+}
+
+/// The LLM server, as seen from the last hop. Secrets come in and never go out: what goes
+/// out is an [`LlmView`].
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LlmParams {
+    /// `http(s)://host:port/base`, or `unix:/path`.
+    pub api_endpoint: String,
+    /// Which API it speaks.
+    #[serde(default)]
+    pub api_type: ApiType,
+    /// Sent with every request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The header that carries the conversation's id, for routers that keep caches warm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity_header: Option<String>,
+    /// The model for prompts that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_model: Option<String>,
+    /// Our names for the server's ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_aliases: BTreeMap<String, String>,
+    /// How long to wait for what.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Of older configurations: milliseconds for connect and discovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<u64>,
+    /// How often a request that cannot have been acted on is sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// For `https` endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSettings>,
+    /// Sent as a bearer token.
+    #[serde(default, skip_serializing)]
+    pub api_key: Secret,
+    /// Headers whose values are secret.
+    #[serde(default, skip_serializing)]
+    pub secret_headers: BTreeMap<String, Secret>,
+}
+
+/// Which API an LLM server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApiType {
+    /// Whichever fits the server found.
+    #[default]
+    Auto,
+    /// `/v1/chat/completions`.
+    OpenaiCompatible,
+    /// Ollama's own.
+    Ollama,
+}
+
+/// The four clocks of a prompt, in milliseconds; absent ones have the daemon's defaults.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// To an open byte stream with the request sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+    /// From there to the first token; model loading and prefill fall in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+    /// Silence between bytes after the first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+    /// The whole request; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
+}
+
+/// TLS inside the tunnel.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsSettings {
+    /// A PEM file with the CA, instead of the platform's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_path: Option<String>,
+    /// The name in the certificate, when it is not the endpoint's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+}
+
+/// Names a profile.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigRef {
+    /// Its id.
+    pub config_id: String,
+}
+
+/// A saved profile without its secrets.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigView {
+    /// Its id.
+    pub config_id: String,
+    /// For people.
+    pub name: String,
+    /// How to reach the machine.
+    pub ssh: SshView,
+    /// The LLM server there.
+    pub llm: LlmView,
+    /// The model that prompts go to.
+    pub selected_model: Option<String>,
+    /// Its connection.
+    pub status: ConnectionStatus,
+    /// When the server last answered, RFC 3339; `null`: not since the daemon started.
+    pub last_checked_at: Option<String>,
+    /// Whether this user saved or approved it on this machine.
+    pub trust: Trust,
+    /// What the user should know about it.
+    pub warnings: Vec<String>,
+}
+
+/// How to reach a machine, without secrets.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SshView {
+    /// Everything that is not secret.
+    #[serde(flatten)]
+    pub settings: SshParams,
+    /// A password is kept.
+    pub has_password: bool,
+    /// A passphrase is kept.
+    pub has_passphrase: bool,
+    /// Machines on the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jump_hosts: Vec<Self>,
+}
+
+/// The LLM server, without secrets.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LlmView {
+    /// Everything that is not secret.
+    #[serde(flatten)]
+    pub settings: LlmParams,
+    /// An API key is kept.
+    pub has_api_key: bool,
+    /// The names of the secret headers that are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secret_header_names: Vec<String>,
+}
+
+/// Whether a profile may be used.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Trust {
+    /// The verdict.
+    pub state: TrustState,
+    /// What `trust-config` has to name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// The verdict on a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustState {
+    /// This user saved or approved it.
+    Trusted,
+    /// Somebody else did.
+    Untrusted,
+    /// This version does not check yet.
+    Unchecked,
+}
+
+/// Result of `remote-llm/list-configs`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ListConfigsResult {
+    /// By name.
+    pub configs: Vec<ConfigView>,
+    /// Files that could not be read, each with its reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<ConfigProblem>,
+}
+
+/// A profile's file that could not be read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigProblem {
+    /// The file's name without its ending.
+    pub config_id: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Result of `remote-llm/delete-config`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DeleteConfigResult {
+    /// `false`: there was none.
+    pub deleted: bool,
+}
+
+/// Params of `remote-llm/trust-config`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrustConfigParams {
+    /// The profile.
+    pub config_id: String,
+    /// As `get-config` showed it; a profile that changed since is not trusted by it.
+    pub digest: String,
+}
+
+/// Params of `remote-llm/config-changed`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigChangedParams {
+    /// The profile.
+    pub config_id: String,
+    /// What happened to it.
+    pub change: ConfigChange,
+}
+
+/// What happened to a profile.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfigChange {
+    /// New or changed.
+    Saved,
+    /// Gone.
+    Deleted,
+}
+
+/// Result of `remote-llm/list-presets`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ListPresetsResult {
+    /// The common ones first.
+    pub presets: Vec<Preset>,
+}
+
+/// A starting point for one kind of server.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Preset {
+    /// Its id.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// What to fill in.
+    pub llm: LlmParams,
+    /// What to know about it.
+    pub notes: Vec<String>,
+}
+
+/// Result of `remote-llm/list-ssh-hosts`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ListSshHostsResult {
+    /// In the order of the files.
+    pub hosts: Vec<SshHost>,
+}
+
+/// A host of the user's ssh_config.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SshHost {
+    /// What the user types.
+    pub alias: String,
+    /// What it stands for.
+    pub ssh: SshParams,
+    /// The machines on the way.
+    pub hops: Vec<String>,
+}
+
+/// Params of `remote-llm/parse-target`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ParseTargetParams {
+    /// What the user pasted.
+    pub text: String,
+}
+
+/// Result of `remote-llm/parse-target`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ParseTargetResult {
+    /// What it says about the machine.
+    pub ssh: Option<SshParams>,
+    /// What it says about the LLM server.
+    pub llm: Option<LlmParams>,
+    /// What was left out, and why.
+    pub warnings: Vec<String>,
+}
