@@ -1,1 +1,154 @@
-fn main() {}
+//! The command line: what the daemon needs from its surroundings is read here, and nowhere else.
+
+use std::{
+    io::{self, IsTerminal as _},
+    panic::PanicHookInfo,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use puffin_remote_llm::daemon::{self, Environment, LogTap};
+use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*};
+
+/// Lets Puffin use an LLM server on another machine, over SSH.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Speak JSON-RPC on standard input and output until it ends (the default).
+    Serve(Serve),
+    /// Print the protocol's JSON Schema.
+    Schema,
+}
+
+#[derive(Debug, Default, Parser)]
+struct Serve {
+    /// The lowest level of log lines on standard error: error, warn, info, debug or trace
+    /// [default: warn, or $PUFFIN_REMOTE_LLM_LOG].
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<LevelFilter>,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command.unwrap_or(Command::Serve(Serve::default())) {
+        Command::Serve(options) => serve(&options),
+        Command::Schema => print_schema(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command for people, which never serves")]
+fn print_schema() -> ExitCode {
+    println!("{:#}", puffin_remote_llm::protocol::schema::document());
+    ExitCode::SUCCESS
+}
+
+fn serve(options: &Serve) -> ExitCode {
+    let tap = LogTap::default();
+    install_logging(options, &tap);
+    std::panic::set_hook(Box::new(log_panic));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let end = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signal(stop.clone()));
+        tokio::spawn(stop_without_parent(stop.clone()));
+        #[expect(clippy::disallowed_methods, reason = "the one place that hands stdout over")]
+        let output = io::stdout();
+        daemon::serve(io::stdin(), output, environment(), tap, stop).await
+    });
+    tracing::info!(?end, "ended");
+    // What still runs has had its time. The stdin thread cannot be joined: its read may
+    // never return.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ExitCode::SUCCESS
+}
+
+fn environment() -> Environment {
+    let directories = directories::BaseDirs::new();
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    Environment {
+        home: directories.as_ref().map(|base| base.home_dir().to_owned()),
+        data_dir: directories.map(|base| base.data_dir().join("puffin")),
+        username: ["USER", "LOGNAME", "USERNAME"]
+            .into_iter()
+            .find_map(variable)
+            .and_then(|name| name.into_string().ok()),
+        ssh_auth_sock: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+    }
+}
+
+/// Our own lines only: what other crates log may hold payloads.
+fn install_logging(options: &Serve, tap: &LogTap) {
+    let level = options
+        .log
+        .or_else(|| std::env::var("PUFFIN_REMOTE_LLM_LOG").ok()?.parse().ok())
+        .unwrap_or(LevelFilter::WARN);
+    let ours = |level| Targets::new().with_target("puffin_remote_llm", level);
+    let stderr = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_filter(ours(level));
+    let tap = tap.clone().with_filter(ours(LevelFilter::TRACE));
+    // A second subscriber cannot be there: this is the only call.
+    let _ = tracing::subscriber::set_global_default(
+        tracing_subscriber::registry().with(stderr).with(tap),
+    );
+}
+
+/// Where, never what: a panic's text may quote data.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(%place, "internal error");
+}
+
+#[cfg(unix)]
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("cannot listen for signals; only the end of standard input stops the daemon");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.cancel();
+}
+
+#[cfg(not(unix))]
+async fn stop_on_signal(stop: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        stop.cancel();
+    }
+}
+
+/// The end of standard input tells that the host died, unless another process inherited the
+/// pipe's other end. Then the daemon's parent changes.
+#[cfg(unix)]
+async fn stop_without_parent(stop: CancellationToken) {
+    let parent = std::os::unix::process::parent_id();
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    while std::os::unix::process::parent_id() == parent {
+        second.tick().await;
+    }
+    stop.cancel();
+}
+
+#[cfg(not(unix))]
+async fn stop_without_parent(_: CancellationToken) {}

@@ -1,1 +1,96 @@
-//! (being built)
+//! The composition root: the only room that knows every other.
+//!
+//! [`serve`] runs the daemon on two byte pipes. A request goes through [`table`] to a
+//! `handler`, which translates (`wire`), asks the domain rooms, and turns what they say back
+//! into the wire's words; errors only in [`failure`].
+
+mod failure;
+mod handler;
+mod host;
+mod link;
+mod log;
+mod route;
+mod running;
+mod state;
+mod stream;
+mod table;
+mod wire;
+
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{protocol, rpc};
+
+pub use log::LogTap;
+
+/// What the daemon's surroundings say; read once, in `main.rs`.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// The user's home directory: `~/.ssh` is below it.
+    pub home: Option<PathBuf>,
+    /// Where the daemon keeps its own files when `initialize` names no place.
+    pub data_dir: Option<PathBuf>,
+    /// The user running the daemon.
+    pub username: Option<String>,
+    /// The SSH agent's socket.
+    pub ssh_auth_sock: Option<PathBuf>,
+}
+
+/// Why [`serve`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The host closed our input or can't be written to.
+    HostGone,
+    /// `stop` was cancelled.
+    Stopped,
+    /// The pipes could not be served at all.
+    NotStarted,
+}
+
+/// For the replies of cancelled requests. With [`CLOSING`] it stays below the 2 s after which
+/// hosts lose patience.
+const DRAINING: Duration = Duration::from_millis(1200);
+
+/// For closing SSH connections.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// Serves a host until its end of input, `stop`, or its death; then cancels what runs, closes
+/// every connection, and returns within 2 s.
+pub async fn serve(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+    environment: Environment,
+    log: LogTap,
+    stop: CancellationToken,
+) -> End {
+    let limits =
+        rpc::Limits { message_bytes: protocol::MAX_MESSAGE_BYTES, ..rpc::Limits::default() };
+    let (outbound, mut incoming) = match rpc::Peer::start(input, output, limits) {
+        Ok(started) => started,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return End::NotStarted;
+        }
+    };
+    let daemon = Arc::new(state::Daemon::new(outbound, environment, log, limits));
+    let router = table::router(&daemon);
+    let end = incoming.serve(&router, &stop).await;
+    tracing::debug!(?end, "draining");
+    let drained = incoming.drain(DRAINING).await;
+    if drained.unanswered > 0 {
+        tracing::warn!(unanswered = drained.unanswered, "requests were left unanswered");
+    }
+    if tokio::time::timeout(CLOSING, daemon.close_connections()).await.is_err() {
+        tracing::warn!("an SSH connection did not close in time");
+    }
+    match end {
+        rpc::End::Eof | rpc::End::HostGone => End::HostGone,
+        rpc::End::Stopped => End::Stopped,
+    }
+}

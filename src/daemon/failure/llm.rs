@@ -1,0 +1,251 @@
+//! Sentences for what can go wrong between the machine and the model.
+
+use std::fmt;
+
+use crate::{
+    llm::{Clock, EndpointError, Error, HeaderProblem, InvalidHeader, Refusal, RefusalKind},
+    protocol::{ErrorCode, ErrorData, ErrorObject, StageName},
+    ssh,
+};
+
+/// What a sentence about an LLM server has to name: whose `localhost` is meant is the
+/// commonest confusion.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Scene {
+    /// The last hop.
+    pub(in crate::daemon) host: String,
+    /// Where the server listens, seen from there.
+    pub(in crate::daemon) endpoint: String,
+    /// The model asked.
+    pub(in crate::daemon) model: Option<String>,
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} on {}", self.endpoint, self.host)
+    }
+}
+
+/// Why the LLM server did not do what was asked.
+pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorObject {
+    use ErrorCode as Code;
+    let told = |code, stage, message: String| {
+        let mut data = ErrorData::new(code, error.is_transient());
+        data.stage = stage;
+        data.host = Some(scene.host.clone());
+        super::with_data(data, message)
+    };
+    match error {
+        Error::Open(error) => super::ssh(error),
+        Error::Header(problem) => header(problem),
+        Error::NoReply { source } => told(
+            Code::ApiUnavailable,
+            Some(StageName::Http),
+            format!(
+                "{scene} closed the connection without an answer. Is the LLM server running there?{}",
+                cause(source.as_ref())
+            ),
+        ),
+        Error::Interrupted { source } => told(
+            Code::StreamInterrupted,
+            None,
+            format!(
+                "The connection to {scene} ended in the middle of the answer. The text so far is \
+                 kept.{}",
+                cause(source.as_ref())
+            ),
+        ),
+        Error::NotHttp { said } => told(
+            Code::ApiProtocolError,
+            Some(StageName::Http),
+            format!("What listens on {scene} is not an HTTP server (it said: {said}). Check the port."),
+        ),
+        Error::UnexpectedContent { content_type, excerpt: _ } => told(
+            Code::ApiProtocolError,
+            Some(StageName::Server),
+            format!(
+                "{scene} answers with {content_type} instead of JSON, so it is not an LLM server's \
+                 API. Check the port and the base path."
+            ),
+        ),
+        Error::Redirected { status, location } => {
+            let mut error = told(
+                Code::ApiError,
+                Some(StageName::Server),
+                format!(
+                    "{scene} redirects (HTTP {status}) to {}. Redirects are not followed: put the \
+                     right address into the profile.",
+                    location.as_deref().unwrap_or("nowhere")
+                ),
+            );
+            error.data.http_status = Some(*status);
+            error
+        }
+        Error::Protocol(problem) => told(
+            Code::ApiProtocolError,
+            Some(StageName::Server),
+            format!("{scene} did not answer as an LLM server does: {problem}."),
+        ),
+        Error::Refused(said) => refusal(said, scene),
+        Error::Timeout { clock, limit } => {
+            let seconds = limit.as_secs_f64();
+            let (code, stage, message) = match clock {
+                Clock::Connect => (
+                    Code::ApiUnavailable,
+                    Some(StageName::Forward),
+                    format!("{scene} did not take the request within {seconds} s. Is it overloaded?"),
+                ),
+                Clock::FirstToken => (
+                    Code::TimeoutFirstToken,
+                    None,
+                    format!(
+                        "{scene} did not begin to answer within {seconds} s. If it is loading a \
+                         large model, raise timeouts.firstTokenMs."
+                    ),
+                ),
+                Clock::Idle => (
+                    Code::TimeoutIdle,
+                    None,
+                    format!(
+                        "{scene} went silent for {seconds} s in the middle of the answer. The \
+                         text so far is kept."
+                    ),
+                ),
+                Clock::Total => (
+                    Code::TimeoutTotal,
+                    None,
+                    format!("{scene} did not finish within {seconds} s (timeouts.totalMs)."),
+                ),
+            };
+            told(code, stage, message)
+        }
+    }
+}
+
+/// An `apiEndpoint` that can't be used.
+pub(in crate::daemon) fn prompt_endpoint(problem: &EndpointError) -> ErrorObject {
+    let mut error = super::plain(ErrorCode::ConfigInvalid, &format!("llm.apiEndpoint: {problem}."));
+    error.data.field = Some("llm.apiEndpoint".to_owned());
+    error
+}
+
+fn header(InvalidHeader { name, problem }: &InvalidHeader) -> ErrorObject {
+    let problem = match problem {
+        HeaderProblem::Name => "has a character that a header's name can't have",
+        HeaderProblem::Value => "has a value that can't be sent",
+        HeaderProblem::Reserved => "is set by the connection itself; leave it out",
+    };
+    let mut error =
+        super::plain(ErrorCode::ConfigInvalid, &format!("llm.headers: the header {name:?} {problem}."));
+    error.data.field = Some("llm.headers".to_owned());
+    error
+}
+
+fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
+    use ErrorCode as Code;
+    let said = &refusal.message;
+    let model = scene.model.as_deref().unwrap_or("the model");
+    let (code, stage, message, hint) = match refusal.kind {
+        RefusalKind::Auth => (
+            Code::ApiAuthFailed,
+            Some(StageName::Server),
+            format!("{scene} wants another API key. It said: {said}"),
+            Some("Put the server's key into the API key field."),
+        ),
+        RefusalKind::HostHeader => (
+            Code::ApiAuthFailed,
+            Some(StageName::Server),
+            format!(
+                "{scene} refuses requests for this host name. Use localhost or 127.0.0.1 in the \
+                 endpoint. It said: {said}"
+            ),
+            Some("Ollama: or start it with OLLAMA_HOST / OLLAMA_ORIGINS for this name."),
+        ),
+        RefusalKind::WrongPath => (
+            Code::ApiProtocolError,
+            Some(StageName::Server),
+            format!(
+                "{scene} is open but does not answer as an LLM server there{}. Check the base path.",
+                refusal.status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+            ),
+            None,
+        ),
+        RefusalKind::InvalidModel => (
+            Code::ApiInvalidModel,
+            Some(StageName::Model),
+            format!("{} has no model {model} ready. It said: {said}", scene.host),
+            Some("Choose one of the models that list-models shows."),
+        ),
+        RefusalKind::ContextOverflow { needed, available } => (
+            Code::ApiContextOverflow,
+            None,
+            match (needed, available) {
+                (Some(needed), Some(available)) => format!(
+                    "The prompt needs {needed} tokens; {model} is loaded with {available}. \
+                     Shorten it, or load the model with more."
+                ),
+                _ => format!(
+                    "The prompt does not fit in the context of {model}. Shorten it, or load the \
+                     model with more. It said: {said}"
+                ),
+            },
+            None,
+        ),
+        RefusalKind::RateLimited => (
+            Code::ApiRateLimited,
+            None,
+            match refusal.retry_after {
+                Some(after) => format!(
+                    "{} is busy and asks to try again in {} s. It said: {said}",
+                    scene.host,
+                    after.as_secs().max(1)
+                ),
+                None => format!("{} is busy; try again in a moment. It said: {said}", scene.host),
+            },
+            None,
+        ),
+        RefusalKind::Loading => (
+            Code::ApiModelLoading,
+            None,
+            format!("{} is still loading the model. Try again in a moment.", scene.host),
+            None,
+        ),
+        RefusalKind::ToolsUnsupported { hint } => (
+            Code::ApiToolsUnsupported,
+            Some(StageName::Tools),
+            format!("{} can't call tools with {model} as it was started. It said: {said}", scene.host),
+            hint,
+        ),
+        RefusalKind::ImagesUnsupported => (
+            Code::ApiError,
+            None,
+            format!("{model} can't see images. Choose a model with vision. It said: {said}"),
+            None,
+        ),
+        RefusalKind::Unavailable => (
+            Code::ApiUnavailable,
+            Some(StageName::Server),
+            format!("{scene} is up, but what it needs is not. It said: {said}"),
+            None,
+        ),
+        RefusalKind::Other => (
+            Code::ApiError,
+            Some(StageName::Server),
+            format!(
+                "{scene} answered an error{}: {said}",
+                refusal.status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+            ),
+            None,
+        ),
+    };
+    let mut data = ErrorData::new(code, refusal.is_transient());
+    data.stage = stage;
+    data.host = Some(scene.host.clone());
+    data.http_status = refusal.status;
+    data.hint = hint.map(str::to_owned);
+    super::with_data(data, message)
+}
+
+fn cause(source: Option<&std::io::Error>) -> String {
+    source.map_or_else(String::new, |source| format!(" ({source})"))
+}

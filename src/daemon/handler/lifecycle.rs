@@ -1,0 +1,85 @@
+//! Beginning and end.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    protocol::{
+        CancelParams, CancelResult, DaemonCapabilities, Empty, ErrorObject, InitializeParams,
+        InitializeResult, Limits, Party, VERSION, VaultState, VaultStatusResult,
+    },
+    rpc::Call,
+};
+
+use super::super::{failure, state::Daemon, table};
+
+/// For the prompts that `shutdown` cancels, and for closing connections: a host that waits for
+/// the reply should have it within its usual 2 s.
+const ENDING: Duration = Duration::from_millis(900);
+
+pub(in crate::daemon) async fn initialize(
+    daemon: Arc<Daemon>,
+    params: InitializeParams,
+    _: Call,
+) -> Result<InitializeResult, ErrorObject> {
+    let project_dir = absolute("projectDir", params.project_dir)?;
+    let data_dir = absolute("dataDir", params.data_dir)?;
+    daemon.open(params.capabilities, project_dir, data_dir)?;
+    if let Some(options) = params.log {
+        daemon.log.open(options.level, daemon.outbound.clone());
+    }
+    if params.vault.is_some() {
+        tracing::warn!("this version has no vault; secrets live until the daemon ends");
+    }
+    tracing::info!(client = params.client.name, version = params.client.version, "initialized");
+    Ok(InitializeResult {
+        protocol_version: VERSION,
+        server: Party {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        capabilities: DaemonCapabilities {
+            methods: table::BUILT.iter().map(|&method| method.to_owned()).collect(),
+        },
+        vault: VaultStatusResult { state: VaultState::SessionOnly, key_source: None, entries: 0 },
+        limits: Limits {
+            max_message_bytes: daemon.limits.message_bytes,
+            max_in_flight: daemon.limits.in_flight,
+        },
+    })
+}
+
+/// A relative path would depend on where the host happened to start us.
+fn absolute(field: &str, path: Option<String>) -> Result<Option<PathBuf>, ErrorObject> {
+    path.map(PathBuf::from)
+        .map(|path| {
+            if path.is_absolute() {
+                Ok(path)
+            } else {
+                Err(failure::invalid_params(field, &format!("`{field}` must be an absolute path.")))
+            }
+        })
+        .transpose()
+}
+
+pub(in crate::daemon) async fn shutdown(
+    daemon: Arc<Daemon>,
+    _: Empty,
+    _: Call,
+) -> Result<Empty, ErrorObject> {
+    daemon.end();
+    if tokio::time::timeout(ENDING, daemon.running.cancel_all()).await.is_err() {
+        tracing::warn!("a prompt did not end in time");
+    }
+    if tokio::time::timeout(ENDING, daemon.close_connections()).await.is_err() {
+        tracing::warn!("an SSH connection did not close in time");
+    }
+    Ok(Empty {})
+}
+
+pub(in crate::daemon) async fn cancel(
+    daemon: Arc<Daemon>,
+    params: CancelParams,
+    _: Call,
+) -> Result<CancelResult, ErrorObject> {
+    Ok(CancelResult { cancelled: daemon.running.cancel(&params.request_id) })
+}

@@ -1,0 +1,240 @@
+//! The person and the tools at the other end of the pipes, as the rooms know them.
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::{
+    conversation::{ToolCall, ToolFailure, ToolOutput, Tools},
+    llm::BoxFuture,
+    protocol::{
+        self, AnswerPrompt, AnswerPromptParams, ExecuteTool, ExecuteToolParams, PromptField,
+        Request, VerifyHostKey, VerifyHostKeyParams,
+    },
+    rpc::{self, CallError, ErrorReply, Outbound},
+    ssh::{
+        Answers, HostKeyDecision, HostKeyQuestion, HostKeyReason, PromptFailure, PromptKind,
+        PromptQuestion, Prompter,
+    },
+};
+
+use super::{state::Daemon, wire};
+
+/// Asks the person about one profile's connection.
+#[derive(Debug)]
+pub(super) struct HostPrompter {
+    daemon: Arc<Daemon>,
+    config_id: Option<String>,
+}
+
+impl HostPrompter {
+    /// For a saved profile, or for one that is only being tried.
+    pub(super) fn new(daemon: Arc<Daemon>, config_id: Option<String>) -> Self {
+        Self { daemon, config_id }
+    }
+
+    fn capabilities(&self) -> protocol::HostCapabilities {
+        self.daemon.workspace().map(|workspace| workspace.capabilities).unwrap_or_default()
+    }
+
+    async fn ask_about_key(
+        &self,
+        question: HostKeyQuestion,
+    ) -> Result<HostKeyDecision, PromptFailure> {
+        if !self.capabilities().verify_host_key {
+            return Err(PromptFailure::Unsupported);
+        }
+        let params = VerifyHostKeyParams {
+            config_id: self.config_id.clone(),
+            hop: question.place.hop + 1,
+            hops: question.place.hops,
+            host: question.place.host,
+            port: question.place.port,
+            key_type: question.key.key_type,
+            fingerprint: question.key.fingerprint,
+            reason: match question.reason {
+                HostKeyReason::NeverSeen | HostKeyReason::KnownOnPort22 => {
+                    protocol::HostKeyReason::Unknown
+                }
+                HostKeyReason::AuthorityExpected => protocol::HostKeyReason::NewType,
+            },
+            known_elsewhere: question.known_as.into_iter().next().map(|known| known.names),
+        };
+        let verdict: protocol::VerifyHostKeyResult =
+            call::<VerifyHostKey>(&self.daemon.outbound, &params, question.time_limit).await?;
+        // The echo proves that the person decided about this very key.
+        if verdict.fingerprint != params.fingerprint {
+            return Ok(HostKeyDecision::Reject);
+        }
+        Ok(match verdict.decision {
+            protocol::HostKeyDecision::Accept => HostKeyDecision::Accept,
+            protocol::HostKeyDecision::AcceptOnce => HostKeyDecision::AcceptOnce,
+            protocol::HostKeyDecision::Reject => HostKeyDecision::Reject,
+        })
+    }
+
+    async fn ask_for_answers(&self, question: PromptQuestion) -> Result<Answers, PromptFailure> {
+        if !self.capabilities().answer_prompt {
+            return Err(PromptFailure::Unsupported);
+        }
+        let kind = match question.kind {
+            PromptKind::Password => protocol::PromptKind::Password,
+            PromptKind::Passphrase { .. } => protocol::PromptKind::Passphrase,
+            PromptKind::KeyboardInteractive => protocol::PromptKind::KeyboardInteractive,
+        };
+        // Codes are good once; and only a saved profile has a place to remember in.
+        let can_remember =
+            kind != protocol::PromptKind::KeyboardInteractive && self.config_id.is_some();
+        let hop = question.place.hop;
+        let hops = question.place.hops;
+        let params = AnswerPromptParams {
+            config_id: self.config_id.clone(),
+            hop: hop + 1,
+            host: question.place.host,
+            kind,
+            name: Some(question.name).filter(|name| !name.is_empty()),
+            instruction: Some(question.instruction).filter(|text| !text.is_empty()),
+            prompts: question
+                .prompts
+                .into_iter()
+                .map(|prompt| PromptField { text: prompt.text, echo: prompt.echo })
+                .collect(),
+            attempt: question.attempt,
+            can_remember,
+        };
+        let answer: protocol::AnswerPromptResult =
+            call::<AnswerPrompt>(&self.daemon.outbound, &params, question.time_limit).await?;
+        if answer.cancelled {
+            return Err(PromptFailure::Cancelled);
+        }
+        if answer.answers.len() != params.prompts.len() {
+            return Err(PromptFailure::Unfit);
+        }
+        if can_remember && answer.remember {
+            self.remember(kind, hop, hops, answer.answers.first());
+        }
+        Ok(answer.answers)
+    }
+
+    /// Keeps a password or a passphrase as if the profile had been saved with it.
+    fn remember(
+        &self,
+        kind: protocol::PromptKind,
+        hop: usize,
+        hops: usize,
+        answer: Option<&SecretString>,
+    ) {
+        if let (Some(config_id), Some(answer), Ok(workspace)) =
+            (&self.config_id, answer, self.daemon.workspace())
+        {
+            let field = wire::config::prompt_field(kind, hop, hops);
+            workspace.secrets.set(config_id, field, answer.clone());
+        }
+    }
+}
+
+impl Prompter for HostPrompter {
+    fn can_answer(&self) -> bool {
+        self.capabilities().answer_prompt
+    }
+
+    fn verify_host_key(
+        &self,
+        question: HostKeyQuestion,
+    ) -> BoxFuture<'_, Result<HostKeyDecision, PromptFailure>> {
+        Box::pin(self.ask_about_key(question))
+    }
+
+    fn answer(&self, question: PromptQuestion) -> BoxFuture<'_, Result<Answers, PromptFailure>> {
+        Box::pin(self.ask_for_answers(question))
+    }
+}
+
+async fn call<R>(
+    outbound: &Outbound,
+    params: &R::Params,
+    time_limit: Duration,
+) -> Result<R::Result, PromptFailure>
+where
+    R: Request,
+    R::Params: serde::Serialize + Sync,
+    R::Result: serde::de::DeserializeOwned,
+{
+    outbound.call(R::METHOD, params, Some(time_limit)).await.map_err(|error| match error {
+        CallError::Closed => PromptFailure::HostGone,
+        CallError::TimedOut => PromptFailure::TimedOut,
+        CallError::Refused(reply) if reply.code == rpc::code::METHOD_NOT_FOUND => {
+            PromptFailure::Unsupported
+        }
+        CallError::Cancelled | CallError::Refused(_) => PromptFailure::Cancelled,
+        CallError::BadReply(_) | CallError::NotSent(_) => PromptFailure::Unfit,
+    })
+}
+
+/// Runs one prompt's tools at the host.
+#[derive(Debug)]
+pub(super) struct HostTools {
+    outbound: Outbound,
+    request_id: String,
+    conversation_id: String,
+}
+
+impl HostTools {
+    /// The tools of the prompt that the host calls `request_id`.
+    pub(super) fn new(outbound: Outbound, request_id: String, conversation_id: String) -> Self {
+        Self { outbound, request_id, conversation_id }
+    }
+
+    async fn run(&self, call: ToolCall, timeout: Duration) -> Result<ToolOutput, ToolFailure> {
+        let serde_json::Value::Object(input) = call.input else {
+            return Err(ToolFailure::InvalidInput("the arguments are not an object".to_owned()));
+        };
+        let params = ExecuteToolParams {
+            request_id: self.request_id.clone(),
+            conversation_id: self.conversation_id.clone(),
+            tool_call_id: call.id,
+            name: call.name,
+            input,
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        // The turn ends the wait by dropping this future, which cancels the call at the host.
+        let result: protocol::ExecuteToolResult =
+            self.outbound.call(ExecuteTool::METHOD, &params, None).await.map_err(failure)?;
+        Ok(ToolOutput {
+            content: wire::message::blocks(result.content),
+            is_error: result.is_error,
+        })
+    }
+}
+
+impl Tools for HostTools {
+    fn execute(
+        &self,
+        call: ToolCall,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>> {
+        Box::pin(self.run(call, timeout))
+    }
+}
+
+fn failure(error: CallError) -> ToolFailure {
+    match error {
+        CallError::Closed => ToolFailure::HostGone,
+        CallError::TimedOut => ToolFailure::TimedOut,
+        CallError::Cancelled => ToolFailure::Cancelled,
+        CallError::BadReply(problem) => {
+            ToolFailure::Failed(format!("its result could not be read ({problem})"))
+        }
+        CallError::NotSent(problem) => ToolFailure::Failed(problem.to_string()),
+        CallError::Refused(ErrorReply { message, data, .. }) => {
+            match data.as_ref().and_then(|data| data.get("code")?.as_str()) {
+                Some("TOOL_NOT_FOUND") => ToolFailure::NotFound,
+                Some("TOOL_DENIED") => ToolFailure::Denied,
+                Some("TOOL_TIMEOUT") => ToolFailure::TimedOut,
+                Some("TOOL_CANCELLED") => ToolFailure::Cancelled,
+                Some("TOOL_INVALID_INPUT") => ToolFailure::InvalidInput(message),
+                _ => ToolFailure::Failed(message),
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the daemon knows of each profile's way to its server: the connection's state, and the
+//! client that keeps HTTP connections and remembers what the server is.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    llm,
+    protocol::{
+        ConnectionState, ConnectionStatus, ConnectionStatusChanged, ErrorObject, Notification,
+    },
+    rpc::Outbound,
+    ssh,
+};
+
+/// The client of one profile's LLM server.
+pub(super) type Server = llm::Server<ssh::Error>;
+
+/// Every profile's link.
+#[derive(Debug)]
+pub(super) struct Links {
+    book: Mutex<Book>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    links: HashMap<String, Link>,
+    /// Profiles whose state the host has not been told yet.
+    news: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    status: Option<ConnectionStatus>,
+    /// The session that [`Links::ready`] saw; its end is being watched for.
+    session: Option<u64>,
+    server: Option<Server>,
+    discovery: Option<llm::Discovery>,
+    answered: Option<SystemTime>,
+}
+
+impl Links {
+    /// No links; their news go to `outbound`, the newest state only when the host is slow.
+    pub(super) fn new(outbound: Outbound) -> Arc<Self> {
+        let links = Arc::new(Self { book: Mutex::default(), changed: Arc::default() });
+        let changed = Arc::clone(&links.changed);
+        let weak = Arc::downgrade(&links);
+        tokio::spawn(async move {
+            loop {
+                changed.notified().await;
+                loop {
+                    let Some(news) = weak.upgrade().map(|links| links.next_news()) else {
+                        return;
+                    };
+                    let Some(status) = news else { break };
+                    if outbound.notify(ConnectionStatusChanged::METHOD, &status).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        links
+    }
+
+    /// A profile's connection as it is now.
+    pub(super) fn status(&self, config_id: &str) -> ConnectionStatus {
+        self.lock()
+            .links
+            .get(config_id)
+            .and_then(|link| link.status.clone())
+            .unwrap_or_else(|| status(config_id, ConnectionState::Off))
+    }
+
+    /// Nothing is connected, and nothing is wrong.
+    pub(super) fn off(&self, config_id: &str) {
+        self.set(status(config_id, ConnectionState::Off));
+    }
+
+    /// A connection is being made; `step` says how far it is.
+    pub(super) fn connecting(&self, config_id: &str, step: String) {
+        let step = Some(step).filter(|step| !step.is_empty());
+        self.set(ConnectionStatus { step, ..status(config_id, ConnectionState::Connecting) });
+    }
+
+    /// A connection is there. `true`: the session is new to this profile, so the caller has
+    /// to watch for its end and call [`Self::ended`].
+    pub(super) fn ready(&self, config_id: &str, session: u64, latency: Option<Duration>) -> bool {
+        let new = {
+            let mut book = self.lock();
+            let link = book.links.entry(config_id.to_owned()).or_default();
+            link.session.replace(session) != Some(session)
+        };
+        let known = self.status(config_id);
+        if new || known.state != ConnectionState::Ready || latency.is_some() {
+            let latency_ms = latency.map(|latency| latency.as_secs_f64() * 1e3).or(known.latency_ms);
+            self.set(ConnectionStatus { latency_ms, ..status(config_id, ConnectionState::Ready) });
+        }
+        new
+    }
+
+    /// A session ended; `error` when nobody here wanted it to.
+    pub(super) fn ended(&self, config_id: &str, session: u64, error: Option<ErrorObject>) {
+        {
+            let mut book = self.lock();
+            let Some(link) = book.links.get_mut(config_id) else { return };
+            if link.session != Some(session) {
+                return;
+            }
+            link.session = None;
+        }
+        match error {
+            Some(error) => self.failed(config_id, ConnectionState::Failed, error),
+            None => self.off(config_id),
+        }
+    }
+
+    /// Connecting did not work, or the connection was lost.
+    pub(super) fn failed(&self, config_id: &str, state: ConnectionState, error: ErrorObject) {
+        self.set(ConnectionStatus { error: Some(error), ..status(config_id, state) });
+    }
+
+    /// The client of a profile's server, made when there is none.
+    pub(super) fn server<F>(&self, config_id: &str, make: F) -> Server
+    where
+        F: FnOnce() -> Server,
+    {
+        let mut book = self.lock();
+        let link = book.links.entry(config_id.to_owned()).or_default();
+        link.server.get_or_insert_with(make).clone()
+    }
+
+    /// What the server was last found to be.
+    pub(super) fn discovery(&self, config_id: &str) -> Option<llm::Discovery> {
+        self.lock().links.get(config_id)?.discovery.clone()
+    }
+
+    /// Remembers what the server was found to be just now.
+    pub(super) fn discovered(&self, config_id: &str, discovery: llm::Discovery) {
+        let mut book = self.lock();
+        let link = book.links.entry(config_id.to_owned()).or_default();
+        link.discovery = Some(discovery);
+        link.answered = Some(SystemTime::now());
+    }
+
+    /// Remembers that the server answered just now.
+    pub(super) fn answered(&self, config_id: &str) {
+        self.lock().links.entry(config_id.to_owned()).or_default().answered =
+            Some(SystemTime::now());
+    }
+
+    /// When the server last answered.
+    pub(super) fn last_answered(&self, config_id: &str) -> Option<SystemTime> {
+        self.lock().links.get(config_id)?.answered
+    }
+
+    /// Forgets the client and what it found: the profile changed.
+    pub(super) fn forget_server(&self, config_id: &str) {
+        if let Some(link) = self.lock().links.get_mut(config_id) {
+            link.server = None;
+            link.discovery = None;
+        }
+    }
+
+    /// Forgets everything about a profile that is gone.
+    pub(super) fn forget(&self, config_id: &str) {
+        let mut book = self.lock();
+        book.links.remove(config_id);
+        book.news.remove(config_id);
+    }
+
+    fn set(&self, mut status: ConnectionStatus) {
+        {
+            let mut book = self.lock();
+            let config_id = status.config_id.clone();
+            let link = book.links.entry(config_id.clone()).or_default();
+            if let Some(known) = &link.status
+                && known.state == status.state
+                && known.step == status.step
+                && known.latency_ms == status.latency_ms
+                && known.error.as_ref().map(|error| &error.message)
+                    == status.error.as_ref().map(|error| &error.message)
+            {
+                return;
+            }
+            if let Some(known) = &link.status
+                && known.state == status.state
+            {
+                status.since.clone_from(&known.since);
+            }
+            link.status = Some(status);
+            book.news.insert(config_id);
+        }
+        self.changed.notify_one();
+    }
+
+    fn next_news(&self) -> Option<ConnectionStatus> {
+        let mut book = self.lock();
+        loop {
+            let config_id = book.news.pop_first()?;
+            if let Some(status) = book.links.get(&config_id).and_then(|link| link.status.clone()) {
+                return Some(status);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn status(config_id: &str, state: ConnectionState) -> ConnectionStatus {
+    ConnectionStatus {
+        config_id: config_id.to_owned(),
+        state,
+        step: None,
+        latency_ms: None,
+        retry_in_ms: None,
+        error: None,
+        since: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+    }
+}

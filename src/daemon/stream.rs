@@ -1,0 +1,207 @@
+//! The events of one prompt on their way to the host: numbered without gaps, in order, and
+//! merged while the host is busy.
+//!
+//! A host that reads slowly must not slow the model down, and must lose nothing. So events
+//! wait here, and as long as they wait, a text delta joins the one before it: what grows is
+//! the answer's text, which is kept anyway, not a pile of small messages.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::Notify, task::JoinHandle};
+
+use crate::{
+    protocol::{Event, Notification, StreamChunk, StreamChunkParams},
+    rpc::Outbound,
+};
+
+/// From this many waiting bytes on, the prompt waits for the host, and so does the server.
+const FULL: usize = 1024 * 1024;
+
+/// Takes a prompt's events and hands them to the host in its own time.
+#[derive(Debug)]
+pub(super) struct EventStream {
+    waiting: Arc<Waiting>,
+    forwarder: JoinHandle<()>,
+}
+
+impl EventStream {
+    /// A stream for the prompt that the host calls `request_id`.
+    pub(super) fn new(request_id: String, outbound: Outbound) -> Self {
+        let waiting = Arc::new(Waiting::default());
+        let forwarder = tokio::spawn(forward(Arc::clone(&waiting), request_id, outbound));
+        Self { waiting, forwarder }
+    }
+
+    /// Adds an event. Waits only while far more is waiting than a working host leaves.
+    pub(super) async fn push(&self, round: u32, event: Event) {
+        self.waiting.push(round, event).await;
+    }
+
+    /// Adds the last event, and returns when every event is in the outbound queue, so that
+    /// the reply comes after them.
+    pub(super) async fn end(self, round: u32, event: Event) {
+        self.waiting.push(round, event).await;
+        self.waiting.lock().ended = true;
+        self.waiting.arrived.notify_one();
+        // The forwarder ends by itself; a panic in it has been reported by its task.
+        let _ = self.forwarder.await;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: Mutex<Queue>,
+    arrived: Notify,
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<(u32, Event)>,
+    bytes: usize,
+    /// No more events come.
+    ended: bool,
+    /// Nobody takes them any more.
+    abandoned: bool,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn push(&self, round: u32, event: Event) {
+        self.lock().add(round, event);
+        self.arrived.notify_one();
+        loop {
+            let drained = self.drained.notified();
+            {
+                let queue = self.lock();
+                if queue.bytes < FULL || queue.abandoned {
+                    return;
+                }
+            }
+            drained.await;
+        }
+    }
+
+    /// The next event, or `None` after the last one.
+    async fn next(&self) -> Option<(u32, Event)> {
+        loop {
+            {
+                let mut queue = self.lock();
+                if let Some((round, event)) = queue.events.pop_front() {
+                    queue.bytes = queue.bytes.saturating_sub(weight(&event));
+                    self.drained.notify_one();
+                    return Some((round, event));
+                }
+                if queue.ended {
+                    return None;
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+impl Queue {
+    fn add(&mut self, round: u32, event: Event) {
+        if self.abandoned {
+            return;
+        }
+        self.bytes += weight(&event);
+        match self.events.back_mut() {
+            Some((last_round, last)) if *last_round == round => match (last, event) {
+                (Event::TextDelta { text }, Event::TextDelta { text: more })
+                | (Event::ReasoningDelta { text }, Event::ReasoningDelta { text: more }) => {
+                    text.push_str(&more);
+                }
+                (
+                    Event::ToolCallDelta { id, fragment },
+                    Event::ToolCallDelta { id: same, fragment: more },
+                ) if *id == same => fragment.push_str(&more),
+                (_, event) => self.events.push_back((round, event)),
+            },
+            _ => self.events.push_back((round, event)),
+        }
+    }
+}
+
+/// The bytes of an event that can grow by merging.
+fn weight(event: &Event) -> usize {
+    match event {
+        Event::TextDelta { text } | Event::ReasoningDelta { text } => text.len(),
+        Event::ToolCallDelta { fragment, .. } => fragment.len(),
+        _ => 64,
+    }
+}
+
+async fn forward(waiting: Arc<Waiting>, request_id: String, outbound: Outbound) {
+    let mut seq = 0;
+    while let Some((round, event)) = waiting.next().await {
+        let chunk = StreamChunkParams { request_id: &request_id, seq, round, event };
+        if outbound.notify(StreamChunk::METHOD, &chunk).await.is_err() {
+            // The host is gone; nobody is left to lose anything.
+            let mut queue = waiting.lock();
+            queue.abandoned = true;
+            queue.events.clear();
+            waiting.drained.notify_one();
+            return;
+        }
+        seq += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Event {
+        Event::TextDelta { text: text.to_owned() }
+    }
+
+    async fn all(waiting: &Waiting) -> Vec<(u32, String)> {
+        waiting.lock().ended = true;
+        let mut seen = Vec::new();
+        while let Some((round, event)) = waiting.next().await {
+            seen.push((round, serde_json::to_string(&event).unwrap()));
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn deltas_that_wait_become_one() {
+        let waiting = Waiting::default();
+        for piece in ["a", "b", "c"] {
+            waiting.push(1, text(piece)).await;
+        }
+        waiting.push(1, Event::ReasoningDelta { text: "why".to_owned() }).await;
+        waiting.push(2, text("d")).await;
+        assert_eq!(
+            all(&waiting).await,
+            [
+                (1, r#"{"type":"text-delta","text":"abc"}"#.to_owned()),
+                (1, r#"{"type":"reasoning-delta","text":"why"}"#.to_owned()),
+                (2, r#"{"type":"text-delta","text":"d"}"#.to_owned()),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_stream_waits_for_the_host_and_then_goes_on() {
+        let waiting = Arc::new(Waiting::default());
+        let pushed = tokio::spawn({
+            let waiting = Arc::clone(&waiting);
+            async move { waiting.push(1, text(&"x".repeat(FULL))).await }
+        });
+        while waiting.lock().bytes == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!pushed.is_finished());
+        waiting.next().await.unwrap();
+        pushed.await.unwrap();
+    }
+}

@@ -1,0 +1,50 @@
+//! Models and servers, for the host.
+
+use crate::{llm, protocol};
+
+/// What discovery found.
+pub(in crate::daemon) fn discovery(found: &llm::Discovery) -> protocol::ListModelsResult {
+    protocol::ListModelsResult {
+        server: server(&found.server),
+        models: found.models.iter().map(model).collect(),
+    }
+}
+
+/// Which software serves.
+pub(in crate::daemon) fn server(server: &llm::ServerInfo) -> protocol::ServerInfo {
+    protocol::ServerInfo { kind: server.kind.to_string(), version: server.version.clone() }
+}
+
+/// One model.
+pub(in crate::daemon) fn model(model: &llm::Model) -> protocol::Model {
+    protocol::Model {
+        id: model.id.clone(),
+        name: model.name.clone(),
+        description: model.description.clone(),
+        parameters: protocol::ModelParameters {
+            count: model.parameters.count,
+            quantization: model.parameters.quantization.clone(),
+            family: model.parameters.family.clone(),
+            format: model.parameters.format.clone(),
+            size_bytes: model.parameters.size_bytes,
+        },
+        context_window: protocol::ContextWindow {
+            effective: model.context_window.effective,
+            maximum: model.context_window.maximum,
+            source: model.context_window.source.as_ref().map(ToString::to_string),
+        },
+        max_input_tokens: model.max_input_tokens,
+        max_output_tokens: model.max_output_tokens,
+        capabilities: protocol::ModelCapabilities {
+            tools: model.capabilities.tools,
+            vision: model.capabilities.vision,
+            reasoning: model.capabilities.reasoning,
+        },
+        state: match model.state {
+            llm::ModelState::Loaded => protocol::ModelState::Loaded,
+            llm::ModelState::Unloaded => protocol::ModelState::Unloaded,
+            llm::ModelState::Loading => protocol::ModelState::Loading,
+            llm::ModelState::Unknown => protocol::ModelState::Unknown,
+        },
+    }
+}

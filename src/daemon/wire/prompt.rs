@@ -1,0 +1,171 @@
+//! Prompts in, events and results out.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    conversation::{self, Outcome},
+    llm,
+    protocol::{self, LimitParams, PromptParams, ToolChoiceMode, ToolChoiceParam},
+    ssh,
+};
+
+use super::message::{self, Malformed};
+
+/// What the host asks, before the history that it continues is put in front.
+pub(in crate::daemon) fn read(
+    params: PromptParams,
+    conversation_id: String,
+    model: String,
+    run_tools: bool,
+) -> Result<conversation::Prompt, Malformed> {
+    let (system, messages) = message::read(params.system, params.messages)?;
+    Ok(conversation::Prompt {
+        conversation_id,
+        model,
+        system,
+        messages,
+        new_from: 0,
+        tools: params
+            .tools
+            .into_iter()
+            .map(|tool| llm::Tool {
+                name: tool.name,
+                description: tool.description,
+                input_schema: Value::Object(tool.input_schema),
+            })
+            .collect(),
+        tool_choice: params.tool_choice.map(|choice| match choice {
+            ToolChoiceParam::Mode(ToolChoiceMode::Auto) => llm::ToolChoice::Auto,
+            ToolChoiceParam::Mode(ToolChoiceMode::Required) => llm::ToolChoice::Required,
+            ToolChoiceParam::Mode(ToolChoiceMode::None) => llm::ToolChoice::None,
+            ToolChoiceParam::Named { name } => llm::ToolChoice::Named(name),
+        }),
+        sampling: llm::Sampling {
+            temperature: params.temperature,
+            top_p: params.top_p,
+            max_output_tokens: params.max_output_tokens,
+            stop: params.stop,
+            seed: params.seed,
+        },
+        extra: params.extra,
+        limits: limits(params.limits),
+        run_tools,
+    })
+}
+
+fn limits(params: LimitParams) -> conversation::Limits {
+    let defaults = conversation::Limits::default();
+    conversation::Limits {
+        max_rounds: params.max_rounds.unwrap_or(defaults.max_rounds),
+        max_tool_calls: params.max_tool_calls.unwrap_or(defaults.max_tool_calls),
+        tool_timeout: params
+            .tool_timeout_ms
+            .map_or(defaults.tool_timeout, Duration::from_millis),
+        tool_output_bytes: params.tool_output_bytes.unwrap_or(defaults.tool_output_bytes),
+        parallel_tools: params.parallel_tools.is_some_and(|parallel| parallel > 1),
+    }
+}
+
+/// An event for the host; `None` for the first one, which the handler tells itself, because
+/// it alone knows when the prompt began.
+pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::Event> {
+    use conversation::Event;
+    Some(match event {
+        Event::Started => return None,
+        Event::Status { phase, progress } => protocol::Event::Status {
+            phase: match phase {
+                conversation::Phase::Connecting => protocol::Phase::Connecting,
+                conversation::Phase::Queued => protocol::Phase::Queued,
+                conversation::Phase::LoadingModel => protocol::Phase::LoadingModel,
+                conversation::Phase::Prefill => protocol::Phase::Prefill,
+            },
+            progress,
+        },
+        Event::TextDelta { text } => protocol::Event::TextDelta { text },
+        Event::ReasoningDelta { text } => protocol::Event::ReasoningDelta { text },
+        Event::ToolCallStarted { id, name } => protocol::Event::ToolCallStarted { id, name },
+        // Opt-in, and no option asks for it yet.
+        Event::ToolCallDelta { .. } => return None,
+        Event::ToolCallReady { id, name, input } => protocol::Event::ToolCallReady {
+            id,
+            name,
+            input: match input {
+                Value::Object(input) => input,
+                _ => Map::new(),
+            },
+        },
+        Event::ToolResult { id, is_error, preview } => {
+            protocol::Event::ToolResult { id, is_error, preview }
+        }
+        Event::Usage(round) => protocol::Event::Usage { usage: usage(&round) },
+        Event::Warning { message } => protocol::Event::Warning { message },
+    })
+}
+
+/// Tokens of one round.
+pub(in crate::daemon) fn usage(usage: &llm::Usage) -> protocol::Usage {
+    protocol::Usage {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        cache_read_tokens: usage.cache_read_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+    }
+}
+
+/// The result of a prompt that came to an end.
+pub(in crate::daemon) fn result(
+    outcome: &Outcome<ssh::Error>,
+    request_id: String,
+    conversation_id: String,
+    asked_model: &str,
+    stop_reason: protocol::StopReason,
+    raw_finish_reason: Option<String>,
+) -> protocol::PromptResult {
+    let milliseconds =
+        |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    protocol::PromptResult {
+        request_id,
+        conversation_id,
+        model: outcome.model.clone().unwrap_or_else(|| asked_model.to_owned()),
+        message: outcome.answer().map_or_else(
+            || protocol::Message { role: protocol::Role::Assistant, content: Vec::new() },
+            message::write,
+        ),
+        messages: outcome.messages.iter().map(message::write).collect(),
+        stop_reason,
+        raw_finish_reason,
+        usage: protocol::TotalUsage {
+            total: usage(&outcome.usage.total()),
+            per_round: outcome
+                .usage
+                .per_round
+                .iter()
+                .map(|round| round.as_ref().map(usage).unwrap_or_default())
+                .collect(),
+        },
+        timing: protocol::Timing {
+            connect_ms: outcome.timing.connect.map(milliseconds),
+            first_token_ms: outcome.timing.first_token.map(milliseconds),
+            total_ms: milliseconds(outcome.timing.total),
+            tokens_per_second: outcome.timing.tokens_per_second,
+        },
+        rounds: outcome.rounds,
+        tool_calls: outcome.tool_calls,
+        warnings: outcome.warnings.clone(),
+    }
+}
+
+/// Why the last answer is the last.
+pub(in crate::daemon) fn stop_reason(reason: conversation::StopReason) -> protocol::StopReason {
+    use conversation::StopReason;
+    match reason {
+        StopReason::EndTurn => protocol::StopReason::EndTurn,
+        StopReason::MaxTokens => protocol::StopReason::MaxTokens,
+        StopReason::StopSequence => protocol::StopReason::StopSequence,
+        StopReason::ToolUse => protocol::StopReason::ToolUse,
+        StopReason::Refusal => protocol::StopReason::Refusal,
+        StopReason::Limit => protocol::StopReason::Limit,
+    }
+}
