@@ -189,7 +189,7 @@ mod tests {
         #[serde(default)]
         policy: Option<Policy>,
         #[serde(default)]
-        jump_hosts: Vec<Ssh>,
+        jump_hosts: Vec<Self>,
     }
 
     #[derive(Debug, Deserialize)]

@@ -34,7 +34,8 @@ mod outbound;
 mod queue;
 mod router;
 mod stdio;
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)] // socket pairs
 mod tests;
 
 pub use decode::Unreadable;

@@ -135,11 +135,14 @@ impl Outbound {
     }
 
     async fn ask(&self, method: &str, params: &impl Serialize) -> Result<Answer, CallError> {
-        let pending = self.calls.register().ok_or(CallError::Closed)?;
+        let mut pending = self.calls.register().ok_or(CallError::Closed)?;
         let request = message::request(pending.id, method, params, self.message_bytes)?;
-        let slot = self.reserve_slot(request.len()).await;
-        let slot = slot.map_err(|Closed| CallError::Closed)?;
-        slot.fill(request);
+        let slot = tokio::select! {
+            slot = self.reserve_slot(request.len()) => slot,
+            // Closed at end of file, which must end the wait for room too.
+            _ = pending.answer() => Err(Closed),
+        };
+        slot.map_err(|Closed| CallError::Closed)?.fill(request);
         // No await since the request was queued: from here on a drop must tell the host.
         let mut call = SentCall {
             pending,

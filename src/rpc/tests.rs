@@ -606,6 +606,25 @@ async fn end_of_file_fails_pending_calls_and_a_drain_answers_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn end_of_file_fails_a_call_that_waits_for_room() {
+    let (stdin, host_stdin) = StdStream::pair().unwrap();
+    let gate = Gate::default();
+    let (outbound, incoming) = Peer::start(stdin, gate.clone(), Limits::default()).unwrap();
+    let serving = serve(incoming, ping(()));
+    while outbound.try_notify("fill", &json!({})) {}
+    // The writer may have taken a batch since; this fills the room it made.
+    let mut fill = Box::pin(async { while outbound.notify("fill", &json!({})).await.is_ok() {} });
+    assert!(fill.as_mut().now_or_never().is_none());
+    let params = json!({});
+    let mut call = Box::pin(outbound.call::<Value>("q", &params, None));
+    assert!(call.as_mut().now_or_never().is_none());
+    drop(host_stdin);
+    assert!(matches!(call.await, Err(CallError::Closed)));
+    assert_eq!(serving.await.unwrap().0, End::Eof);
+    gate.open();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_token_ends_serving_and_a_stubborn_handler_is_counted() {
     let (mut host, _outbound, mut incoming) = start(Limits::default());
     let (started, mut on_started) = mpsc::channel(1);
@@ -646,26 +665,35 @@ async fn a_host_that_cannot_be_written_to_is_gone() {
 
 /// A writer that blocks until it is opened.
 #[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+struct Gate {
+    state: Arc<Mutex<GateState>>,
+    opened: Arc<Condvar>,
+}
+
+#[derive(Default)]
+struct GateState {
+    open: bool,
+    written: Vec<u8>,
+}
 
 impl Gate {
     fn open(&self) {
-        self.0.0.lock().unwrap().0 = true;
-        self.0.1.notify_all();
+        self.state.lock().unwrap().open = true;
+        self.opened.notify_all();
     }
 
     fn written(&self) -> Vec<u8> {
-        self.0.0.lock().unwrap().1.clone()
+        self.state.lock().unwrap().written.clone()
     }
 }
 
 impl Write for Gate {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.0.lock().unwrap();
-        while !state.0 {
-            state = self.0.1.wait(state).unwrap();
+        let mut state = self.state.lock().unwrap();
+        while !state.open {
+            state = self.opened.wait(state).unwrap();
         }
-        state.1.extend_from_slice(bytes);
+        state.written.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
