@@ -1,0 +1,279 @@
+//! Reading typed values out of JSON texts, with errors that name the field and quote nothing.
+//!
+//! serde's own messages quote the offending value, which may be a password in the wrong place,
+//! and do not say where it stands.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+/// Longest problem text, in characters.
+const PROBLEM_LENGTH: usize = 300;
+
+/// A JSON text that does not fit the type asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The place in wire spelling (`ssh.jumpHosts[1].port`), where it is known.
+    pub field: Option<String>,
+    /// What was expected there. Never quotes the value.
+    pub problem: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "`{field}`: {}", self.problem),
+            None => f.write_str(&self.problem),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Reads a `T` out of one JSON text.
+pub(super) fn decode<T: DeserializeOwned>(json: &str) -> Result<T, Unreadable> {
+    serde_json::from_str(json).map_err(|error| explain(json, &error))
+}
+
+/// Reads a method's params: an object. Absent or `null` params count as an empty object, or as
+/// `null` for methods whose params type is `()`.
+pub(super) fn decode_params<T: DeserializeOwned>(params: Option<&str>) -> Result<T, Unreadable> {
+    match params.map(str::trim) {
+        None | Some("null") => decode("{}").or_else(|problem| decode("null").map_err(|_| problem)),
+        Some(json) if json.starts_with('{') => decode(json),
+        Some(_) => Err(Unreadable {
+            field: None,
+            problem: "expected an object".into(),
+        }),
+    }
+}
+
+fn explain(json: &str, error: &serde_json::Error) -> Unreadable {
+    let line_start: usize = json
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let mut path = path_at(json, line_start + error.column());
+    let message = error.to_string();
+    let message = message
+        .rfind(" at line ")
+        .and_then(|end| message.get(..end))
+        .unwrap_or(&message);
+
+    let problem = if let Some(name) = quoted(message, "missing field `") {
+        push_key(&mut path, name);
+        "is required".to_owned()
+    } else if quoted(message, "unknown field `").is_some() {
+        "is not a known field".to_owned()
+    } else if quoted(message, "duplicate field `").is_some() {
+        "is given twice".to_owned()
+    } else if let Some(start) = message.rfind(", expected ") {
+        let expected = message.get(start + 2..).unwrap_or_default();
+        match kind_of_found(message) {
+            Some(found) => format!("{expected}, not {found}"),
+            None => expected.to_owned(),
+        }
+    } else {
+        message.to_owned()
+    };
+    Unreadable {
+        field: (!path.is_empty()).then_some(path),
+        problem: problem.chars().take(PROBLEM_LENGTH).collect(),
+    }
+}
+
+fn quoted<'a>(message: &'a str, start: &str) -> Option<&'a str> {
+    message.strip_prefix(start)?.split('`').next()
+}
+
+/// "string" out of `invalid type: string "hunter2", expected u16`. Only of `invalid type`:
+/// elsewhere the kind is right and the value is wrong.
+fn kind_of_found(message: &str) -> Option<&str> {
+    let found = message.strip_prefix("invalid type: ")?;
+    let kind = found.split(['`', '"', ',']).next()?.trim();
+    (!kind.is_empty()).then_some(kind)
+}
+
+/// The path of the value that byte `offset` of a JSON text ends or stands in.
+fn path_at(json: &str, offset: usize) -> String {
+    enum Level {
+        Object { key: String, in_key: bool },
+        Array { index: usize },
+    }
+    let bytes = json.as_bytes();
+    let mut levels = Vec::new();
+    let mut position = 0;
+    while let Some(byte) = bytes.get(position).filter(|_| position < offset) {
+        position += 1;
+        match byte {
+            b'{' => levels.push(Level::Object {
+                key: String::new(),
+                in_key: true,
+            }),
+            b'[' => levels.push(Level::Array { index: 0 }),
+            b'}' | b']' => {
+                levels.pop();
+            }
+            b',' => match levels.last_mut() {
+                Some(Level::Object { in_key, .. }) => *in_key = true,
+                Some(Level::Array { index }) => *index += 1,
+                None => {}
+            },
+            b':' => {
+                if let Some(Level::Object { in_key, .. }) = levels.last_mut() {
+                    *in_key = false;
+                }
+            }
+            b'"' => {
+                let start = position;
+                while let Some(byte) = bytes.get(position) {
+                    position += match byte {
+                        b'"' => break,
+                        b'\\' => 2,
+                        _ => 1,
+                    };
+                }
+                if let Some(Level::Object { key, in_key: true }) = levels.last_mut() {
+                    *key = json.get(start..position).unwrap_or_default().to_owned();
+                }
+                position += 1;
+            }
+            _ => {}
+        }
+    }
+    let mut path = String::new();
+    for level in levels {
+        match level {
+            Level::Object { key, .. } => push_key(&mut path, &key),
+            Level::Array { index } => path.push_str(&format!("[{index}]")),
+        }
+    }
+    path
+}
+
+fn push_key(path: &mut String, key: &str) {
+    if key.is_empty() {
+        return;
+    }
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.extend(key.chars().filter(|c| !c.is_control()).take(64));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    #[expect(dead_code, reason = "only read")]
+    struct Params {
+        config_id: String,
+        #[serde(default)]
+        ssh: Option<Ssh>,
+        #[serde(default)]
+        names: Vec<String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Ssh {
+        host: String,
+        #[serde(default)]
+        port: Option<u16>,
+        #[serde(default)]
+        policy: Option<Policy>,
+        #[serde(default)]
+        jump_hosts: Vec<Self>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Policy {
+        Ask,
+        Strict,
+    }
+
+    #[test]
+    fn a_problem_names_its_field_and_quotes_no_value() {
+        let table = [
+            (r#"{}"#, "`configId`: is required"),
+            (
+                r#"{"configId":5}"#,
+                "`configId`: expected a string, not integer",
+            ),
+            (
+                r#"{"configId":null}"#,
+                "`configId`: expected a string, not null",
+            ),
+            (
+                r#"{"configId":{"x":1}}"#,
+                "`configId`: expected a string, not map",
+            ),
+            (r#"{"configId":"a","ssh":{}}"#, "`ssh.host`: is required"),
+            (r#"{"ssh":{},"configId":"a"}"#, "`ssh.host`: is required"),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","port":"hunter2, expected x"}}"#,
+                "`ssh.port`: expected u16, not string",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","port":70000}}"#,
+                "`ssh.port`: expected u16",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","policy":"hunter2"}}"#,
+                "`ssh.policy`: expected `ask` or `strict`",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","jumpHosts":[{"host":"x"},{"host":"y","port":-1}]}}"#,
+                "`ssh.jumpHosts[1].port`: expected u16",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","jumpHosts":[{"host":"x"},{"port":1}]}}"#,
+                "`ssh.jumpHosts[1].host`: is required",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","hots":1}}"#,
+                "`ssh.hots`: is not a known field",
+            ),
+            (
+                r#"{"configId":"a","configId":"b"}"#,
+                "`configId`: is given twice",
+            ),
+            (
+                r#"{"configId":"a","names":["x",7]}"#,
+                "`names[1]`: expected a string, not integer",
+            ),
+        ];
+        for (json, expected) in table {
+            let problem = decode::<Params>(json).unwrap_err();
+            assert_eq!(problem.to_string(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn absent_params_are_an_empty_object_or_nothing() {
+        #[derive(Debug, Deserialize)]
+        struct Empty {}
+        decode_params::<Empty>(None).unwrap();
+        decode_params::<Empty>(Some("null")).unwrap();
+        decode_params::<()>(None).unwrap();
+        let missing = decode_params::<Params>(None).unwrap_err();
+        assert_eq!(missing.to_string(), "`configId`: is required");
+        let array = decode_params::<Params>(Some("[\"a\"]")).unwrap_err();
+        assert_eq!(array.to_string(), "expected an object");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(json in r#"[\[\]{}":,\\a-c0-9 \né]{0,60}"#, offset in 0..80usize) {
+            let _ = decode::<Params>(&json);
+            let _ = path_at(&json, offset);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Requests of the host's that are being handled.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jsonrpsee_types::Id;
+use tokio_util::sync::CancellationToken;
+
+/// The table of requests in flight. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct InFlight {
+    table: Arc<Mutex<Table>>,
+    /// Parent of every request's token.
+    all: CancellationToken,
+    requests: usize,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    tokens: HashMap<Id<'static>, CancellationToken>,
+    bytes: usize,
+}
+
+/// A request in flight. Dropping it frees its id and its share of the limits.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) token: CancellationToken,
+    id: Id<'static>,
+    bytes: usize,
+    table: Arc<Mutex<Table>>,
+}
+
+/// Why a request was not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    DuplicateId,
+    TooMany,
+}
+
+// === impl InFlight ===
+
+impl InFlight {
+    pub(super) fn new(requests: usize, bytes: usize) -> Self {
+        Self {
+            table: Arc::default(),
+            all: CancellationToken::new(),
+            requests,
+            bytes,
+        }
+    }
+
+    /// Lets a request of `bytes` bytes in.
+    pub(super) fn register(&self, id: Id<'static>, bytes: usize) -> Result<Entry, Refusal> {
+        let mut table = lock(&self.table);
+        if table.tokens.contains_key(&id) {
+            return Err(Refusal::DuplicateId);
+        }
+        let alone = table.tokens.is_empty();
+        if table.tokens.len() >= self.requests || (!alone && table.bytes + bytes > self.bytes) {
+            return Err(Refusal::TooMany);
+        }
+        let token = self.all.child_token();
+        table.tokens.insert(id.clone(), token.clone());
+        table.bytes += bytes;
+        drop(table);
+        Ok(Entry {
+            token,
+            id,
+            bytes,
+            table: Arc::clone(&self.table),
+        })
+    }
+
+    /// Cancels one request; an unknown or finished one is ignored.
+    pub(super) fn cancel(&self, id: &Id<'static>) {
+        let token = lock(&self.table).tokens.get(id).cloned();
+        // Outside the lock: cancelling runs wakers.
+        if let Some(token) = token {
+            token.cancel();
+        }
+    }
+
+    /// Cancels every request, the later ones too.
+    pub(super) fn cancel_all(&self) {
+        self.all.cancel();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.table).tokens.len()
+    }
+}
+
+// === impl Entry ===
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut table = lock(&self.table);
+        table.tokens.remove(&self.id);
+        table.bytes = table.bytes.saturating_sub(self.bytes);
+    }
+}
+
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_ids_are_given_back() {
+        let in_flight = InFlight::new(2, 100);
+        let first = in_flight.register(Id::Number(1), 90).unwrap();
+        let duplicate = in_flight.register(Id::Number(1), 1).unwrap_err();
+        assert_eq!(duplicate, Refusal::DuplicateId);
+        let too_long = in_flight.register(Id::Number(2), 11).unwrap_err();
+        assert_eq!(too_long, Refusal::TooMany);
+        let _second = in_flight.register(Id::Str("1".into()), 10).unwrap();
+        let too_many = in_flight.register(Id::Number(3), 0).unwrap_err();
+        assert_eq!(too_many, Refusal::TooMany);
+        drop(first);
+        in_flight.register(Id::Number(1), 0).unwrap();
+    }
+
+    #[test]
+    fn a_request_larger_than_the_limit_goes_alone() {
+        let in_flight = InFlight::new(2, 100);
+        let _alone = in_flight.register(Id::Number(1), 1000).unwrap();
+        assert!(in_flight.register(Id::Number(2), 1).is_err());
+    }
+
+    #[test]
+    fn a_cancel_reaches_one_request_and_an_unknown_id_is_ignored() {
+        let in_flight = InFlight::new(9, 9);
+        let one = in_flight.register(Id::Number(1), 0).unwrap();
+        let other = in_flight.register(Id::Number(2), 0).unwrap();
+        in_flight.cancel(&Id::Number(1));
+        in_flight.cancel(&Id::Number(7));
+        assert!(one.token.is_cancelled());
+        assert!(!other.token.is_cancelled());
+        in_flight.cancel_all();
+        assert!(other.token.is_cancelled());
+    }
+}

@@ -1,0 +1,285 @@
+//! The reader task: takes lines apart and starts what they ask for, without ever waiting for it.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use jsonrpsee::{ConnectionId, MethodCallback, MethodResponse};
+use jsonrpsee_types::{ErrorObjectOwned, Id, Params};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::Limits;
+use super::calls::CANCEL;
+use super::error::{ErrorReply, code};
+use super::in_flight::{Entry, InFlight, Refusal};
+use super::line::Line;
+use super::message::{Inbound, parse_id};
+use super::outbound::Outbound;
+use super::queue::Message;
+use super::router::{Call, Router};
+use super::stdio::Lines;
+
+/// Lines from the host, on their way to the router. Dropping it cancels every request in flight
+/// and fails every pending call.
+#[derive(Debug)]
+pub struct Incoming {
+    lines: Lines,
+    outbound: Outbound,
+    in_flight: InFlight,
+    tasks: TaskTracker,
+    message_bytes: usize,
+    /// Ends when the request before has started.
+    previous_started: Option<oneshot::Receiver<()>>,
+}
+
+/// Why serving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The host closed its end, or died.
+    Eof,
+    /// The shutdown token was cancelled.
+    Stopped,
+    /// The host can no longer be written to.
+    HostGone,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests whose reply was not queued in time.
+    pub unanswered: usize,
+    /// Whether all that was queued has been written.
+    pub written: bool,
+}
+
+// === impl Incoming ===
+
+impl Incoming {
+    pub(super) fn new(lines: Lines, outbound: Outbound, limits: Limits) -> Self {
+        Self {
+            lines,
+            outbound,
+            in_flight: InFlight::new(limits.in_flight, limits.in_flight_bytes),
+            tasks: TaskTracker::new(),
+            message_bytes: limits.message_bytes,
+            previous_started: None,
+        }
+    }
+
+    /// Serves the host until end of file, `shutdown`, or until it can no longer be written to.
+    ///
+    /// At the end every pending [`Outbound::call`] fails with `Closed`. Requests in flight go
+    /// on; [`Self::drain`] ends them.
+    pub async fn serve<C: Send + Sync + 'static>(
+        &mut self,
+        router: &Router<C>,
+        shutdown: &CancellationToken,
+    ) -> End {
+        let end = self.receive_all(router, shutdown).await;
+        self.outbound.calls().close();
+        end
+    }
+
+    /// Cancels every request in flight, then waits until their replies are queued and written,
+    /// for at most `limit`.
+    pub async fn drain(self, limit: Duration) -> Drained {
+        self.in_flight.cancel_all();
+        self.tasks.close();
+        let written = async {
+            self.tasks.wait().await;
+            self.outbound.flush().await.is_ok()
+        };
+        let written = tokio::time::timeout(limit, written).await.unwrap_or(false);
+        Drained {
+            unanswered: self.in_flight.len(),
+            written,
+        }
+    }
+
+    async fn receive_all<C: Send + Sync + 'static>(
+        &mut self,
+        router: &Router<C>,
+        shutdown: &CancellationToken,
+    ) -> End {
+        let gone = self.outbound.gone_token().clone();
+        loop {
+            let line = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return End::Stopped,
+                () = gone.cancelled() => return End::HostGone,
+                line = self.lines.next() => line,
+            };
+            match line {
+                None => return End::Eof,
+                Some(Line::Text(line)) => self.receive(router, &line),
+                Some(Line::TooLong) => {
+                    tracing::warn!("a line longer than the limit was discarded");
+                    let problem = format!("a message has at most {} bytes", self.message_bytes);
+                    let reply = ErrorReply::new(code::INVALID_REQUEST, problem);
+                    self.refuse(Id::Null, reply);
+                }
+            }
+        }
+    }
+
+    fn receive<C: Send + Sync + 'static>(&mut self, router: &Router<C>, line: &[u8]) {
+        match Inbound::parse(line) {
+            Inbound::Request { id, method, params } => {
+                if let Err(refusal) = self.start(router, &id, &method, params, line.len()) {
+                    self.refuse(id, refusal);
+                }
+            }
+            Inbound::Notification { method, params } if method == CANCEL => self.cancel(params),
+            Inbound::Notification { method, params } => match router.admit(&method) {
+                Ok(()) => router.notification(&method, params.map(RawValue::get)),
+                Err(_refusal) => tracing::debug!("a notification was refused"),
+            },
+            Inbound::Reply { id, result } => {
+                if !id.is_some_and(|id| self.outbound.calls().resolve(id, result)) {
+                    tracing::debug!("a reply that nobody waits for was dropped");
+                }
+            }
+            Inbound::Invalid { id, problem } => {
+                tracing::warn!(problem, "an invalid message was refused");
+                let problem = format!("invalid request: {problem}");
+                self.refuse(id, ErrorReply::new(code::INVALID_REQUEST, problem));
+            }
+            Inbound::NotJson => {
+                tracing::warn!(
+                    bytes = line.len(),
+                    "a line that is not UTF-8 JSON was skipped"
+                );
+            }
+        }
+    }
+
+    /// Starts a request's handler in its own task.
+    fn start<C: Send + Sync + 'static>(
+        &mut self,
+        router: &Router<C>,
+        id: &Id<'static>,
+        method: &str,
+        params: Option<&RawValue>,
+        bytes: usize,
+    ) -> Result<(), ErrorReply> {
+        let entry =
+            self.in_flight
+                .register(id.clone(), bytes)
+                .map_err(|refusal| match refusal {
+                    Refusal::DuplicateId => ErrorReply::new(
+                        code::INVALID_REQUEST,
+                        "invalid request: a request with this id is in flight",
+                    ),
+                    Refusal::TooMany => {
+                        ErrorReply::new(code::TOO_MANY, "too many requests in flight")
+                    }
+                })?;
+        router.admit(method)?;
+        // Only async methods are ever registered.
+        let Some((method, MethodCallback::Async(callback))) = router.request(method) else {
+            return Err(ErrorReply::new(code::METHOD_NOT_FOUND, "no such method"));
+        };
+
+        let call = Call::new(method, id.clone(), entry.token.clone());
+        let span = tracing::debug_span!("request", method, id = %call.id());
+        let params = Params::new(params.map(RawValue::get)).into_owned();
+        let handler = callback(
+            id.clone(),
+            params,
+            ConnectionId(0),
+            self.message_bytes,
+            call.into_extensions(),
+        );
+        let (started, next) = oneshot::channel();
+        let handler = in_order(self.previous_started.replace(next), started, handler);
+        let answer = answer(handler, entry, id.clone(), method, self.outbound.clone());
+        self.tasks.spawn(answer.instrument(span));
+        Ok(())
+    }
+
+    fn cancel(&self, params: Option<&RawValue>) {
+        #[derive(Deserialize)]
+        struct Cancel<'a> {
+            #[serde(borrow)]
+            id: &'a RawValue,
+        }
+        let id = params
+            .and_then(|params| serde_json::from_str::<Cancel<'_>>(params.get()).ok())
+            .and_then(|cancel| parse_id(cancel.id.get()));
+        match id {
+            Some(id) => self.in_flight.cancel(&id),
+            None => tracing::warn!("a cancellation without a readable id was ignored"),
+        }
+    }
+
+    /// Answers without waiting.
+    fn refuse(&self, id: Id<'static>, reply: ErrorReply) {
+        let reply = MethodResponse::error(id, ErrorObjectOwned::from(reply));
+        self.outbound.refuse(reply.into_json());
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.in_flight.cancel_all();
+        self.outbound.calls().close();
+    }
+}
+
+/// Runs a handler after the one before it has started, and tells the next one when it has.
+///
+/// The runtime alone would not keep that order: the task spawned last often runs first.
+async fn in_order<T>(
+    previous: Option<oneshot::Receiver<()>>,
+    started: oneshot::Sender<()>,
+    handler: impl Future<Output = T>,
+) -> T {
+    if let Some(previous) = previous {
+        // Ends in an error, for nothing is sent: the other end is dropped, by a panic too.
+        let _ = previous.await;
+    }
+    let mut handler = pin!(handler);
+    let first = poll_fn(|context| Poll::Ready(handler.as_mut().poll(context))).await;
+    drop(started);
+    match first {
+        Poll::Ready(output) => output,
+        Poll::Pending => handler.await,
+    }
+}
+
+/// Runs a handler to its end and queues its reply.
+async fn answer(
+    handler: impl Future<Output = MethodResponse> + Send + 'static,
+    entry: Entry,
+    id: Id<'static>,
+    method: &'static str,
+    outbound: Outbound,
+) {
+    // A task of its own, so that a panic ends there.
+    let handler = tokio::spawn(handler.in_current_span());
+    let response = match handler.await {
+        Ok(response) => response,
+        Err(_panic) => {
+            tracing::error!(method, "a request's handler panicked");
+            MethodResponse::error(id, ErrorObjectOwned::from(ErrorReply::internal()))
+        }
+    };
+    let (reply, on_queued, _) = response.into_parts();
+    let reply = Message::from(reply);
+    let Ok(slot) = outbound.reserve_slot(reply.len()).await else {
+        return;
+    };
+    // The id is free before the host can see the reply, and the request counts until there is
+    // room for it.
+    drop(entry);
+    slot.fill(reply);
+    if let Some(on_queued) = on_queued {
+        on_queued.notify(true);
+    }
+}
