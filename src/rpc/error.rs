@@ -29,6 +29,21 @@ pub mod code {
     pub const TOO_MANY: i32 = -32009;
     /// The request was cancelled with `$/cancelRequest`.
     pub const CANCELLED: i32 = -32800;
+
+    /// How `data.code` spells a number of this table.
+    pub(super) fn spelling(code: i32) -> Option<&'static str> {
+        Some(match code {
+            INVALID_REQUEST => "INVALID_REQUEST",
+            METHOD_NOT_FOUND => "METHOD_NOT_FOUND",
+            INVALID_PARAMS => "INVALID_PARAMS",
+            INTERNAL => "INTERNAL_ERROR",
+            NOT_INITIALIZED => "NOT_INITIALIZED",
+            REPLY_TOO_BIG => "RESPONSE_TOO_BIG",
+            TOO_MANY => "TOO_MANY_REQUESTS",
+            CANCELLED => "CANCELLED",
+            _ => return None,
+        })
+    }
 }
 
 /// An error object on its way to the host.
@@ -85,31 +100,34 @@ pub enum CallError {
 // === impl ErrorReply ===
 
 impl ErrorReply {
-    /// An error without data.
+    /// One of the errors in [`code`], with its spelling in `data.code`.
     pub fn new(code: i32, message: impl Into<String>) -> Self {
+        let data = code::spelling(code)
+            .map(|code| serde_json::json!({ "code": code, "retryable": code == "TOO_MANY_REQUESTS" }));
         Self {
             code,
             message: message.into(),
-            data: None,
+            data,
         }
     }
 
     pub(super) fn invalid_params(problem: &Unreadable) -> Self {
-        let data = problem
-            .field
-            .as_ref()
-            .map(|field| serde_json::json!({ "field": field }));
-        Self {
-            code: code::INVALID_PARAMS,
-            message: format!("invalid params: {problem}"),
-            data,
+        let mut reply = Self::new(code::INVALID_PARAMS, format!("Invalid params: {problem}."));
+        if let (Some(Value::Object(data)), Some(field)) = (&mut reply.data, &problem.field) {
+            data.insert("field".to_owned(), field.as_str().into());
         }
+        reply
+    }
+
+    pub(super) fn reply_too_big(limit: usize) -> Self {
+        let message = format!("The result is longer than the {limit} bytes that a message may have.");
+        Self::new(code::REPLY_TOO_BIG, message)
     }
 
     pub(super) fn internal() -> Self {
         Self::new(
             code::INTERNAL,
-            "internal error: the request could not be finished",
+            "Internal error: the request could not be finished. This is a defect; the log has its place.",
         )
     }
 }

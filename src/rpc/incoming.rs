@@ -120,7 +120,7 @@ impl Incoming {
                 Some(Line::Text(line)) => self.receive(router, &line),
                 Some(Line::TooLong) => {
                     tracing::warn!("a line longer than the limit was discarded");
-                    let problem = format!("a message has at most {} bytes", self.message_bytes);
+                    let problem = format!("Invalid request: a message has at most {} bytes.", self.message_bytes);
                     let reply = ErrorReply::new(code::INVALID_REQUEST, problem);
                     self.refuse(Id::Null, reply);
                 }
@@ -147,7 +147,7 @@ impl Incoming {
             }
             Inbound::Invalid { id, problem } => {
                 tracing::warn!(problem, "an invalid message was refused");
-                let problem = format!("invalid request: {problem}");
+                let problem = format!("Invalid request: {problem}.");
                 self.refuse(id, ErrorReply::new(code::INVALID_REQUEST, problem));
             }
             Inbound::NotJson => {
@@ -174,16 +174,19 @@ impl Incoming {
                 .map_err(|refusal| match refusal {
                     Refusal::DuplicateId => ErrorReply::new(
                         code::INVALID_REQUEST,
-                        "invalid request: a request with this id is in flight",
+                        "Invalid request: another request with this id is in flight.",
                     ),
                     Refusal::TooMany => {
-                        ErrorReply::new(code::TOO_MANY, "too many requests in flight")
+                        ErrorReply::new(code::TOO_MANY, "Too many requests are in flight; wait for one to end.")
                     }
                 })?;
         router.admit(method)?;
         // Only async methods are ever registered.
         let Some((method, MethodCallback::Async(callback))) = router.request(method) else {
-            return Err(ErrorReply::new(code::METHOD_NOT_FOUND, "no such method"));
+            return Err(ErrorReply::new(
+                code::METHOD_NOT_FOUND,
+                "There is no such method in this protocol.",
+            ));
         };
 
         let call = Call::new(method, id.clone(), entry.token.clone());
@@ -198,7 +201,8 @@ impl Incoming {
         );
         let (started, next) = oneshot::channel();
         let handler = in_order(self.previous_started.replace(next), started, handler);
-        let answer = answer(handler, entry, id.clone(), method, self.outbound.clone());
+        let answer =
+            answer(handler, entry, id.clone(), method, self.outbound.clone(), self.message_bytes);
         self.tasks.spawn(answer.instrument(span));
         Ok(())
     }
@@ -260,10 +264,14 @@ async fn answer(
     id: Id<'static>,
     method: &'static str,
     outbound: Outbound,
+    message_bytes: usize,
 ) {
     // A task of its own, so that a panic ends there.
     let handler = tokio::spawn(handler.in_current_span());
     let response = match handler.await {
+        Ok(response) if response.as_error_code() == Some(code::REPLY_TOO_BIG) => {
+            MethodResponse::error(id, ErrorObjectOwned::from(ErrorReply::reply_too_big(message_bytes)))
+        }
         Ok(response) => response,
         Err(_panic) => {
             tracing::error!(method, "a request's handler panicked");

@@ -213,8 +213,8 @@ async fn bad_params_name_their_field() {
     host.request(1, "m", json!({"port": "hunter2"})).await;
     let expected = json!({"jsonrpc": "2.0", "id": 1, "error": {
         "code": -32602,
-        "message": "invalid params: `port`: expected u16, not string",
-        "data": {"field": "port"},
+        "message": "Invalid params: `port`: expected u16, not string.",
+        "data": {"code": "INVALID_PARAMS", "retryable": false, "field": "port"},
     }});
     assert_eq!(host.next().await, expected);
 }
@@ -458,7 +458,7 @@ async fn a_reply_that_is_too_long_becomes_an_error() {
     host.request(1, "big", Value::Null).await;
     let reply = host.next().await;
     assert_eq!(reply["error"]["code"], -32008);
-    assert_eq!(reply["error"]["message"], "Response is too big");
+    assert_eq!(reply["error"]["data"]["code"], "RESPONSE_TOO_BIG");
     let params = "x".repeat(16 << 20);
     let notified = outbound.notify("big", &params).await;
     assert!(matches!(notified, Err(NotSent::TooBig { .. })));

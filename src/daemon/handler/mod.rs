@@ -8,3 +8,22 @@ pub(super) mod lifecycle;
 pub(super) mod model;
 pub(super) mod prompt;
 pub(super) mod test;
+
+use std::future::Future;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::protocol::ErrorObject;
+
+use super::failure;
+
+/// Runs `work` until the request is cancelled; dropping it then undoes what it began.
+async fn cancellable<T>(
+    token: &CancellationToken,
+    work: impl Future<Output = Result<T, ErrorObject>>,
+) -> Result<T, ErrorObject> {
+    tokio::select! {
+        result = work => result,
+        () = token.cancelled() => Err(failure::cancelled(None)),
+    }
+}

@@ -1,0 +1,52 @@
+//! Making, ending and watching a profile's connection.
+
+use std::sync::Arc;
+
+use crate::{
+    protocol::{ConfigRef, ConnectionStatus, ErrorObject},
+    rpc::Call,
+};
+
+use super::{super::state::Daemon, cancellable};
+
+pub(in crate::daemon) async fn connect(
+    daemon: Arc<Daemon>,
+    params: ConfigRef,
+    call: Call,
+) -> Result<ConnectionStatus, ErrorObject> {
+    let route = daemon.route(&params.config_id)?;
+    let workspace = daemon.workspace()?;
+    cancellable(&call.token, async {
+        let session = route.session(&daemon).await?;
+        // A connection without a figure is still a connection.
+        if let Ok(latency) = session.latency().await {
+            route.watch(&workspace.links, &session, Some(latency));
+        }
+        Ok(workspace.links.status(&params.config_id))
+    })
+    .await
+}
+
+pub(in crate::daemon) async fn disconnect(
+    daemon: Arc<Daemon>,
+    params: ConfigRef,
+    call: Call,
+) -> Result<ConnectionStatus, ErrorObject> {
+    let route = daemon.route(&params.config_id)?;
+    let workspace = daemon.workspace()?;
+    cancellable(&call.token, async {
+        workspace.pool.disconnect(&route.target).await;
+        workspace.links.off(&params.config_id);
+        Ok(workspace.links.status(&params.config_id))
+    })
+    .await
+}
+
+pub(in crate::daemon) async fn status(
+    daemon: Arc<Daemon>,
+    params: ConfigRef,
+    _: Call,
+) -> Result<ConnectionStatus, ErrorObject> {
+    daemon.profile(&params.config_id)?;
+    Ok(daemon.workspace()?.links.status(&params.config_id))
+}

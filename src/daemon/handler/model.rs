@@ -1,0 +1,68 @@
+//! Listing and choosing models.
+
+use std::sync::Arc;
+
+use crate::{
+    llm,
+    protocol::{ConfigView, ErrorObject, ListModelsParams, ListModelsResult, SelectModelParams},
+    rpc::Call,
+};
+
+use super::{
+    super::{failure, state::Daemon, wire},
+    cancellable, config,
+};
+
+pub(in crate::daemon) async fn list(
+    daemon: Arc<Daemon>,
+    params: ListModelsParams,
+    call: Call,
+) -> Result<ListModelsResult, ErrorObject> {
+    cancellable(&call.token, async {
+        let found = discovery(&daemon, &params.config_id, params.refresh).await?;
+        Ok(wire::model::discovery(&found))
+    })
+    .await
+}
+
+/// What the profile's server is: as it was found before, unless `refresh` asks it again.
+pub(in crate::daemon) async fn discovery(
+    daemon: &Arc<Daemon>,
+    config_id: &str,
+    refresh: bool,
+) -> Result<llm::Discovery, ErrorObject> {
+    let profile = daemon.profile(config_id)?;
+    let links = &daemon.workspace()?.links;
+    if !refresh && let Some(known) = links.discovery(config_id) {
+        return Ok(known);
+    }
+    let route = daemon.route_of(&profile)?;
+    let api = daemon.api_of(&profile)?;
+    // The connect has limits of its own, and a person may have to answer; discovery's clock
+    // starts after it.
+    route.session(daemon).await?;
+    let found = route
+        .server(daemon, &api)?
+        .discover()
+        .await
+        .map_err(|error| failure::llm(&error, &route.scene(&api, None)))?;
+    links.discovered(config_id, found.clone());
+    Ok(found)
+}
+
+pub(in crate::daemon) async fn select(
+    daemon: Arc<Daemon>,
+    params: SelectModelParams,
+    _: Call,
+) -> Result<ConfigView, ErrorObject> {
+    if params.model_id.trim().is_empty() {
+        return Err(failure::invalid_params("modelId", "`modelId` is empty: name a model."));
+    }
+    let workspace = daemon.workspace()?;
+    let profile = workspace
+        .store
+        .update(&params.config_id, |profile| profile.selected_model = Some(params.model_id.clone()))
+        .map_err(|error| failure::config(&error))?;
+    config::announce_saved(&daemon, &profile.id).await;
+    config::view(&daemon, &profile, Vec::new())
+}

@@ -1,0 +1,266 @@
+//! `test-connection`: the whole way, stage by stage, on a connection of its own.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    llm,
+    protocol::{
+        ErrorObject, HostKey, Stage, StageName, StageStatus, TestConnectionParams,
+        TestConnectionResult,
+    },
+    rpc::Call,
+    ssh::{self, Observer, StageOutcome, StageReport},
+};
+
+use super::{
+    super::{
+        failure,
+        host::HostPrompter,
+        route::{Api, OneSession, destination, scene},
+        state::Daemon,
+        wire,
+    },
+    cancellable,
+};
+
+/// What every hop goes through.
+const SSH_STAGES: [StageName; 5] = [
+    StageName::Resolve,
+    StageName::Tcp,
+    StageName::SshHandshake,
+    StageName::HostKey,
+    StageName::Auth,
+];
+
+/// What follows behind the last hop.
+const API_STAGES: [StageName; 4] =
+    [StageName::Forward, StageName::Http, StageName::Server, StageName::Models];
+
+const AFTER_A_FAILURE: &str = "Not tried, because an earlier stage failed.";
+
+pub(in crate::daemon) async fn test_connection(
+    daemon: Arc<Daemon>,
+    params: TestConnectionParams,
+    call: Call,
+) -> Result<TestConnectionResult, ErrorObject> {
+    let subject = daemon.subject(&params)?;
+    cancellable(&call.token, async { Ok(run(&daemon, subject).await?.finish()) }).await
+}
+
+/// What is tested.
+#[derive(Debug)]
+pub(in crate::daemon) struct Subject {
+    pub(in crate::daemon) config_id: Option<String>,
+    pub(in crate::daemon) target: ssh::Target,
+    /// `None`: the SSH stages only.
+    pub(in crate::daemon) api: Option<Api>,
+}
+
+async fn run(daemon: &Arc<Daemon>, subject: Subject) -> Result<Report, ErrorObject> {
+    let environment = Arc::clone(&daemon.workspace()?.ssh_environment);
+    let prompter = Arc::new(HostPrompter::new(Arc::clone(daemon), subject.config_id.clone()));
+    let seen = Arc::new(Seen::default());
+    let connected =
+        ssh::connect(&subject.target, environment, prompter, Arc::clone(&seen) as Arc<dyn Observer>)
+            .await;
+    let mut report = Report::default();
+    report.add_ssh(&subject.target, &seen, connected.as_ref().err());
+    let (Ok(session), Some(api)) = (&connected, &subject.api) else {
+        let why = if connected.is_ok() {
+            "Not tried, because no LLM server was given."
+        } else {
+            AFTER_A_FAILURE
+        };
+        API_STAGES.iter().for_each(|&name| report.skip(name, None, why));
+        return Ok(report);
+    };
+    report.auth_method = Some(session.auth_method().to_owned());
+    let key = session.host_key();
+    report.host_key = Some(HostKey { key_type: key.key_type, fingerprint: key.fingerprint });
+    test_api(&mut report, session, &subject.target, api).await;
+    session.close().await;
+    if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found) {
+        daemon.workspace()?.links.discovered(config_id, found.clone());
+    }
+    Ok(report)
+}
+
+async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Target, api: &Api) {
+    let scene = scene(target, api, None);
+    let begun = Instant::now();
+    match session.open(destination(api.endpoint.dial())).await {
+        Ok(stream) => {
+            drop(stream);
+            let detail = format!("{scene} accepts connections; no local port was opened.");
+            report.pass(StageName::Forward, None, begun.elapsed(), detail);
+        }
+        Err(error) => {
+            report.fail(StageName::Forward, None, begun.elapsed(), failure::ssh(&error));
+            for name in [StageName::Http, StageName::Server, StageName::Models] {
+                report.skip(name, None, AFTER_A_FAILURE);
+            }
+            return;
+        }
+    }
+    let begun = Instant::now();
+    let server =
+        llm::Server::new(api.endpoint.clone(), Arc::new(OneSession(session.clone())), api.options.clone());
+    let found = server.discover().await;
+    let took = begun.elapsed();
+    match found {
+        Ok(found) => {
+            // One exchange answers all three, so the time is told once.
+            report.pass(StageName::Http, None, took, format!("{scene} speaks HTTP."));
+            let server = wire::model::server(&found.server);
+            let version = server.version.as_deref().unwrap_or("of unknown version");
+            let detail = format!("It is {} {version}.", server.kind);
+            report.pass(StageName::Server, None, Duration::ZERO, detail);
+            report.pass(StageName::Models, None, Duration::ZERO, models_detail(&found.models));
+            report.found = Some(found);
+        }
+        Err(error) => {
+            let error = failure::llm(&error, &scene);
+            let at = match error.data.stage {
+                Some(stage @ (StageName::Server | StageName::Models)) => stage,
+                _ => StageName::Http,
+            };
+            if at > StageName::Http {
+                report.pass(StageName::Http, None, took, format!("{scene} speaks HTTP."));
+            }
+            report.fail(at, None, took, error);
+            for name in [StageName::Server, StageName::Models] {
+                if name > at {
+                    report.skip(name, None, AFTER_A_FAILURE);
+                }
+            }
+        }
+    }
+}
+
+fn models_detail(models: &[llm::Model]) -> String {
+    match models {
+        [] => "It answers, but has no model loaded.".to_owned(),
+        [only] => format!("1 model: {}.", only.id),
+        several => {
+            let names: Vec<_> = several.iter().take(5).map(|model| model.id.as_str()).collect();
+            let more = if several.len() > names.len() { ", …" } else { "" };
+            format!("{} models: {}{more}", several.len(), names.join(", "))
+        }
+    }
+}
+
+/// What the SSH room reported while it connected.
+#[derive(Debug, Default)]
+struct Seen(Mutex<Vec<StageReport>>);
+
+impl Observer for Seen {
+    fn stage(&self, report: StageReport) {
+        if report.outcome != StageOutcome::Started {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    stages: Vec<Stage>,
+    error: Option<ErrorObject>,
+    auth_method: Option<String>,
+    host_key: Option<HostKey>,
+    found: Option<llm::Discovery>,
+}
+
+impl Report {
+    fn add_ssh(&mut self, target: &ssh::Target, seen: &Seen, error: Option<&ssh::Error>) {
+        let seen = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = false;
+        for hop in 0..target.hops.len() {
+            for name in SSH_STAGES {
+                let report = seen
+                    .iter()
+                    .rev()
+                    .find(|report| report.hop == hop && stage_name(report.stage) == name);
+                match report.map(|report| (&report.outcome, report.elapsed)) {
+                    Some((StageOutcome::Passed { detail }, elapsed)) => {
+                        self.pass(name, Some(hop), elapsed, detail.clone());
+                    }
+                    Some((StageOutcome::Skipped { reason }, _)) => {
+                        self.skip(name, Some(hop), reason);
+                    }
+                    Some((StageOutcome::Failed, elapsed)) => {
+                        failed = true;
+                        if let Some(error) = error {
+                            self.fail(name, Some(hop), elapsed, failure::ssh(error));
+                        }
+                    }
+                    Some((StageOutcome::Started, _)) | None => {
+                        self.skip(name, Some(hop), AFTER_A_FAILURE);
+                    }
+                }
+            }
+        }
+        // A failure between two stages is nobody's stage, and a failure all the same.
+        if let (false, Some(error)) = (failed, error) {
+            self.error = Some(failure::ssh(error));
+        }
+    }
+
+    fn pass(&mut self, name: StageName, hop: Option<usize>, took: Duration, detail: String) {
+        self.add(name, hop, StageStatus::Passed, Some(took), detail, None);
+    }
+
+    fn skip(&mut self, name: StageName, hop: Option<usize>, why: &str) {
+        self.add(name, hop, StageStatus::Skipped, None, why.to_owned(), None);
+    }
+
+    fn fail(&mut self, name: StageName, hop: Option<usize>, took: Duration, error: ErrorObject) {
+        self.error.get_or_insert_with(|| error.clone());
+        self.add(name, hop, StageStatus::Failed, Some(took), error.message.clone(), Some(error));
+    }
+
+    fn add(
+        &mut self,
+        name: StageName,
+        hop: Option<usize>,
+        status: StageStatus,
+        took: Option<Duration>,
+        detail: String,
+        error: Option<ErrorObject>,
+    ) {
+        self.stages.push(Stage {
+            name,
+            hop: hop.map(|hop| hop + 1),
+            status,
+            duration_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            detail,
+            error,
+        });
+    }
+
+    fn finish(self) -> TestConnectionResult {
+        let found = self.found.as_ref().map(wire::model::discovery);
+        let (server, models) = found.map(|found| (found.server, found.models)).unzip();
+        TestConnectionResult {
+            success: self.error.is_none(),
+            error: self.error,
+            stages: self.stages,
+            auth_method: self.auth_method,
+            host_key: self.host_key,
+            server,
+            models,
+        }
+    }
+}
+
+fn stage_name(stage: ssh::Stage) -> StageName {
+    match stage {
+        ssh::Stage::Resolve => StageName::Resolve,
+        ssh::Stage::Tcp => StageName::Tcp,
+        ssh::Stage::SshHandshake => StageName::SshHandshake,
+        ssh::Stage::HostKey => StageName::HostKey,
+        ssh::Stage::Auth => StageName::Auth,
+    }
+}
