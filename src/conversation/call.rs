@@ -74,7 +74,7 @@ pub(super) fn take_calls(
             None if input.is_object() => Input::Object(input.clone()),
             None => Input::Invalid {
                 raw: std::mem::replace(input, empty_object()).to_string(),
-                problem: "not a JSON object".to_owned(),
+                problem: "the arguments are not a JSON object".to_owned(),
             },
         };
         *id = match ids.own(id) {
@@ -225,7 +225,12 @@ mod tests {
                     true,
                     Input::Object(json!({"path": "a"}))
                 ),
-                told("x", "no such", false, invalid("[1]", "not a JSON object")),
+                told(
+                    "x",
+                    "no such",
+                    false,
+                    invalid("[1]", "the arguments are not a JSON object")
+                ),
                 told("x_2", "fs.read", true, Input::Object(json!({}))),
                 told("bad", "fs.read", true, invalid("{", "cut off")),
             ]

@@ -10,13 +10,13 @@ use crate::conversation::guard::{Arguments, Verdict};
 use crate::conversation::model::Model;
 use crate::conversation::outcome::StopReason;
 use crate::conversation::output::{cap, preview};
-use crate::conversation::text::note;
+use crate::conversation::text::{note, one_line};
 use crate::conversation::tool::{ToolCall, ToolFailure};
 use crate::llm::{Block, Carrier, Role};
 
 use super::{Finish, Stop, Turn};
 
-/// The longest part of broken arguments that a correction repeats, in characters.
+/// The most that a correction says of what is wrong with arguments, in characters.
 const PROBLEM_CHARS: usize = 500;
 
 /// Why no further call is run and the model is not asked again.
@@ -88,6 +88,9 @@ impl<M: Model> Turn<'_, M> {
     }
 
     async fn answer_one(&mut self, call: Call) -> Reply {
+        if self.cancel.is_cancelled() {
+            return Reply::halt(Halt::Cancelled);
+        }
         if self.record.tool_calls >= self.plan.limits.max_tool_calls {
             return Reply::halt(Halt::Calls(self.plan.limits.max_tool_calls));
         }
@@ -131,9 +134,8 @@ impl<M: Model> Turn<'_, M> {
                 .await
             }
             Input::Invalid { problem, .. } => Reply::error(format!(
-                "This call was not run: its arguments are not a valid JSON object ({}). Make the \
-                 call again with one.",
-                crate::conversation::text::one_line(&problem, PROBLEM_CHARS)
+                "This call was not run: {}. Make it again with one JSON object.",
+                one_line(&problem, PROBLEM_CHARS)
             )),
         }
     }

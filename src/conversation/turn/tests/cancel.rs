@@ -96,6 +96,40 @@ async fn a_cancelled_prompt_cancels_its_tool() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_prompt_cancelled_between_two_calls_does_not_start_the_second() {
+    let asks = vec![call("a", "read", json!({})), call("b", "list", json!({}))];
+    let mut stage = Stage::new([says(asks.clone())])
+        .tool("read", returns("x"))
+        .tool("list", returns("never"));
+    stage.cancel_at_event = Some(Event::ToolResult {
+        id: "a".into(),
+        is_error: false,
+        preview: "x".into(),
+    });
+    let outcome = stage.run().await;
+    assert_eq!(ended(&outcome), Err("cancelled".into()));
+    assert_eq!(stage.calls().len(), 1);
+    assert_eq!(
+        outcome.messages,
+        [
+            assistant(asks),
+            results(vec![
+                result("a", "x"),
+                error("b", "not run: the prompt was cancelled")
+            ])
+        ]
+    );
+}
+
+#[test]
+fn a_prompt_can_run_on_any_thread() {
+    fn run<'a>(server: &'a crate::llm::Server<Lost>, stage: &'a Stage) -> impl Send + 'a {
+        crate::conversation::run(server, stage.prompt.clone(), stage, stage, &stage.cancel)
+    }
+    let _compiles = run;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_is_gone_ends_the_prompt() {
     let asks = vec![call("a", "read", json!({})), call("b", "list", json!({}))];
     let stage = Stage::new([says(asks.clone())])

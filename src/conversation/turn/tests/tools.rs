@@ -201,7 +201,7 @@ async fn broken_arguments_are_told_to_the_model_and_nothing_runs() {
             assistant(vec![call("a", "read", json!({}))]),
             results(vec![error(
                 "a",
-                "This call was not run: its arguments are not a valid JSON object (EOF). Make the call again with one."
+                "This call was not run: EOF. Make it again with one JSON object."
             )]),
             assistant(vec![text("ok")]),
         ]
