@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::llm::{Carrier, ChatEvent, ChatRequest, ChatStream, Error, Server};
+use crate::llm::{Carrier, ChatEvent, ChatRequest, ChatStream, Error, Server, Usage};
 
 /// Something that answers chat requests.
 pub(super) trait Model: Sync {
@@ -30,6 +30,9 @@ pub(super) trait Answer: Send {
 
     /// How long it took to reach the server; `None` if a connection was there already.
     fn connect_time(&self) -> Option<Duration>;
+
+    /// What the server has counted so far; some count as they go.
+    fn usage(&self) -> Option<Usage>;
 }
 
 impl<E: Carrier> Model for Server<E> {
@@ -50,5 +53,9 @@ impl<E: Carrier> Answer for ChatStream<E> {
 
     fn connect_time(&self) -> Option<Duration> {
         Some(self.timing().connect).filter(|time| !time.is_zero())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Self::usage(self)
     }
 }

@@ -33,10 +33,6 @@ impl<M: Model> Turn<'_, M> {
             () = self.cancel.cancelled() => return Err(Stop::Cancelled),
             answer = self.model.chat(request) => answer.map_err(failed)?,
         };
-        if self.round == 1 {
-            self.record.connect = answer.connect_time();
-        }
-
         let mut first_output = None;
         loop {
             let event = select! {
@@ -44,6 +40,7 @@ impl<M: Model> Turn<'_, M> {
                 () = self.cancel.cancelled() => return Err(Stop::Cancelled),
                 event = answer.next() => event,
             };
+            self.measure(&answer);
             let event = match event {
                 Some(event) => event.map_err(failed)?,
                 None => return Err(Stop::Failed(Error::Unfinished)),
@@ -59,6 +56,7 @@ impl<M: Model> Turn<'_, M> {
                     self.finish(&completion, first_output);
                     return Ok(completion);
                 }
+                // Told once, with the finish.
                 ChatEvent::Usage(usage) => {
                     self.record.keep_usage(usage);
                     continue;
@@ -89,6 +87,16 @@ impl<M: Model> Turn<'_, M> {
                 }
             };
             answer = self.emit_holding(answer, event).await?;
+        }
+    }
+
+    /// Keeps what only the answer knows, should this be the last that is heard of it.
+    fn measure(&mut self, answer: &M::Answer) {
+        if let Some(usage) = answer.usage() {
+            self.record.keep_usage(usage);
+        }
+        if self.round == 1 && self.record.connect.is_none() {
+            self.record.connect = answer.connect_time();
         }
     }
 

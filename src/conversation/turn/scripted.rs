@@ -32,6 +32,8 @@ impl llm::Carrier for Lost {
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Tell(ChatEvent),
+    /// Counts without telling.
+    Count(Usage),
     Wait(Duration),
     /// Cancels the prompt, then says nothing more.
     CancelPrompt,
@@ -176,6 +178,7 @@ impl Drop for Live {
 pub(super) struct ScriptedAnswer {
     steps: VecDeque<Step>,
     cancel: CancellationToken,
+    counted: Option<Usage>,
     _live: Live,
 }
 
@@ -194,6 +197,7 @@ impl Model for Stage {
         Ok(ScriptedAnswer {
             steps: steps.ok_or(llm::Error::Open(Lost))?.into(),
             cancel: self.cancel.clone(),
+            counted: None,
             _live: Live::new(&self.open_answers),
         })
     }
@@ -206,6 +210,7 @@ impl Answer for ScriptedAnswer {
         loop {
             match self.steps.pop_front()? {
                 Step::Tell(event) => return Some(Ok(event)),
+                Step::Count(usage) => self.counted = Some(usage),
                 Step::Wait(time) => tokio::time::sleep(time).await,
                 Step::CancelPrompt => {
                     self.cancel.cancel();
@@ -218,6 +223,10 @@ impl Answer for ScriptedAnswer {
 
     fn connect_time(&self) -> Option<Duration> {
         Some(Duration::from_millis(7))
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.counted
     }
 }
 

@@ -139,7 +139,7 @@ async fn a_failure_in_mid_stream_keeps_what_arrived_and_runs_no_call() {
             id: "a".into(),
             fragment: "{}".into(),
         }),
-        Step::Tell(ChatEvent::Usage(usage(3, 4))),
+        Step::Count(usage(3, 4)),
         Step::Fail,
     ]])
     .tool("read", returns("never"));
