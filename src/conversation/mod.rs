@@ -57,3 +57,6 @@ pub async fn run<E: Carrier>(
 ) -> Outcome<E> {
     turn::drive(server, prompt, tools, sink, cancel).await
 }
+
+#[cfg(test)]
+mod tests;
