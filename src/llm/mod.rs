@@ -1,1 +1,135 @@
-//! (being built)
+//! An LLM server's API over any byte stream.
+//!
+//! A [`Server`] is an [`Endpoint`] and an [`Opener`]: the room never learns who carries its bytes,
+//! and hyper's types do not leave it. [`Server::discover`] tells what the server is and which
+//! models it has; [`Server::chat`] gives a [`ChatStream`] of events that ends in a whole
+//! [`Completion`], or in an error that keeps what came.
+//!
+//! ```text
+//! Server ── discovery ──┐
+//!        └─ chat ─ ask ─┴─ http (pool, connection, tap) ── Opener
+//!            ├─ sse: bytes → frames            (no I/O)
+//!            └─ dialect: frames → events       (no I/O)
+//! ```
+
+mod ask;
+mod carrier;
+mod chat;
+mod dialect;
+mod discovery;
+mod endpoint;
+mod error;
+mod event;
+mod http;
+mod message;
+mod model;
+mod options;
+mod refusal;
+mod retry_after;
+mod sanitize;
+mod sse;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use hyper::header::HeaderMap;
+
+use self::{ask::Learned, http::Client};
+pub use self::{
+    carrier::{BoxFuture, ByteStream, Carrier, Opener},
+    chat::ChatStream,
+    endpoint::{Dial, Endpoint, EndpointError},
+    error::{Clock, Error},
+    event::{ChatEvent, Completion, InvalidCall, Phase, StopReason, Timing, Usage},
+    message::{Block, ChatRequest, ImageSource, Message, Role, Sampling, Tool, ToolChoice},
+    model::{
+        Capabilities, ContextWindow, Discovery, Model, ModelState, Parameters, ServerInfo,
+        ServerKind,
+    },
+    options::{Clocks, HeaderProblem, InvalidHeader, Options},
+    refusal::{Refusal, RefusalKind},
+};
+
+/// One LLM server. Clone = same connections, and the same memory of what the server cannot do.
+pub struct Server<E: Carrier> {
+    inner: Arc<Inner<E>>,
+}
+
+struct Inner<E: Carrier> {
+    client: Client<E>,
+    endpoint: Endpoint,
+    options: Options,
+    /// What every request carries; checked once, told when first needed.
+    headers: Result<HeaderMap, InvalidHeader>,
+    learned: Mutex<Learned>,
+}
+
+impl<E: Carrier> Server<E> {
+    /// Does no I/O. Headers that cannot be sent are told by the first request; ask
+    /// [`Options::check`] to know earlier.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, opener: Arc<dyn Opener<E>>, options: Options) -> Self {
+        let headers = options.header_map();
+        let client = Client::new(endpoint.clone(), opener, options.redactor());
+        Self {
+            inner: Arc::new(Inner {
+                client,
+                endpoint,
+                options,
+                headers,
+                learned: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Asks what the server is and which models it has. Takes at most the discovery clock; when
+    /// that runs out after the list came, details are missing rather than the whole.
+    ///
+    /// Dropping the future closes the connection it uses.
+    ///
+    /// # Errors
+    /// When there is no model list to be had.
+    pub async fn discover(&self) -> Result<Discovery, Error<E>> {
+        discovery::discover(&self.inner).await
+    }
+
+    /// Asks for an answer; returns with the head of the response, or as soon as the server says
+    /// that it is still loading the model. Waits under the connect and first-token clocks.
+    ///
+    /// Dropping the future, or the stream, closes the connection at once: the server stops.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses. Nothing was generated then, except after
+    /// [`Error::NoReply`] and [`Error::Timeout`], where nobody can know.
+    pub async fn chat(&self, request: ChatRequest) -> Result<ChatStream<E>, Error<E>> {
+        ChatStream::open(Arc::clone(&self.inner), request).await
+    }
+}
+
+impl<E: Carrier> Inner<E> {
+    fn learned(&self) -> Learned {
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, lesson: impl FnOnce(&mut Learned)) {
+        lesson(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl<E: Carrier> Clone for Server<E> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<E: Carrier> fmt::Debug for Server<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("endpoint", &self.inner.endpoint)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! What a prompt asks for, checked and brought into the model's terms.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::llm::{self, Carrier, ChatRequest, Message, Sampling, Tool, ToolChoice};
+
+use super::error::{Error, ToolChoiceProblem, ToolProblem};
+use super::message::{Normal, normalise};
+use super::name::Names;
+
+/// One prompt: what the host asks, after what was said before.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// Sent along as the affinity id, so that a gateway keeps a conversation on one backend.
+    pub conversation_id: String,
+    /// The model's id, as the server knows it.
+    pub model: String,
+    pub system: Option<String>,
+    /// The history, then what is new.
+    pub messages: Vec<Message>,
+    /// Where `messages` begins to be new. History is repaired where it must be, new messages are
+    /// refused; errors count from here.
+    pub new_from: usize,
+    /// What the model may call, under the host's own names.
+    pub tools: Vec<Tool>,
+    /// `Required` and `Named` hold for the first round only; the loop could not end otherwise.
+    pub tool_choice: Option<ToolChoice>,
+    pub sampling: Sampling,
+    /// Passed through to the server.
+    pub extra: Map<String, Value>,
+    pub limits: Limits,
+    /// Whether there is somebody to run tools. If not, the prompt finishes with `tool_use` and the
+    /// host goes on from there.
+    pub run_tools: bool,
+}
+
+/// Bounds of one prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests to the model; at least one is made.
+    pub max_rounds: u32,
+    /// Calls answered by a tool or by an error, in all rounds together.
+    pub max_tool_calls: u32,
+    /// For one call.
+    pub tool_timeout: Duration,
+    /// Text of one result, in bytes, that reaches the model.
+    pub tool_output_bytes: usize,
+    /// Whether read-only tools may run side by side. They do not yet: all calls run in order.
+    pub parallel_tools: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_rounds: 50,
+            max_tool_calls: 200,
+            tool_timeout: Duration::from_secs(120),
+            tool_output_bytes: 256 * 1024,
+            parallel_tools: false,
+        }
+    }
+}
+
+/// The parts of a request that stay the same in every round, byte for byte: a changed system prompt
+/// or tool list would cost the server its prefix cache.
+#[derive(Debug)]
+pub(super) struct Plan {
+    model: String,
+    system: Option<String>,
+    tools: Vec<Tool>,
+    tool_choice: Option<ToolChoice>,
+    sampling: Sampling,
+    extra: Map<String, Value>,
+    affinity: String,
+    pub(super) limits: Limits,
+    pub(super) run_tools: bool,
+}
+
+impl Plan {
+    /// Checks a prompt and takes it apart: the plan, the names of its tools, and its messages in
+    /// normal form, still under the host's names.
+    pub(super) fn try_new<E: Carrier>(
+        prompt: Prompt,
+    ) -> Result<(Self, Names, Vec<Message>), Error<E>> {
+        check_tools(&prompt.tools)?;
+        let names = Names::new(prompt.tools.iter().map(|tool| tool.name.as_str()));
+        let tool_choice = show_choice(prompt.tool_choice, &names, prompt.tools.is_empty())?;
+        let Normal { system, messages } =
+            normalise(prompt.system, prompt.messages, prompt.new_from)?;
+        if messages.is_empty() {
+            return Err(Error::NoMessages);
+        }
+        let plan = Self {
+            model: prompt.model,
+            system,
+            tools: prompt
+                .tools
+                .into_iter()
+                .map(|tool| Tool {
+                    name: names.shown(&tool.name).into_owned(),
+                    ..tool
+                })
+                .collect(),
+            tool_choice,
+            sampling: prompt.sampling,
+            extra: prompt.extra,
+            affinity: prompt.conversation_id,
+            limits: prompt.limits,
+            run_tools: prompt.run_tools,
+        };
+        Ok((plan, names, messages))
+    }
+
+    /// The request of a round (from 1).
+    pub(super) fn request(&self, round: u32, messages: Vec<Message>) -> ChatRequest {
+        let tool_choice = match &self.tool_choice {
+            Some(ToolChoice::Required | ToolChoice::Named(_)) if round > 1 => {
+                Some(ToolChoice::Auto)
+            }
+            choice => choice.clone(),
+        };
+        ChatRequest {
+            model: self.model.clone(),
+            system: self.system.clone(),
+            messages,
+            tools: self.tools.clone(),
+            tool_choice,
+            sampling: self.sampling.clone(),
+            extra: self.extra.clone(),
+            affinity: Some(self.affinity.clone()),
+        }
+    }
+
+    /// Whether a round has to bring a call.
+    pub(super) fn demands_call(&self, round: u32) -> bool {
+        round == 1
+            && matches!(
+                self.tool_choice,
+                Some(ToolChoice::Required | ToolChoice::Named(_))
+            )
+    }
+
+    /// Whether the host wants no calls, which not every server heeds.
+    pub(super) fn forbids_calls(&self) -> bool {
+        matches!(self.tool_choice, Some(ToolChoice::None))
+    }
+}
+
+fn check_tools<E: Carrier>(tools: &[llm::Tool]) -> Result<(), Error<E>> {
+    let mut names = HashSet::new();
+    for (index, tool) in tools.iter().enumerate() {
+        let problem = if tool.name.is_empty() {
+            ToolProblem::NoName
+        } else if !names.insert(tool.name.as_str()) {
+            ToolProblem::DuplicateName
+        } else if !tool.input_schema.is_object() {
+            ToolProblem::SchemaNotObject
+        } else {
+            continue;
+        };
+        return Err(Error::InvalidTool { index, problem });
+    }
+    Ok(())
+}
+
+fn show_choice<E: Carrier>(
+    choice: Option<ToolChoice>,
+    names: &Names,
+    no_tools: bool,
+) -> Result<Option<ToolChoice>, Error<E>> {
+    match choice {
+        Some(ToolChoice::Named(name)) => match names.own(&name) {
+            Some(own) => Ok(Some(ToolChoice::Named(names.shown(own).into_owned()))),
+            None => Err(Error::InvalidToolChoice(ToolChoiceProblem::Undeclared(
+                name,
+            ))),
+        },
+        Some(ToolChoice::Required) if no_tools => {
+            Err(Error::InvalidToolChoice(ToolChoiceProblem::NoTools))
+        }
+        // Some servers refuse any choice where there is nothing to choose from.
+        Some(ToolChoice::Auto) if no_tools => Ok(None),
+        choice => Ok(choice),
+    }
+}

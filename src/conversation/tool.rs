@@ -1,0 +1,66 @@
+//! The tools of a prompt: who runs them, and what can come back.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::llm::{Block, BoxFuture};
+
+/// Runs tools on the user's machine.
+pub trait Tools: Send + Sync {
+    /// Runs one call. Dropping the future cancels the tool.
+    ///
+    /// `timeout` is for telling the tool; the turn enforces it itself, by dropping the future.
+    /// A call id is executed at most once.
+    fn execute(
+        &self,
+        call: ToolCall,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>>;
+}
+
+/// A call of a declared tool, complete and well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// Unique within the conversation.
+    pub id: String,
+    /// The tool's name as the host declared it.
+    pub name: String,
+    /// Always a JSON object.
+    pub input: Value,
+}
+
+/// What a tool gave back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolOutput {
+    /// Text and images; other blocks are not for tools to return.
+    pub content: Vec<Block>,
+    /// The tool ran and says itself that it failed.
+    pub is_error: bool,
+}
+
+/// Why there is no output. The model is told, and the loop goes on, except after `HostGone`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolFailure {
+    /// The host does not have the tool it declared.
+    #[error("the host has no such tool")]
+    NotFound,
+    /// The host refuses this input.
+    #[error("the input was refused: {0}")]
+    InvalidInput(String),
+    /// The tool did not work; the text is the host's.
+    #[error("the tool failed: {0}")]
+    Failed(String),
+    /// The host's own deadline passed.
+    #[error("the tool did not answer in time")]
+    TimedOut,
+    /// The user, or a rule of theirs, said no.
+    #[error("the user did not allow this call")]
+    Denied,
+    /// The user stopped this one call.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// Nobody is left to run tools. Ends the prompt.
+    #[error("the host is gone")]
+    HostGone,
+}

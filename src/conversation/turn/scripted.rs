@@ -1,0 +1,407 @@
+//! A model, tools and a sink that do as a test says, and remember what was done to them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::conversation::event::{Event, Sink};
+use crate::conversation::model::{Answer, Model};
+use crate::conversation::outcome::{End, Outcome, StopReason};
+use crate::conversation::prompt::{Limits, Prompt};
+use crate::conversation::tool::{ToolCall, ToolFailure, ToolOutput, Tools};
+use crate::llm::{
+    self, Block, BoxFuture, ChatEvent, ChatRequest, Completion, InvalidCall, Message, Role, Tool,
+    Usage,
+};
+
+#[derive(Debug, thiserror::Error)]
+#[error("the line is dead")]
+pub(super) struct Lost;
+
+impl llm::Carrier for Lost {
+    fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+/// What the model does next.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Tell(ChatEvent),
+    /// Counts without telling.
+    Count(Usage),
+    Wait(Duration),
+    /// Cancels the prompt, then says nothing more.
+    CancelPrompt,
+    Fail,
+}
+
+/// What a tool does when called.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    Return(ToolOutput),
+    Fail(ToolFailure),
+    Hang,
+    /// Cancels the prompt, then hangs.
+    CancelPrompt,
+}
+
+/// One test's world.
+pub(super) struct Stage {
+    pub(super) prompt: Prompt,
+    pub(super) cancel: CancellationToken,
+    answers: Mutex<VecDeque<Option<Vec<Step>>>>,
+    requests: Mutex<Vec<ChatRequest>>,
+    open_answers: Arc<AtomicUsize>,
+    acts: HashMap<String, Act>,
+    calls: Mutex<Vec<ToolCall>>,
+    running: Arc<AtomicUsize>,
+    events: Mutex<Vec<(u32, Event)>>,
+    /// Cancels the prompt in the middle of taking an event like this.
+    pub(super) cancel_at_event: Option<Event>,
+    /// Answers that were open when that event had been taken.
+    open_after_cancel: Mutex<Option<usize>>,
+}
+
+impl Stage {
+    /// The user says "hi"; `answers` is what the model says, round by round.
+    pub(super) fn new(answers: impl IntoIterator<Item = Vec<Step>>) -> Self {
+        Self {
+            prompt: Prompt {
+                conversation_id: "c1".to_owned(),
+                model: "m".to_owned(),
+                system: None,
+                messages: vec![user("hi")],
+                new_from: 0,
+                tools: Vec::new(),
+                tool_choice: None,
+                sampling: llm::Sampling::default(),
+                extra: Map::new(),
+                limits: Limits::default(),
+                run_tools: true,
+            },
+            cancel: CancellationToken::new(),
+            answers: Mutex::new(answers.into_iter().map(Some).collect()),
+            requests: Mutex::default(),
+            open_answers: Arc::default(),
+            acts: HashMap::new(),
+            calls: Mutex::default(),
+            running: Arc::default(),
+            events: Mutex::default(),
+            cancel_at_event: None,
+            open_after_cancel: Mutex::default(),
+        }
+    }
+
+    /// Declares a tool.
+    pub(super) fn tool(mut self, name: &str, act: Act) -> Self {
+        self.prompt.tools.push(Tool {
+            name: name.to_owned(),
+            description: None,
+            input_schema: json!({"type": "object", "properties": {}}),
+        });
+        self.acts.insert(name.to_owned(), act);
+        self
+    }
+
+    /// The connection is refused after the scripted answers.
+    pub(super) fn then_refuses(self) -> Self {
+        self.answers.lock().unwrap().push_back(None);
+        self
+    }
+
+    pub(super) async fn run(&self) -> Outcome<Lost> {
+        super::drive(self, self.prompt.clone(), self, self, &self.cancel).await
+    }
+
+    pub(super) fn requests(&self) -> Vec<ChatRequest> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The messages of a round's request.
+    pub(super) fn asked(&self, round: usize) -> Vec<Message> {
+        self.requests()[round - 1].messages.clone()
+    }
+
+    pub(super) fn calls(&self) -> Vec<ToolCall> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Tools that were started and neither returned nor dropped.
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn open_answers(&self) -> usize {
+        self.open_answers.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn open_after_cancel(&self) -> Option<usize> {
+        *self.open_after_cancel.lock().unwrap()
+    }
+
+    pub(super) fn events(&self) -> Vec<(u32, Event)> {
+        self.events.lock().unwrap().clone()
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.events()
+            .into_iter()
+            .filter_map(|(_, event)| match event {
+                Event::Warning { message } => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Counts while it lives.
+struct Live(Arc<AtomicUsize>);
+
+impl Live {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub(super) struct ScriptedAnswer {
+    steps: VecDeque<Step>,
+    cancel: CancellationToken,
+    counted: Option<Usage>,
+    _live: Live,
+}
+
+impl Model for Stage {
+    type Carrier = Lost;
+    type Answer = ScriptedAnswer;
+
+    async fn chat(&self, request: ChatRequest) -> Result<ScriptedAnswer, llm::Error<Lost>> {
+        self.requests.lock().unwrap().push(request);
+        let steps = self
+            .answers
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("no more rounds were expected");
+        Ok(ScriptedAnswer {
+            steps: steps.ok_or(llm::Error::Open(Lost))?.into(),
+            cancel: self.cancel.clone(),
+            counted: None,
+            _live: Live::new(&self.open_answers),
+        })
+    }
+}
+
+impl Answer for ScriptedAnswer {
+    type Carrier = Lost;
+
+    async fn next(&mut self) -> Option<Result<ChatEvent, llm::Error<Lost>>> {
+        loop {
+            match self.steps.pop_front()? {
+                Step::Tell(event) => return Some(Ok(event)),
+                Step::Count(usage) => self.counted = Some(usage),
+                Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::CancelPrompt => {
+                    self.cancel.cancel();
+                    return std::future::pending().await;
+                }
+                Step::Fail => return Some(Err(llm::Error::Open(Lost))),
+            }
+        }
+    }
+
+    fn connect_time(&self) -> Option<Duration> {
+        Some(Duration::from_millis(7))
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.counted
+    }
+}
+
+impl Tools for Stage {
+    fn execute(
+        &self,
+        call: ToolCall,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>> {
+        Box::pin(async move {
+            let _live = Live::new(&self.running);
+            assert_eq!(
+                self.open_answers(),
+                0,
+                "the answer is over before tools run"
+            );
+            let act = self.acts[&call.name].clone();
+            self.calls.lock().unwrap().push(call);
+            match act {
+                Act::Return(output) => Ok(output),
+                Act::Fail(failure) => Err(failure),
+                Act::Hang => std::future::pending().await,
+                Act::CancelPrompt => {
+                    self.cancel.cancel();
+                    std::future::pending().await
+                }
+            }
+        })
+    }
+}
+
+impl Sink for Stage {
+    fn emit(&self, round: u32, event: Event) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.cancel_at_event.as_ref() == Some(&event) {
+                self.cancel.cancel();
+                // A host that reads slowly: by the time it is done, the turn has seen the cancel.
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                *self.open_after_cancel.lock().unwrap() = Some(self.open_answers());
+            }
+            self.events.lock().unwrap().push((round, event));
+        })
+    }
+}
+
+pub(super) fn text(text: &str) -> Block {
+    Block::Text {
+        text: text.to_owned(),
+    }
+}
+
+pub(super) fn user(said: &str) -> Message {
+    Message {
+        role: Role::User,
+        content: vec![text(said)],
+    }
+}
+
+pub(super) fn assistant(content: Vec<Block>) -> Message {
+    Message {
+        role: Role::Assistant,
+        content,
+    }
+}
+
+pub(super) fn results(content: Vec<Block>) -> Message {
+    Message {
+        role: Role::User,
+        content,
+    }
+}
+
+pub(super) fn call(id: &str, name: &str, input: Value) -> Block {
+    Block::ToolUse {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        input,
+    }
+}
+
+pub(super) fn result(id: &str, said: &str) -> Block {
+    Block::ToolResult {
+        tool_use_id: id.to_owned(),
+        content: vec![text(said)],
+        is_error: false,
+    }
+}
+
+pub(super) fn error(id: &str, said: &str) -> Block {
+    Block::ToolResult {
+        tool_use_id: id.to_owned(),
+        content: vec![text(said)],
+        is_error: true,
+    }
+}
+
+pub(super) fn returns(said: &str) -> Act {
+    Act::Return(ToolOutput {
+        content: vec![text(said)],
+        is_error: false,
+    })
+}
+
+pub(super) fn usage(input: u64, output: u64) -> Usage {
+    Usage {
+        input_tokens: Some(input),
+        output_tokens: Some(output),
+        ..Usage::default()
+    }
+}
+
+pub(super) fn completion(content: Vec<Block>) -> Completion {
+    let calls = content
+        .iter()
+        .any(|block| matches!(block, Block::ToolUse { .. }));
+    Completion {
+        content,
+        invalid_calls: Vec::new(),
+        stop_reason: if calls {
+            llm::StopReason::ToolUse
+        } else {
+            llm::StopReason::EndTurn
+        },
+        raw_finish_reason: Some("raw".to_owned()),
+        usage: None,
+        model: None,
+        timing: llm::Timing::default(),
+    }
+}
+
+/// An answer of these blocks, told as a server streams it.
+pub(super) fn says(content: Vec<Block>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for block in &content {
+        match block {
+            Block::Text { text } => steps.push(Step::Tell(ChatEvent::Text(text.clone()))),
+            Block::Thinking { thinking, .. } => {
+                steps.push(Step::Tell(ChatEvent::Reasoning(thinking.clone())));
+            }
+            Block::ToolUse { id, name, input } => steps.extend([
+                Step::Tell(ChatEvent::ToolCallStarted {
+                    id: id.clone(),
+                    name: name.clone(),
+                }),
+                Step::Tell(ChatEvent::ToolCallDelta {
+                    id: id.clone(),
+                    fragment: input.to_string(),
+                }),
+            ]),
+            other => panic!("a model does not say {other:?}"),
+        }
+    }
+    steps.push(Step::Tell(ChatEvent::Finished(completion(content))));
+    steps
+}
+
+/// An answer with one call whose arguments are not JSON.
+pub(super) fn says_invalid(id: &str, name: &str, raw: &str) -> Vec<Step> {
+    vec![Step::Tell(ChatEvent::Finished(Completion {
+        invalid_calls: vec![InvalidCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            raw: raw.to_owned(),
+            problem: "EOF".to_owned(),
+        }],
+        stop_reason: llm::StopReason::ToolUse,
+        ..completion(Vec::new())
+    }))]
+}
+
+/// How a prompt ended, in a form that compares.
+pub(super) fn ended(outcome: &Outcome<Lost>) -> Result<StopReason, String> {
+    match &outcome.end {
+        End::Finished { stop_reason, .. } => Ok(*stop_reason),
+        End::Cancelled => Err("cancelled".to_owned()),
+        End::Failed(error) => Err(error.to_string()),
+    }
+}

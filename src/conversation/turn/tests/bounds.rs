@@ -1,0 +1,104 @@
+//! Models that do not stop by themselves.
+
+use serde_json::json;
+
+use crate::conversation::outcome::StopReason;
+use crate::conversation::turn::scripted::*;
+
+fn reads(id: &str, n: u32) -> crate::llm::Block {
+    call(id, "read", json!({ "n": n }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_round_runs_no_tool_since_nobody_would_learn_its_result() {
+    let mut stage = Stage::new([says(vec![reads("a", 1)]), says(vec![reads("b", 2)])])
+        .tool("read", returns("x"));
+    stage.prompt.limits.max_rounds = 2;
+    let outcome = stage.run().await;
+    assert_eq!(ended(&outcome), Ok(StopReason::Limit));
+    assert_eq!(
+        outcome.messages,
+        [
+            assistant(vec![reads("a", 1)]),
+            results(vec![result("a", "x")]),
+            assistant(vec![reads("b", 2)]),
+            results(vec![error(
+                "b",
+                "not run: the prompt reached its limit of 2 rounds"
+            )]),
+        ]
+    );
+    assert_eq!(
+        (outcome.rounds, outcome.tool_calls, stage.calls().len()),
+        (2, 1, 1)
+    );
+    assert_eq!(
+        outcome.warnings,
+        ["not run: the prompt reached its limit of 2 rounds"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_beyond_the_limit_are_answered_but_not_run() {
+    let stage = Stage::new([says((0..5).map(|n| reads(&format!("c{n}"), n)).collect())])
+        .tool("read", returns("x"));
+    let mut stage = stage;
+    stage.prompt.limits.max_tool_calls = 3;
+    let outcome = stage.run().await;
+    assert_eq!(ended(&outcome), Ok(StopReason::Limit));
+    let too_many = "not run: the prompt reached its limit of 3 tool calls";
+    assert_eq!(
+        outcome.messages[1],
+        results(vec![
+            result("c0", "x"),
+            result("c1", "x"),
+            result("c2", "x"),
+            error("c3", too_many),
+            error("c4", too_many),
+        ])
+    );
+    assert_eq!((outcome.tool_calls, stage.calls().len()), (3, 3));
+    assert_eq!(outcome.warnings, [too_many]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_made_three_times_in_a_row_is_corrected_and_the_fourth_ends_the_prompt() {
+    let same = |id: &str| says(vec![reads(id, 1)]);
+    let stage = Stage::new([
+        same("a"),
+        same("b"),
+        same("c"),
+        says(vec![reads("d", 1), reads("e", 2)]),
+    ])
+    .tool("read", returns("x"));
+    let outcome = stage.run().await;
+    assert_eq!(
+        ended(&outcome),
+        Err("the model made the same call of `read` 4 times in a row".into())
+    );
+    assert_eq!(stage.calls().len(), 2);
+    assert_eq!(
+        stage.asked(4).last(),
+        Some(&results(vec![error(
+            "c",
+            "This call was not run: it is the third equal call of `read` in a row, and the result would be the \
+             same. Use the results you have, change the arguments, or answer without the tool."
+        )]))
+    );
+    let ending = "not run: `read` was called 4 times in a row with the same arguments";
+    assert_eq!(
+        outcome.messages.last(),
+        Some(&results(vec![error("d", ending), error("e", ending)]))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_keeps_breaking_its_arguments_is_stopped_too() {
+    let broken = |id: &str| says_invalid(id, "read", "{\"n\":");
+    let stage = Stage::new(["a", "b", "c", "d"].map(broken)).tool("read", returns("never"));
+    let outcome = stage.run().await;
+    assert_eq!(
+        ended(&outcome),
+        Err("the model made the same call of `read` 4 times in a row".into())
+    );
+}

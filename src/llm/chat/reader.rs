@@ -1,0 +1,272 @@
+//! The body of one answer, read under its clocks.
+
+use std::{io, time::Duration};
+
+use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use crate::llm::{
+    carrier::Carrier,
+    dialect::openai::Answer,
+    error::{Clock, Error},
+    event::ChatEvent,
+    http::{Exchange, earliest},
+    options::Clocks,
+    sanitize::Redactor,
+    sse::{Decoder, Frame, TooLong},
+};
+
+/// After the reason for stopping only counts are missing.
+const TAIL: Duration = Duration::from_secs(5);
+
+/// After `[DONE]` only the end of the body is missing; without it the connection is not reused.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// Comments alone don't keep an answer alive for longer than this.
+const COMMENTS_ONLY: Duration = Duration::from_secs(600);
+
+/// Largest body of a stream.
+const MAX_STREAM: usize = 256 * 1024 * 1024;
+
+/// Largest body of an answer in one piece.
+const MAX_WHOLE: usize = 32 * 1024 * 1024;
+
+pub(super) struct Reader {
+    exchange: Exchange,
+    form: Form,
+    redactor: Redactor,
+    received: usize,
+    clocks: Clocks,
+    start: Instant,
+    /// When the connection was there.
+    connected: Instant,
+    /// `None` before the first output.
+    last: Option<LastHeard>,
+    warned_of_utf8: bool,
+    /// The server has said all there is to say; how long to wait for the rest.
+    until: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct LastHeard {
+    byte: Instant,
+    event: Instant,
+}
+
+enum Form {
+    Events(Decoder),
+    /// One JSON object: not every server streams when asked to.
+    Whole(Vec<u8>),
+}
+
+/// What reading once came to.
+pub(super) enum Piece {
+    More,
+    /// All that was to come has come.
+    End,
+    /// The connection broke.
+    Cut(Option<io::Error>),
+}
+
+impl Reader {
+    /// Looks at what kind of body it is.
+    pub(super) async fn new<E: Carrier>(
+        exchange: Exchange,
+        clocks: &Clocks,
+        start: Instant,
+        redactor: &Redactor,
+    ) -> Result<Self, Error<E>> {
+        let header = exchange.headers.get(CONTENT_TYPE);
+        let content_type = header.map_or_else(
+            || "no content type".to_owned(),
+            |value| redactor.excerpt(&String::from_utf8_lossy(value.as_bytes())),
+        );
+        let essence = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let form = match essence.as_str() {
+            "text/event-stream" => Form::Events(Decoder::default()),
+            json if json == "application/json" || json.ends_with("+json") => {
+                Form::Whole(Vec::new())
+            }
+            _ => {
+                let body = exchange.read_error(None).await;
+                return Err(Error::UnexpectedContent {
+                    content_type,
+                    excerpt: redactor.excerpt(&String::from_utf8_lossy(&body)),
+                });
+            }
+        };
+        Ok(Self {
+            connected: exchange.connected,
+            exchange,
+            form,
+            redactor: redactor.clone(),
+            received: 0,
+            clocks: *clocks,
+            start,
+            last: None,
+            warned_of_utf8: false,
+            until: None,
+        })
+    }
+
+    /// From now on the idle clock runs.
+    pub(super) fn first_output(&mut self) {
+        let now = Instant::now();
+        self.last.get_or_insert(LastHeard {
+            byte: now,
+            event: now,
+        });
+    }
+
+    /// Hands the connection on, or closes it.
+    pub(super) fn release(self) {
+        self.exchange.release();
+    }
+
+    /// Waits for more bytes and feeds them to the answer. Dropping the future loses nothing.
+    pub(super) async fn read<E: Carrier>(
+        &mut self,
+        answer: &mut Answer,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<Piece, Error<E>> {
+        let (deadline, clock, limit) = self.deadline();
+        match timeout_at(deadline, self.exchange.chunk()).await {
+            Ok(Some(Ok(data))) => {
+                self.feed(&data, answer, events)?;
+                Ok(Piece::More)
+            }
+            Ok(Some(Err(source))) => {
+                self.end(false, answer, events)?;
+                Ok(Piece::Cut(source))
+            }
+            Ok(None) => {
+                self.end(true, answer, events)?;
+                Ok(Piece::End)
+            }
+            Err(_) if self.until.is_some() => Ok(Piece::End),
+            Err(_) => Err(Error::Timeout { clock, limit }),
+        }
+    }
+
+    /// The clock that runs out first, and what it was set to.
+    fn deadline(&self) -> (Instant, Clock, Duration) {
+        let clocks = &self.clocks;
+        let (mut deadline, mut clock, mut limit) = match self.last {
+            None => (
+                self.connected + clocks.first_token,
+                Clock::FirstToken,
+                clocks.first_token,
+            ),
+            Some(last) => {
+                let silence = last.byte + clocks.idle;
+                let comments = last.event + clocks.idle.max(COMMENTS_ONLY);
+                (silence.min(comments), Clock::Idle, clocks.idle)
+            }
+        };
+        if let Some(total) = clocks.total
+            && self.start + total < deadline
+        {
+            (deadline, clock, limit) = (self.start + total, Clock::Total, total);
+        }
+        (earliest(deadline, self.until), clock, limit)
+    }
+
+    fn feed<E: Carrier>(
+        &mut self,
+        data: &[u8],
+        answer: &mut Answer,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), Error<E>> {
+        let now = Instant::now();
+        self.received += data.len();
+        if let Some(last) = &mut self.last {
+            last.byte = now;
+        }
+        let mut frames = Vec::new();
+        let limit = match &mut self.form {
+            Form::Whole(body) => {
+                body.extend_from_slice(data);
+                MAX_WHOLE
+            }
+            Form::Events(decoder) => {
+                let fed = decoder.feed(data, &mut frames);
+                self.take(&frames, answer, events)?;
+                fed.map_err(too_long)?;
+                MAX_STREAM
+            }
+        };
+        if self.received > limit {
+            return Err(Error::Protocol(format!(
+                "the answer is longer than {limit} bytes"
+            )));
+        }
+        Ok(())
+    }
+
+    fn take<E: Carrier>(
+        &mut self,
+        frames: &[Frame],
+        answer: &mut Answer,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), Error<E>> {
+        let now = Instant::now();
+        for frame in frames {
+            if answer.is_done() {
+                break;
+            }
+            if let (Frame::Event { .. }, Some(last)) = (frame, &mut self.last) {
+                last.event = now;
+            }
+            answer.take(frame, events)?;
+        }
+        if let Form::Events(decoder) = &mut self.form
+            && decoder.take_invalid_utf8()
+            && !std::mem::replace(&mut self.warned_of_utf8, true)
+        {
+            events.push(ChatEvent::Warning(
+                "the answer had bytes that are not UTF-8".to_owned(),
+            ));
+        }
+        if answer.is_done() {
+            self.until = Some(earliest(now + DRAIN, self.until));
+        } else if answer.is_finished() {
+            self.until.get_or_insert(now + TAIL);
+        }
+        Ok(())
+    }
+
+    /// The body has ended.
+    fn end<E: Carrier>(
+        &mut self,
+        clean: bool,
+        answer: &mut Answer,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), Error<E>> {
+        match &mut self.form {
+            Form::Events(decoder) => {
+                let mut frames = Vec::new();
+                decoder.finish(clean, &mut frames).map_err(too_long)?;
+                self.take(&frames, answer, events)
+            }
+            Form::Whole(body) if clean => {
+                let json: Value = serde_json::from_slice(body).map_err(|error| {
+                    let text = self.redactor.excerpt(&String::from_utf8_lossy(body));
+                    Error::Protocol(format!("the answer is not JSON ({error}): {text}"))
+                })?;
+                answer.take_whole(&json, events)?;
+                Ok(())
+            }
+            Form::Whole(_) => Ok(()),
+        }
+    }
+}
+
+fn too_long<E: Carrier>(error: TooLong) -> Error<E> {
+    Error::Protocol(error.to_string())
+}

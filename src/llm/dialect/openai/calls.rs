@@ -1,0 +1,586 @@
+//! Tool calls put together from fragments.
+//!
+//! Servers disagree on what identifies a call: some repeat its id and name in every fragment,
+//! some send neither again, some count `index` from one, some never count. The rules below sort
+//! all of these; nothing is final before the end of the stream, however complete it looks.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{arguments, names::Names};
+use crate::llm::{
+    error::Fault,
+    event::{ChatEvent, InvalidCall},
+    message::Block,
+};
+
+const MAX_CALLS: usize = 64;
+const MAX_ARGUMENTS: usize = 1024 * 1024;
+
+/// The calls of one answer, in first-seen order.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    slots: Vec<Slot>,
+    /// Our ids already given away.
+    ids: HashSet<String>,
+    /// Beginning of the ids made up for calls without one.
+    seed: String,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// The server's id, possibly empty.
+    wire_id: String,
+    index: Option<u64>,
+    /// The server's name, possibly empty yet.
+    name: String,
+    arguments: String,
+    closure: arguments::Closure,
+    /// The arguments came as one JSON value, not as text.
+    whole: bool,
+    /// Our id, given when the call was first told of.
+    id: Option<String>,
+}
+
+/// What one element of `tool_calls` says.
+struct Fragment<'a> {
+    id: &'a str,
+    index: Option<u64>,
+    name: &'a str,
+    arguments: Arguments<'a>,
+}
+
+enum Arguments<'a> {
+    Text(&'a str),
+    Value(&'a Value),
+}
+
+/// The calls at the end of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) valid: Vec<Block>,
+    pub(super) invalid: Vec<InvalidCall>,
+    /// Calls without a name, which nobody could run.
+    pub(super) nameless: usize,
+}
+
+impl Calls {
+    /// The seed should differ from answer to answer: ids live as long as the conversation.
+    pub(super) fn new(seed: String) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Takes one element of `tool_calls` and tells of what it adds.
+    pub(super) fn take(
+        &mut self,
+        element: &Value,
+        names: &Names,
+        out: &mut Vec<ChatEvent>,
+    ) -> Result<(), Fault> {
+        let Some(fragment) = Fragment::read(element) else {
+            return Ok(());
+        };
+        let position = self.slot_for(&fragment);
+        if position >= MAX_CALLS {
+            return Err(Fault::Protocol(format!(
+                "the answer has more than {MAX_CALLS} tool calls"
+            )));
+        }
+        if position == self.slots.len() {
+            self.slots.push(Slot {
+                index: fragment.index,
+                ..Slot::default()
+            });
+        }
+        let Some(slot) = self.slots.get_mut(position) else {
+            return Ok(());
+        };
+        let before = slot.arguments.len();
+        slot.merge(&fragment);
+        if slot.arguments.len() > MAX_ARGUMENTS {
+            return Err(Fault::Protocol(format!(
+                "the arguments of a tool call are longer than {MAX_ARGUMENTS} bytes"
+            )));
+        }
+        if slot.name.is_empty() {
+            return Ok(());
+        }
+        let (id, fragment) = match &slot.id {
+            Some(id) => (id.clone(), slot.arguments.get(before..).unwrap_or_default()),
+            None => {
+                let id = unique_id(&mut self.ids, &slot.wire_id, &self.seed, position);
+                slot.id = Some(id.clone());
+                out.push(ChatEvent::ToolCallStarted {
+                    id: id.clone(),
+                    name: names.from_wire(&slot.name),
+                });
+                (id, slot.arguments.as_str())
+            }
+        };
+        if !fragment.is_empty() {
+            out.push(ChatEvent::ToolCallDelta {
+                id,
+                fragment: fragment.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Where a fragment belongs; the number of slots means a new one.
+    fn slot_for(&self, fragment: &Fragment<'_>) -> usize {
+        let new = self.slots.len();
+        let last = |matches: &dyn Fn(&Slot) -> bool| self.slots.iter().rposition(matches);
+        let at_index = fragment
+            .index
+            .and_then(|index| last(&|slot: &Slot| slot.index == Some(index)));
+        let slot = |position: usize| self.slots.get(position);
+
+        if !fragment.id.is_empty() {
+            let same_id = last(&|slot: &Slot| slot.wire_id == fragment.id);
+            if let Some(position) = same_id {
+                // Ids that are not unique: the function's name, for one.
+                let another =
+                    slot(position).is_some_and(|slot| slot.is_followed_by_namesake(fragment));
+                return if another { new } else { position };
+            }
+            // Fill a slot that is still anonymous; otherwise a new call, though its index is taken.
+            return at_index
+                .filter(|position| {
+                    slot(*position)
+                        .is_some_and(|slot| slot.wire_id.is_empty() && slot.name.is_empty())
+                })
+                .unwrap_or(new);
+        }
+        if fragment.index.is_some() {
+            let Some(position) = at_index else { return new };
+            let another = slot(position).is_some_and(|slot| slot.is_followed_by_another(fragment));
+            return if another { new } else { position };
+        }
+        let Some(latest) = new.checked_sub(1) else {
+            return new;
+        };
+        let another = slot(latest).is_some_and(|slot| {
+            !fragment.name.is_empty()
+                && !slot.name.is_empty()
+                && !slot.is_continued_by_namesake(fragment)
+        });
+        if another { new } else { latest }
+    }
+
+    /// At the end of the stream. `cut` means that the answer hit its token limit: then no call
+    /// may run, since the last one may lack its end and the others the calls meant to follow.
+    pub(super) fn finish(&mut self, names: &Names, cut: bool) -> Outcome {
+        let mut outcome = Outcome::default();
+        for slot in std::mem::take(&mut self.slots) {
+            let Some(id) = slot.id else {
+                outcome.nameless += 1;
+                continue;
+            };
+            let name = names.from_wire(&slot.name);
+            let input = if cut {
+                Err("the answer reached its token limit before the call was complete".to_owned())
+            } else {
+                arguments::parse(&slot.arguments)
+            };
+            match input {
+                Ok(input) => outcome.valid.push(Block::ToolUse { id, name, input }),
+                Err(problem) => outcome.invalid.push(InvalidCall {
+                    id,
+                    name,
+                    raw: slot.arguments,
+                    problem,
+                }),
+            }
+        }
+        outcome
+    }
+}
+
+/// The server's id, made unique; or one made up. Nine letters and digits: some templates accept
+/// nothing else.
+fn unique_id(ids: &mut HashSet<String>, wire: &str, seed: &str, position: usize) -> String {
+    let base = if wire.is_empty() {
+        format!("{seed}{position:02}")
+    } else {
+        wire.to_owned()
+    };
+    let mut id = base.clone();
+    let mut number = 2;
+    while !ids.insert(id.clone()) {
+        id = format!("{base}_{number}");
+        number += 1;
+    }
+    id
+}
+
+impl<'a> Fragment<'a> {
+    fn read(element: &'a Value) -> Option<Self> {
+        let element = element.as_object()?;
+        let text = |value: Option<&'a Value>| value.and_then(Value::as_str).unwrap_or_default();
+        let function = element.get("function").and_then(Value::as_object);
+        let arguments = match function.and_then(|function| function.get("arguments")) {
+            None | Some(Value::Null) => Arguments::Text(""),
+            Some(Value::String(text)) => Arguments::Text(text),
+            Some(value) => Arguments::Value(value),
+        };
+        Some(Self {
+            id: text(element.get("id")),
+            index: element.get("index").and_then(Value::as_u64),
+            name: text(function.and_then(|function| function.get("name"))),
+            arguments,
+        })
+    }
+
+    /// Its arguments are the beginning of an object, not a piece from the middle of one.
+    fn begins_arguments(&self) -> bool {
+        match self.arguments {
+            Arguments::Text(text) => text.trim_start().starts_with('{'),
+            Arguments::Value(_) => true,
+        }
+    }
+
+    fn has_arguments(&self) -> bool {
+        match self.arguments {
+            Arguments::Text(text) => !text.is_empty(),
+            Arguments::Value(_) => true,
+        }
+    }
+}
+
+impl Slot {
+    fn is_complete(&self) -> bool {
+        self.whole || self.closure.is_closed()
+    }
+
+    /// A fragment without an id but with this call's index is another call's: it has a name, and
+    /// this call has all it needs.
+    fn is_followed_by_another(&self, fragment: &Fragment<'_>) -> bool {
+        if fragment.name.is_empty() || self.name.is_empty() {
+            return false;
+        }
+        if self.is_complete() {
+            return fragment.begins_arguments() || !fragment.has_arguments();
+        }
+        self.arguments.is_empty() && !self.accepts_name(fragment.name)
+    }
+
+    /// A fragment with this call's id is another call's: this one has its arguments, and others
+    /// begin; or it counts itself as another.
+    fn is_followed_by_namesake(&self, fragment: &Fragment<'_>) -> bool {
+        if self.is_complete() && fragment.begins_arguments() {
+            return true;
+        }
+        let counted_apart = matches!((self.index, fragment.index), (Some(a), Some(b)) if a != b);
+        counted_apart
+            && !fragment.name.is_empty()
+            && (self.arguments.is_empty() || self.is_complete())
+    }
+
+    /// A fragment with neither id nor index repeats this call's name while its arguments are
+    /// still open.
+    fn is_continued_by_namesake(&self, fragment: &Fragment<'_>) -> bool {
+        fragment.name == self.name && !self.arguments.is_empty() && !self.is_complete()
+    }
+
+    /// Names are repeated or sent again longer, never in pieces.
+    fn accepts_name(&self, name: &str) -> bool {
+        name.starts_with(&self.name)
+    }
+
+    fn merge(&mut self, fragment: &Fragment<'_>) {
+        if self.wire_id.is_empty() {
+            self.wire_id.push_str(fragment.id);
+        }
+        self.index = self.index.or(fragment.index);
+        // Once it has been told of, a name stays.
+        if self.id.is_none() && self.accepts_name(fragment.name) {
+            self.name = fragment.name.to_owned();
+        }
+        match fragment.arguments {
+            Arguments::Text(text) if !self.whole => {
+                self.closure.feed(text);
+                self.arguments.push_str(text);
+            }
+            Arguments::Value(value) if self.arguments.is_empty() => {
+                self.arguments = value.to_string();
+                self.whole = true;
+            }
+            Arguments::Text(_) | Arguments::Value(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// (id, name, input or raw arguments) of what the fragments come to.
+    fn put_together(fragments: &[Value]) -> Vec<(String, String, Value)> {
+        let mut calls = Calls::new("seed000".into());
+        let mut events = Vec::new();
+        let names = Names::default();
+        for fragment in fragments {
+            calls.take(fragment, &names, &mut events).unwrap();
+        }
+        let outcome = calls.finish(&names, false);
+        let valid = outcome.valid.into_iter().map(|block| match block {
+            Block::ToolUse { id, name, input } => (id, name, input),
+            other => panic!("{other:?}"),
+        });
+        let invalid = outcome
+            .invalid
+            .into_iter()
+            .map(|call| (call.id, call.name, call.raw.into()));
+        valid.chain(invalid).collect()
+    }
+
+    fn fragment(
+        id: Option<&str>,
+        index: Option<u64>,
+        name: Option<&str>,
+        arguments: Value,
+    ) -> Value {
+        json!({"id": id, "index": index, "function": {"name": name, "arguments": arguments}})
+    }
+
+    fn made(id: &str, name: &str, input: Value) -> (String, String, Value) {
+        (id.into(), name.into(), input)
+    }
+
+    #[test]
+    fn fragments_find_their_call() {
+        let f = fragment;
+        let cases: Vec<(&str, Vec<Value>, Vec<(String, String, Value)>)> = vec![
+            (
+                "id and name first, then pieces by index, two calls interleaved",
+                vec![
+                    f(Some("a"), Some(0), Some("f"), json!("")),
+                    f(Some("b"), Some(1), Some("g"), json!("{\"y\"")),
+                    f(None, Some(0), None, json!("{\"x\":")),
+                    f(None, Some(1), None, json!(":2}")),
+                    f(None, Some(0), None, json!("1}")),
+                ],
+                vec![
+                    made("a", "f", json!({"x": 1})),
+                    made("b", "g", json!({"y": 2})),
+                ],
+            ),
+            (
+                "index counted from one",
+                vec![
+                    f(Some("a"), Some(1), Some("f"), json!("{")),
+                    f(None, Some(1), None, json!("}")),
+                ],
+                vec![made("a", "f", json!({}))],
+            ),
+            (
+                "both at index 0 with their own ids",
+                vec![
+                    f(Some("a"), Some(0), Some("f"), json!("{\"x\":1}")),
+                    f(Some("b"), Some(0), Some("f"), json!("{\"x\":2}")),
+                ],
+                vec![
+                    made("a", "f", json!({"x": 1})),
+                    made("b", "f", json!({"x": 2})),
+                ],
+            ),
+            (
+                "both at index 0, later pieces go to the later one",
+                vec![
+                    f(Some("a"), Some(0), Some("f"), json!("{}")),
+                    f(Some("b"), Some(0), Some("f"), json!("{\"x\"")),
+                    f(None, Some(0), None, json!(":2}")),
+                ],
+                vec![made("a", "f", json!({})), made("b", "f", json!({"x": 2}))],
+            ),
+            (
+                "no ids, always index 0, whole calls",
+                vec![
+                    f(None, Some(0), Some("f"), json!("{\"x\":1}")),
+                    f(None, Some(0), Some("f"), json!("{\"x\":2}")),
+                    f(None, Some(0), Some("g"), Value::Null),
+                ],
+                vec![
+                    made("seed00000", "f", json!({"x": 1})),
+                    made("seed00001", "f", json!({"x": 2})),
+                    made("seed00002", "g", json!({})),
+                ],
+            ),
+            (
+                "no ids, always index 0, calls without arguments",
+                vec![
+                    f(None, Some(0), Some("f"), json!("")),
+                    f(None, Some(0), Some("g"), json!("")),
+                ],
+                vec![
+                    made("seed00000", "f", json!({})),
+                    made("seed00001", "g", json!({})),
+                ],
+            ),
+            (
+                "ids but no index",
+                vec![
+                    f(Some("a"), None, Some("f"), json!({"x": 1})),
+                    f(Some("b"), None, Some("f"), json!({"x": 2})),
+                ],
+                vec![
+                    made("a", "f", json!({"x": 1})),
+                    made("b", "f", json!({"x": 2})),
+                ],
+            ),
+            (
+                "neither id nor index",
+                vec![
+                    f(None, None, Some("f"), json!("{\"x\"")),
+                    f(None, None, None, json!(":1}")),
+                    f(None, None, Some("f"), json!("{\"x\"")),
+                    f(None, None, Some("f"), json!(":2}")),
+                ],
+                vec![
+                    made("seed00000", "f", json!({"x": 1})),
+                    made("seed00001", "f", json!({"x": 2})),
+                ],
+            ),
+            (
+                "id and name in every fragment",
+                vec![
+                    f(Some("a"), Some(0), Some("f"), json!("{")),
+                    f(Some("a"), Some(0), Some("f"), json!("\"x\":{")),
+                    f(Some("a"), Some(0), None, json!("}}")),
+                    f(Some("a"), Some(0), Some("f"), json!(" ")),
+                    f(Some("a"), Some(0), Some("f"), json!("")),
+                ],
+                vec![made("a", "f", json!({"x": {}}))],
+            ),
+            (
+                "ids equal to the function's name",
+                vec![
+                    f(Some("f"), Some(0), Some("f"), json!("{\"x\":1}")),
+                    f(Some("f"), Some(1), Some("f"), json!("{\"x\"")),
+                    f(None, Some(1), None, json!(":2}")),
+                    f(Some("f"), Some(2), Some("f"), json!("")),
+                ],
+                vec![
+                    made("f", "f", json!({"x": 1})),
+                    made("f_2", "f", json!({"x": 2})),
+                    made("f_3", "f", json!({})),
+                ],
+            ),
+            (
+                "the name later than the id, and longer again",
+                vec![
+                    f(Some("a"), Some(0), None, json!("{\"x\":")),
+                    f(None, Some(0), Some("get_weather"), json!("1}")),
+                    f(None, Some(0), Some(""), json!("")),
+                ],
+                vec![made("a", "get_weather", json!({"x": 1}))],
+            ),
+            (
+                "the id later than the index",
+                vec![
+                    f(None, Some(0), None, json!("")),
+                    f(Some("a"), Some(0), Some("f"), json!("{}")),
+                ],
+                vec![made("a", "f", json!({}))],
+            ),
+            (
+                "trailing blanks after arguments that parse",
+                vec![
+                    f(None, Some(0), Some("f"), json!("{\"a\":1}")),
+                    f(None, Some(0), None, json!(" ")),
+                ],
+                vec![made("seed00000", "f", json!({"a": 1}))],
+            ),
+            (
+                "a text that is not an object, and one cut short",
+                vec![
+                    f(Some("a"), Some(0), Some("f"), json!("\"Paris\"")),
+                    f(Some("b"), Some(1), Some("g"), json!("{\"x\"")),
+                ],
+                vec![
+                    made("a", "f", json!("\"Paris\"")),
+                    made("b", "g", json!("{\"x\"")),
+                ],
+            ),
+        ];
+        for (what, fragments, expected) in cases {
+            assert_eq!(put_together(&fragments), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_told_of_when_its_name_is_known() {
+        let mut calls = Calls::new("seed000".into());
+        let mut events = Vec::new();
+        let names = Names::new(["fs.read"]);
+        for fragment in [
+            fragment(Some("a"), Some(0), None, json!("{")),
+            fragment(None, Some(0), Some("fs_read"), json!("")),
+            fragment(None, Some(0), None, json!("}")),
+        ] {
+            calls.take(&fragment, &names, &mut events).unwrap();
+        }
+        let delta = |text: &str| ChatEvent::ToolCallDelta {
+            id: "a".into(),
+            fragment: text.into(),
+        };
+        let started = ChatEvent::ToolCallStarted {
+            id: "a".into(),
+            name: "fs.read".into(),
+        };
+        assert_eq!(events, [started, delta("{"), delta("}")]);
+    }
+
+    #[test]
+    fn a_call_without_a_name_is_dropped_and_one_of_a_cut_answer_does_not_run() {
+        let mut calls = Calls::new("seed000".into());
+        let mut events = Vec::new();
+        let names = Names::default();
+        calls
+            .take(
+                &fragment(Some("a"), Some(0), None, json!("{}")),
+                &names,
+                &mut events,
+            )
+            .unwrap();
+        assert_eq!(events, []);
+        assert_eq!(calls.finish(&names, false).nameless, 1);
+        calls
+            .take(
+                &fragment(Some("b"), Some(0), Some("f"), json!("{}")),
+                &names,
+                &mut events,
+            )
+            .unwrap();
+        let outcome = calls.finish(&names, true);
+        assert_eq!((outcome.valid.len(), outcome.invalid.len()), (0, 1));
+    }
+
+    #[test]
+    fn the_number_of_calls_and_their_length_are_bounded() {
+        let names = Names::default();
+        let mut calls = Calls::new("seed000".into());
+        let mut events = Vec::new();
+        let mut take = |index: u64, arguments: &str| {
+            let fragment = fragment(None, Some(index), Some("f"), json!(arguments));
+            calls.take(&fragment, &names, &mut events)
+        };
+        for index in 0..64 {
+            take(index, "").unwrap();
+        }
+        assert!(matches!(take(64, ""), Err(Fault::Protocol(_))));
+        assert!(matches!(
+            take(0, &"x".repeat(MAX_ARGUMENTS + 1)),
+            Err(Fault::Protocol(_))
+        ));
+    }
+}

@@ -1,0 +1,188 @@
+//! What a server is and which models it has.
+//!
+//! Servers imitate each other, so the first 200 decides nothing: the most specific fact does.
+//! The model list is the only thing that must work; everything else only adds to it. Besides the
+//! list at most three GETs are made, and one POST per model at Ollama.
+
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    Inner,
+    carrier::Carrier,
+    error::Error,
+    http::{Fetched, Outgoing, Patience},
+    model::{Discovery, ServerInfo, ServerKind},
+    refusal::{self, RefusalKind},
+    retry_after::retry_after,
+};
+
+mod list;
+mod llama_cpp;
+mod ollama;
+#[cfg(test)]
+mod tests;
+
+/// Largest model list.
+const MAX_LIST: usize = 4 * 1024 * 1024;
+
+/// One server being asked, until its deadline.
+struct Inquiry<'a, E: Carrier> {
+    server: &'a Inner<E>,
+    deadline: Instant,
+}
+
+pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery, Error<E>> {
+    let inquiry = Inquiry {
+        server,
+        deadline: Instant::now() + server.options.clocks.discovery,
+    };
+    let list = inquiry.model_list().await?;
+    let mut models = list::models(&list);
+    let mut info = ServerInfo {
+        kind: list::kind(&list),
+        version: None,
+    };
+    match info.kind {
+        ServerKind::LlamaCpp => {
+            if let Some(props) = inquiry.get("/props").await {
+                info.version = llama_cpp::version(&props);
+                llama_cpp::add(&props, &mut models);
+            }
+        }
+        ServerKind::Vllm => {
+            let version = inquiry.get("/version").await;
+            info.version = version.as_ref().and_then(version_of);
+        }
+        ServerKind::Generic => {
+            if let Some(version) = inquiry
+                .get("/api/version")
+                .await
+                .as_ref()
+                .and_then(version_of)
+                && ollama::add(&inquiry, &mut models).await
+            {
+                info = ServerInfo {
+                    kind: ServerKind::Ollama,
+                    version: Some(version),
+                };
+            }
+        }
+        ServerKind::Ollama
+        | ServerKind::LlamaCppPython
+        | ServerKind::Sglang
+        | ServerKind::TabbyApi
+        | ServerKind::KoboldCpp
+        | ServerKind::TensorRtLlm
+        | ServerKind::OpenRouter => {}
+    }
+    server.learn(|learned| learned.adjustments.return_progress = info.kind == ServerKind::LlamaCpp);
+    Ok(Discovery {
+        server: info,
+        models,
+    })
+}
+
+impl<E: Carrier> Inquiry<'_, E> {
+    /// The list, from the first place that has one.
+    async fn model_list(&self) -> Result<Value, Error<E>> {
+        let mut first_refusal = None;
+        for (position, prefix) in self.server.endpoint.api_prefixes().into_iter().enumerate() {
+            let path = format!("{prefix}/models");
+            let fetched = self.fetch(&path, None).await?;
+            match self.read_list(&fetched) {
+                Ok(list) => {
+                    self.server.learn(|learned| learned.prefix = Some(position));
+                    return Ok(list);
+                }
+                Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::WrongPath => {
+                    first_refusal.get_or_insert(refusal);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(first_refusal.map_or_else(
+            || Error::Protocol("no path to ask under".to_owned()),
+            Error::Refused,
+        ))
+    }
+
+    fn read_list(&self, fetched: &Fetched) -> Result<Value, Error<E>> {
+        let redactor = self.server.options.redactor();
+        if fetched.status != 200 {
+            let wait = retry_after(&fetched.headers, std::time::SystemTime::now());
+            let refusal = refusal::of_response(fetched.status, &fetched.body, wait, &redactor);
+            return Err(Error::Refused(refusal));
+        }
+        let unexpected = || {
+            let content_type = fetched.headers.get(CONTENT_TYPE);
+            Error::UnexpectedContent {
+                content_type: content_type.map_or_else(
+                    || "no content type".to_owned(),
+                    |value| redactor.excerpt(&String::from_utf8_lossy(value.as_bytes())),
+                ),
+                excerpt: redactor.excerpt(&String::from_utf8_lossy(&fetched.body)),
+            }
+        };
+        let json: Value = serde_json::from_slice(&fetched.body).map_err(|_| unexpected())?;
+        if let Some(said) = refusal::error_in(None, &json) {
+            return Err(Error::Refused(refusal::in_stream(&said, &redactor)));
+        }
+        if list::is_list(&json) {
+            Ok(json)
+        } else {
+            Err(unexpected())
+        }
+    }
+
+    /// A detail: JSON, or nothing.
+    async fn get(&self, route: &str) -> Option<Value> {
+        self.detail(route, None).await
+    }
+
+    async fn post(&self, route: &str, body: &Value) -> Option<Value> {
+        self.detail(route, Some(Bytes::from(body.to_string())))
+            .await
+    }
+
+    async fn detail(&self, route: &str, body: Option<Bytes>) -> Option<Value> {
+        let path = format!("{}{route}", self.server.endpoint.root());
+        let fetched = self.fetch(&path, body).await;
+        match fetched {
+            Ok(fetched) if fetched.status == 200 => serde_json::from_slice(&fetched.body).ok(),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(route, %error, "no details from the server");
+                None
+            }
+        }
+    }
+
+    async fn fetch(&self, path: &str, body: Option<Bytes>) -> Result<Fetched, Error<E>> {
+        let clocks = &self.server.options.clocks;
+        let outgoing = Outgoing {
+            path,
+            headers: self.server.headers.as_ref().map_err(Clone::clone)?,
+            extra_header: None,
+            body,
+            accept: "application/json",
+        };
+        let patience = Patience {
+            connect: clocks.connect,
+            reply: clocks.discovery,
+            deadline: Some(self.deadline),
+        };
+        self.server
+            .client
+            .fetch(&outgoing, patience, MAX_LIST)
+            .await
+    }
+}
+
+fn version_of(json: &Value) -> Option<String> {
+    json.get("version")?
+        .as_str()
+        .map(|version| super::sanitize::sanitize(version))
+}

@@ -1,0 +1,102 @@
+//! What a chat stream tells, and what it comes to.
+
+use std::time::Duration;
+
+use super::message::Block;
+
+/// News of an answer in the making, in the order in which it arrived.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChatEvent {
+    /// Nothing to show yet. Progress is 0 to 1 where the server tells it.
+    Status {
+        phase: Phase,
+        progress: Option<f64>,
+    },
+    Text(String),
+    Reasoning(String),
+    /// A call's id and name are known. It must not run before [`ChatEvent::Finished`].
+    ToolCallStarted {
+        id: String,
+        name: String,
+    },
+    /// More of a call's arguments, as raw JSON text.
+    ToolCallDelta {
+        id: String,
+        fragment: String,
+    },
+    /// At most once, before [`ChatEvent::Finished`].
+    Usage(Usage),
+    /// Something odd that did not stop the answer.
+    Warning(String),
+    /// The last event: the whole answer, so that the events before it may be ignored.
+    Finished(Completion),
+}
+
+/// What a server does before the first output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Queued,
+    LoadingModel,
+    Prefill,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// Thinking, then text, then the calls that are fit to run, in first-seen order.
+    pub content: Vec<Block>,
+    /// Calls that must not run; the model should be told why.
+    pub invalid_calls: Vec<InvalidCall>,
+    pub stop_reason: StopReason,
+    /// The server's own word.
+    pub raw_finish_reason: Option<String>,
+    pub usage: Option<Usage>,
+    /// The model that answered, by the server's word; it may differ from the one asked.
+    pub model: Option<String>,
+    pub timing: Timing,
+}
+
+/// A call whose arguments are unusable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidCall {
+    pub id: String,
+    pub name: String,
+    /// The arguments as they came.
+    pub raw: String,
+    /// What is wrong with them, for the model to read.
+    pub problem: String,
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    EndTurn,
+    MaxTokens,
+    StopSequence,
+    /// There is at least one call, fit to run or not.
+    ToolUse,
+    Refusal,
+}
+
+/// Token counts as the server gave them; unknown is `None`, never 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input that was not read from a cache.
+    pub input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+    /// Input that was read from a cache.
+    pub cache_read_tokens: Option<u64>,
+    /// The part of the output that was reasoning.
+    pub reasoning_tokens: Option<u64>,
+}
+
+/// How long things took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Opening the byte stream; zero on a connection kept alive.
+    pub connect: Duration,
+    /// From the call of `chat` to the first output.
+    pub first_token: Option<Duration>,
+    /// From the call of `chat` until now, or to the end.
+    pub total: Duration,
+}

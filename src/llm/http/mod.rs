@@ -1,0 +1,360 @@
+//! HTTP/1.1 over byte streams from an [`Opener`]. hyper's types end here (headers apart).
+//!
+//! Redirects are not followed, proxies not asked, compression not accepted. A request is sent a
+//! second time only when no byte of it was taken by the first connection.
+
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, StatusCode,
+    body::Incoming,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+        HeaderName, HeaderValue, LOCATION,
+    },
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+mod connection;
+mod pool;
+mod tap;
+#[cfg(test)]
+mod tests;
+
+use self::{
+    connection::{BodyError, Connection, SendError},
+    pool::Pool,
+};
+use super::{
+    carrier::{Carrier, Opener},
+    endpoint::Endpoint,
+    error::{Clock, Error},
+    sanitize::Redactor,
+};
+
+/// Longest wait for the body of an answer that is not an event stream.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends requests to one server.
+pub(super) struct Client<E> {
+    opener: Arc<dyn Opener<E>>,
+    endpoint: Endpoint,
+    pool: Pool,
+    redactor: Redactor,
+}
+
+/// A request, small enough to be built again for a retry.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing<'a> {
+    pub(super) path: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) extra_header: Option<(HeaderName, HeaderValue)>,
+    /// Sent as JSON by POST; without it the request is a GET.
+    pub(super) body: Option<Bytes>,
+    pub(super) accept: &'static str,
+}
+
+/// How long to wait for a response head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For opening the stream, and for a stall while sending.
+    pub(super) connect: Duration,
+    /// For the head, once connected.
+    pub(super) reply: Duration,
+    /// Whatever else holds.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// A response whose body has not been read yet. Dropping it closes the connection.
+pub(super) struct Exchange {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    /// Opening took this long; zero on a reused connection.
+    pub(super) connect: Duration,
+    /// When the connection was there.
+    pub(super) connected: Instant,
+    connection: Connection,
+    body: Incoming,
+    ended: bool,
+    pool: Pool,
+}
+
+/// A response read to its end, or to the limit asked for.
+pub(super) struct Fetched {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Why a body could not be read to its end.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Cut(Option<io::Error>),
+    TooLong,
+    Late,
+}
+
+impl<E: Carrier> Client<E> {
+    pub(super) fn new(endpoint: Endpoint, opener: Arc<dyn Opener<E>>, redactor: Redactor) -> Self {
+        Self {
+            opener,
+            endpoint,
+            pool: Pool::default(),
+            redactor,
+        }
+    }
+
+    /// Sends a request and returns with the head of its response, whatever its status. Dropping
+    /// the future closes the connection it uses.
+    pub(super) async fn send(
+        &self,
+        outgoing: &Outgoing<'_>,
+        patience: Patience,
+    ) -> Result<Exchange, Error<E>> {
+        let mut request = self.request(outgoing)?;
+        loop {
+            let begin = Instant::now();
+            let reused = self.pool.take();
+            let is_reused = reused.is_some();
+            let mut connection = match reused {
+                Some(connection) => connection,
+                None => self.connect(patience).await?,
+            };
+            let connected = Instant::now();
+            let deadline = earliest(connected + patience.reply, patience.deadline);
+            match connection.send(request, patience.connect, deadline).await {
+                Ok(response) => {
+                    let (head, body) = response.into_parts();
+                    let exchange = Exchange {
+                        status: head.status.as_u16(),
+                        headers: head.headers,
+                        connect: if is_reused {
+                            Duration::ZERO
+                        } else {
+                            connected - begin
+                        },
+                        connected,
+                        connection,
+                        body,
+                        ended: false,
+                        pool: self.pool.clone(),
+                    };
+                    return self.check(exchange);
+                }
+                // The idle connection had just died; the pool runs dry, so this ends.
+                Err(SendError::Unsent(unsent)) if is_reused => request = *unsent,
+                Err(error) => return Err(self.explain(error, patience)),
+            }
+        }
+    }
+
+    /// Sends a request and reads its whole response.
+    pub(super) async fn fetch(
+        &self,
+        outgoing: &Outgoing<'_>,
+        patience: Patience,
+        limit: usize,
+    ) -> Result<Fetched, Error<E>> {
+        let exchange = self.send(outgoing, patience).await?;
+        let deadline = earliest(Instant::now() + patience.reply, patience.deadline);
+        let (status, headers) = (exchange.status, exchange.headers.clone());
+        let (body, read) = exchange.read(limit, deadline).await;
+        match read {
+            Ok(()) => Ok(Fetched {
+                status,
+                headers,
+                body,
+            }),
+            Err(ReadError::Cut(source)) => Err(Error::Interrupted { source }),
+            Err(ReadError::TooLong) => Err(Error::Protocol(format!(
+                "the answer is longer than {limit} bytes"
+            ))),
+            Err(ReadError::Late) => Err(Error::Timeout {
+                clock: Clock::FirstToken,
+                limit: patience.reply,
+            }),
+        }
+    }
+
+    async fn connect(&self, patience: Patience) -> Result<Connection, Error<E>> {
+        let open = self.opener.open(self.endpoint.dial());
+        let limited = timeout(patience.connect, open);
+        let opened = match patience.deadline {
+            None => limited.await,
+            Some(deadline) => timeout_at(deadline, limited).await.unwrap_or_else(Err),
+        };
+        let stream = match opened {
+            Ok(stream) => stream.map_err(Error::Open)?,
+            Err(_) => {
+                return Err(Error::Timeout {
+                    clock: Clock::Connect,
+                    limit: patience.connect,
+                });
+            }
+        };
+        Connection::new(stream)
+            .await
+            .map_err(|error| self.explain(error, patience))
+    }
+
+    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Request<Full<Bytes>>, Error<E>> {
+        let unusable = |_| Error::Protocol("the request cannot be written as HTTP".to_owned());
+        let host = HeaderValue::from_str(self.endpoint.host_header())
+            .map_err(|_| Error::Protocol("the host cannot be written as HTTP".to_owned()))?;
+        let method = if outgoing.body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        let body = outgoing.body.clone().unwrap_or_default();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(outgoing.path)
+            .body(Full::new(body.clone()))
+            .map_err(unusable)?;
+        let headers = request.headers_mut();
+        *headers = outgoing.headers.clone();
+        headers.insert(HOST, host);
+        headers.insert(ACCEPT, HeaderValue::from_static(outgoing.accept));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if outgoing.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            // Some servers refuse chunked request bodies.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        if let Some((name, value)) = &outgoing.extra_header {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    /// What no caller should have to think of.
+    fn check(&self, exchange: Exchange) -> Result<Exchange, Error<E>> {
+        let text = |name| {
+            exchange.headers.get(name).map(|value| {
+                self.redactor
+                    .clean(&String::from_utf8_lossy(value.as_bytes()))
+            })
+        };
+        let status = StatusCode::from_u16(exchange.status).unwrap_or_default();
+        if status.is_redirection() {
+            return Err(Error::Redirected {
+                status: exchange.status,
+                location: text(LOCATION),
+            });
+        }
+        match text(CONTENT_ENCODING) {
+            Some(encoding)
+                if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") =>
+            {
+                Err(Error::Protocol(format!(
+                    "the answer is encoded as {encoding}, which was not asked for"
+                )))
+            }
+            _ => Ok(exchange),
+        }
+    }
+
+    fn explain(&self, error: SendError, patience: Patience) -> Error<E> {
+        match error {
+            SendError::Unsent(_) => Error::NoReply { source: None },
+            SendError::Closed(source) => Error::NoReply { source },
+            SendError::BadHead => {
+                Error::Protocol("the head of the answer is malformed or too large".to_owned())
+            }
+            SendError::NotHttp { greeting } => Error::NotHttp {
+                said: self.redactor.clean(&readable(&greeting)),
+            },
+            SendError::Stalled => Error::Timeout {
+                clock: Clock::Connect,
+                limit: patience.connect,
+            },
+            SendError::Late => Error::Timeout {
+                clock: Clock::FirstToken,
+                limit: patience.reply,
+            },
+        }
+    }
+}
+
+/// A TLS record is no text, but it says something.
+fn readable(greeting: &[u8]) -> String {
+    match greeting {
+        [0x15 | 0x16, 0x03, ..] => {
+            "TLS; the address needs https, which is not supported yet".to_owned()
+        }
+        other => String::from_utf8_lossy(other).into_owned(),
+    }
+}
+
+impl Exchange {
+    /// The next piece of the body; `None` at its end. Safe to drop and to call again.
+    pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, Option<io::Error>>> {
+        if self.ended {
+            return None;
+        }
+        match poll_fn(|cx| self.connection.poll_chunk(&mut self.body, cx)).await {
+            Some(Ok(data)) => Some(Ok(data)),
+            Some(Err(BodyError(source))) => Some(Err(source)),
+            None => {
+                self.ended = true;
+                None
+            }
+        }
+    }
+
+    /// Hands the connection on if the body has been read to its end; closes it otherwise.
+    pub(super) fn release(self) {
+        if self.ended {
+            let limit = keep_alive(&self.headers);
+            self.pool.put(self.connection, limit);
+        }
+    }
+
+    /// The body up to `limit` bytes, with what went wrong after them.
+    pub(super) async fn read(
+        mut self,
+        limit: usize,
+        deadline: Instant,
+    ) -> (Bytes, Result<(), ReadError>) {
+        let mut body = Vec::new();
+        let read = loop {
+            match timeout_at(deadline, self.chunk()).await {
+                Err(_) => break Err(ReadError::Late),
+                Ok(None) => break Ok(()),
+                Ok(Some(Err(source))) => break Err(ReadError::Cut(source)),
+                Ok(Some(Ok(data))) => {
+                    let room = limit.saturating_sub(body.len());
+                    body.extend_from_slice(data.get(..room).unwrap_or(&data));
+                    if data.len() > room {
+                        break Err(ReadError::TooLong);
+                    }
+                }
+            }
+        };
+        self.release();
+        (body.into(), read)
+    }
+
+    /// The body of an error: as much as is there in reasonable time.
+    pub(super) async fn read_error(self, deadline: Option<Instant>) -> Bytes {
+        const LIMIT: usize = 64 * 1024;
+        let deadline = earliest(Instant::now() + BODY_PATIENCE, deadline);
+        self.read(LIMIT, deadline).await.0
+    }
+}
+
+pub(super) fn earliest(a: Instant, b: Option<Instant>) -> Instant {
+    b.map_or(a, |b| a.min(b))
+}
+
+/// `Keep-Alive: timeout=5, max=100`
+fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let seconds = value
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout="))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,105 @@
+//! What a server and its models are, as far as they tell. Unknown is `None`, never a guess.
+
+/// Answer of [`Server::discover`](super::Server::discover).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discovery {
+    pub server: ServerInfo,
+    /// May be empty: no model is loaded.
+    pub models: Vec<Model>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    pub kind: ServerKind,
+    pub version: Option<String>,
+}
+
+/// Which program answers. Only metadata hangs on it: chat works with [`ServerKind::Generic`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerKind {
+    Ollama,
+    LlamaCpp,
+    LlamaCppPython,
+    Vllm,
+    Sglang,
+    TabbyApi,
+    KoboldCpp,
+    TensorRtLlm,
+    OpenRouter,
+    /// Speaks the protocol; which program it is, nothing tells.
+    Generic,
+}
+
+impl ServerKind {
+    /// A stable identifier for programs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ollama => "ollama",
+            Self::LlamaCpp => "llama.cpp",
+            Self::LlamaCppPython => "llama-cpp-python",
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::TabbyApi => "tabbyapi",
+            Self::KoboldCpp => "koboldcpp",
+            Self::TensorRtLlm => "tensorrt-llm",
+            Self::OpenRouter => "openrouter",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    /// What to send as `model`; opaque.
+    pub id: String,
+    /// For people; the id where the server has nothing better.
+    pub name: String,
+    pub description: Option<String>,
+    pub parameters: Parameters,
+    pub context_window: ContextWindow,
+    pub max_input_tokens: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+    pub capabilities: Capabilities,
+    pub state: ModelState,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// Number of weights.
+    pub count: Option<u64>,
+    pub quantization: Option<String>,
+    pub family: Option<String>,
+    pub format: Option<String>,
+    pub size_bytes: Option<u64>,
+}
+
+/// In tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContextWindow {
+    /// What the server accepts now.
+    pub effective: Option<u64>,
+    /// What the model was made for.
+    pub maximum: Option<u64>,
+    /// Which field of which route says so.
+    pub source: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    pub tools: Option<bool>,
+    pub vision: Option<bool>,
+    pub reasoning: Option<bool>,
+    /// `Some(true)`: makes embeddings and cannot chat.
+    pub embedding: Option<bool>,
+}
+
+/// An unloaded model is usable: its server loads it when asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ModelState {
+    Loaded,
+    Unloaded,
+    Loading,
+    #[default]
+    Unknown,
+}

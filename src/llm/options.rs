@@ -1,0 +1,232 @@
+//! How a server is to be talked to: keys, headers, clocks.
+
+use std::{fmt, time::Duration};
+
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::sanitize::Redactor;
+
+/// `Debug` shows no secret.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Sent as `Authorization: Bearer`, unless a header below says otherwise.
+    pub api_key: Option<SecretString>,
+    pub headers: Vec<(String, String)>,
+    pub secret_headers: Vec<(String, SecretString)>,
+    /// Name of the header that carries [`ChatRequest::affinity`](super::ChatRequest::affinity).
+    pub affinity_header: Option<String>,
+    pub clocks: Clocks,
+    /// How often to ask again after a refusal such as 429. Nothing does yet: finding a kept
+    /// connection dead before sending, and waiting for a model to load, don't count.
+    pub max_retries: u32,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// Opening the byte stream; also the longest stall while sending.
+    pub connect: Duration,
+    /// From the connection to the first output. Comments and role deltas don't stop it.
+    pub first_token: Duration,
+    /// Between bytes after the first output.
+    pub idle: Duration,
+    /// From the call to the end of the answer.
+    pub total: Option<Duration>,
+    /// One whole discovery.
+    pub discovery: Duration,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_token: Duration::from_secs(600),
+            idle: Duration::from_secs(120),
+            total: None,
+            discovery: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A configured header that cannot be sent. Its value is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the header {name:?} {problem}")]
+pub struct InvalidHeader {
+    pub name: String,
+    pub problem: HeaderProblem,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderProblem {
+    Name,
+    Value,
+    /// It belongs to the transport.
+    Reserved,
+}
+
+impl fmt::Display for HeaderProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "has a character that a header's name cannot have",
+            Self::Value => "has a value with a control character",
+            Self::Reserved => "is set by the transport itself",
+        })
+    }
+}
+
+/// Setting one of these would change where messages end or what may be read.
+const RESERVED: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Options {
+    /// Checks every header.
+    ///
+    /// # Errors
+    /// The first header that cannot be sent.
+    pub fn check(&self) -> Result<(), InvalidHeader> {
+        self.header_map().map(drop)
+    }
+
+    /// The headers that every request carries.
+    pub(crate) fn header_map(&self) -> Result<HeaderMap, InvalidHeader> {
+        let mut map = HeaderMap::new();
+        map.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("puffin-remote-llm/", env!("CARGO_PKG_VERSION"))),
+        );
+        if let Some(key) = self
+            .api_key
+            .as_ref()
+            .filter(|key| !key.expose_secret().is_empty())
+        {
+            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret()));
+            let value = header_value("authorization", bearer.expose_secret(), true)?;
+            map.insert(AUTHORIZATION, value);
+        }
+        for (name, value) in &self.headers {
+            map.insert(header_name(name)?, header_value(name, value, false)?);
+        }
+        for (name, value) in &self.secret_headers {
+            map.insert(
+                header_name(name)?,
+                header_value(name, value.expose_secret(), true)?,
+            );
+        }
+        if let Some(name) = &self.affinity_header {
+            header_name(name)?;
+        }
+        Ok(map)
+    }
+
+    /// The affinity header of one request.
+    pub(crate) fn affinity(
+        &self,
+        value: Option<&str>,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, InvalidHeader> {
+        let (Some(name), Some(value)) = (self.affinity_header.as_deref(), value) else {
+            return Ok(None);
+        };
+        Ok(Some((
+            header_name(name)?,
+            header_value(name, value, false)?,
+        )))
+    }
+
+    pub(crate) fn redactor(&self) -> Redactor {
+        let headers = self.secret_headers.iter().map(|(_, value)| value.clone());
+        Redactor::new(self.api_key.iter().cloned().chain(headers))
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, InvalidHeader> {
+    let invalid = |problem| InvalidHeader {
+        name: name.to_owned(),
+        problem,
+    };
+    let parsed: HeaderName = name.parse().map_err(|_| invalid(HeaderProblem::Name))?;
+    if RESERVED.contains(&parsed.as_str()) {
+        return Err(invalid(HeaderProblem::Reserved));
+    }
+    Ok(parsed)
+}
+
+fn header_value(name: &str, value: &str, secret: bool) -> Result<HeaderValue, InvalidHeader> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| InvalidHeader {
+        name: name.to_owned(),
+        problem: HeaderProblem::Value,
+    })?;
+    value.set_sensitive(secret);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_header(name: &str, value: &str) -> Options {
+        Options {
+            headers: vec![(name.into(), value.into())],
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn a_header_that_could_break_the_message_is_refused() {
+        for (name, value, problem) in [
+            ("X-A\r\n", "1", HeaderProblem::Name),
+            ("", "1", HeaderProblem::Name),
+            ("X A", "1", HeaderProblem::Name),
+            ("X-A", "1\r\nX-B: 2", HeaderProblem::Value),
+            ("X-A", "\0", HeaderProblem::Value),
+            ("Content-Length", "1", HeaderProblem::Reserved),
+            ("transfer-encoding", "chunked", HeaderProblem::Reserved),
+            ("Host", "other", HeaderProblem::Reserved),
+        ] {
+            assert_eq!(
+                with_header(name, value).check(),
+                Err(InvalidHeader {
+                    name: name.into(),
+                    problem
+                }),
+            );
+        }
+        assert_eq!(with_header("X-Session-Id", "a b").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_key_with_a_line_break_is_refused_without_being_repeated() {
+        let options = Options {
+            api_key: Some("sk-1\nX: y".into()),
+            ..Options::default()
+        };
+        let error = options.check().unwrap_err();
+        assert!(!error.to_string().contains("sk-1"));
+    }
+
+    #[test]
+    fn a_secret_header_replaces_the_bearer_key() {
+        let options = Options {
+            api_key: Some("sk-1".into()),
+            secret_headers: vec![("Authorization".into(), "Basic abc".into())],
+            ..Options::default()
+        };
+        let map = options.header_map().unwrap();
+        assert_eq!(map[AUTHORIZATION], "Basic abc");
+        assert!(!format!("{map:?} {options:?}").contains("abc"));
+    }
+}
