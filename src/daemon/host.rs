@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use crate::{
+    config::Change,
     conversation::{ToolCall, ToolFailure, ToolOutput, Tools},
     llm::BoxFuture,
     protocol::{
@@ -111,24 +112,28 @@ impl HostPrompter {
             return Err(PromptFailure::Unfit);
         }
         if can_remember && answer.remember {
-            self.remember(kind, hop, hops, answer.answers.first());
+            self.remember(kind, hop, hops, answer.answers.first()).await;
         }
         Ok(answer.answers)
     }
 
     /// Keeps a password or a passphrase as if the profile had been saved with it.
-    fn remember(
+    async fn remember(
         &self,
         kind: protocol::PromptKind,
         hop: usize,
         hops: usize,
         answer: Option<&SecretString>,
     ) {
-        if let (Some(config_id), Some(answer), Ok(workspace)) =
+        let (Some(config_id), Some(answer), Ok(workspace)) =
             (&self.config_id, answer, self.daemon.workspace())
-        {
+        else {
+            return;
+        };
+        // A profile that is gone has nothing to remember.
+        if let Ok(profile) = self.daemon.profile(config_id).await {
             let field = wire::config::prompt_field(kind, hop, hops);
-            workspace.secrets.set(config_id, field, answer.clone());
+            workspace.store.secrets().apply(&profile, field, Change::Set(answer.clone()));
         }
     }
 }

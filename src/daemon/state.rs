@@ -1,6 +1,7 @@
 //! What the daemon knows while it runs.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -9,14 +10,23 @@ use std::{
     time::Duration,
 };
 
+use secrecy::SecretString;
+
 use crate::{
-    config, conversation,
+    config::{self, Change, Profile, SecretField},
+    conversation,
     protocol::{ErrorCode, ErrorObject, HostCapabilities, Initialize, Request as _},
     rpc::{self, Outbound},
     ssh,
 };
 
-use super::{Environment, LogTap, failure, link::Links, running::Running};
+use super::{
+    Environment, LogTap, failure,
+    link::Links,
+    route::{Api, Route},
+    running::Running,
+    wire::{self, config::Changes},
+};
 
 /// An SSH connection that nobody uses is closed after this long.
 const IDLE: Duration = Duration::from_secs(600);
@@ -38,7 +48,6 @@ pub(super) struct Daemon {
 pub(super) struct Workspace {
     pub(super) capabilities: HostCapabilities,
     pub(super) store: config::Store,
-    pub(super) secrets: config::Secrets,
     pub(super) pool: ssh::Pool,
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
@@ -116,10 +125,9 @@ impl Daemon {
         let workspace = Workspace {
             capabilities,
             store: config::Store::open(project_dir),
-            secrets: config::Secrets::default(),
             pool: ssh::Pool::new(Arc::clone(&ssh_environment), IDLE),
             ssh_environment,
-            links: Arc::new(Links::new(self.outbound.clone())),
+            links: Links::new(self.outbound.clone()),
             history: conversation::History::default(),
         };
         self.workspace.set(workspace).map_err(|_| {
@@ -147,6 +155,78 @@ impl Daemon {
             client_version: concat!("SSH-2.0-puffin_remote_llm_", env!("CARGO_PKG_VERSION"))
                 .to_owned(),
         }
+    }
+
+    /// A saved profile, with what is to be said about it.
+    pub(super) async fn loaded(&self, config_id: &str) -> Result<config::Loaded, ErrorObject> {
+        self.workspace()?.store.get(config_id).await.map_err(|error| failure::config(&error))
+    }
+
+    /// A saved profile.
+    pub(super) async fn profile(&self, config_id: &str) -> Result<Profile, ErrorObject> {
+        self.loaded(config_id).await.map(|loaded| loaded.profile)
+    }
+
+    /// The way to a saved profile's machine.
+    pub(super) async fn route(&self, config_id: &str) -> Result<Route, ErrorObject> {
+        self.route_of(&self.profile(config_id).await?)
+    }
+
+    /// The way to a profile's machine.
+    pub(super) fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
+        let target = self.target(profile, &Changes::new())?;
+        Ok(Route { config_id: profile.id.clone(), target })
+    }
+
+    /// How to talk to a profile's LLM server.
+    pub(super) fn api_of(&self, profile: &Profile) -> Result<Api, ErrorObject> {
+        self.api(profile, &Changes::new())
+    }
+
+    /// The way to a profile's machine, with `changes` over its saved secrets.
+    pub(super) fn target(
+        &self,
+        profile: &Profile,
+        changes: &Changes,
+    ) -> Result<ssh::Target, ErrorObject> {
+        let secrets = self.secrets(profile, changes)?;
+        wire::config::target(profile, &secrets, self.environment.username.as_deref())
+            .map_err(|error| failure::config(&error))
+    }
+
+    /// How to talk to a profile's LLM server, with `changes` over its saved secrets.
+    pub(super) fn api(&self, profile: &Profile, changes: &Changes) -> Result<Api, ErrorObject> {
+        let endpoint =
+            profile.llm.api_endpoint.parse().map_err(|problem| failure::endpoint(&problem))?;
+        let saved = self.workspace()?.store.secrets().fields(&profile.id);
+        let names: BTreeSet<_> = saved
+            .iter()
+            .chain(changes.iter().map(|(field, _)| field))
+            .filter_map(|field| match field {
+                SecretField::Header(name) => Some(name.to_ascii_lowercase()),
+                _ => None,
+            })
+            .collect();
+        let secrets = self.secrets(profile, changes)?;
+        let options = wire::config::options(&profile.llm, names, &secrets)
+            .map_err(|error| failure::config(&error))?;
+        Ok(Api { endpoint, options })
+    }
+
+    fn secrets<'a>(
+        &self,
+        profile: &'a Profile,
+        changes: &'a Changes,
+    ) -> Result<impl Fn(&SecretField) -> Result<Option<SecretString>, config::Error> + 'a, ErrorObject>
+    {
+        let saved = self.workspace()?.store.secrets().clone();
+        Ok(move |field: &SecretField| {
+            match changes.iter().find(|(changed, _)| changed == field).map(|(_, change)| change) {
+                Some(Change::Set(secret)) => Ok(Some(secret.clone())),
+                Some(Change::Clear) => Ok(None),
+                Some(Change::Keep) | None => saved.get(profile, field),
+            }
+        })
     }
 
     /// Closes every SSH connection.

@@ -123,7 +123,7 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
 }
 
 /// An `apiEndpoint` that can't be used.
-pub(in crate::daemon) fn prompt_endpoint(problem: &EndpointError) -> ErrorObject {
+pub(in crate::daemon) fn endpoint(problem: &EndpointError) -> ErrorObject {
     let mut error = super::plain(ErrorCode::ConfigInvalid, &format!("llm.apiEndpoint: {problem}."));
     error.data.field = Some("llm.apiEndpoint".to_owned());
     error

@@ -15,7 +15,7 @@ use super::wire::message::Malformed;
 
 pub(super) use config::config;
 pub(super) use conversation::conversation;
-pub(super) use llm::{Scene, llm, prompt_endpoint};
+pub(super) use llm::{Scene, endpoint, llm};
 pub(super) use ssh::ssh;
 
 /// An error that is only a code and a sentence.

@@ -14,7 +14,7 @@ pub(in crate::daemon) async fn connect(
     params: ConfigRef,
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
-    let route = daemon.route(&params.config_id)?;
+    let route = daemon.route(&params.config_id).await?;
     let workspace = daemon.workspace()?;
     cancellable(&call.token, async {
         let session = route.session(&daemon).await?;
@@ -32,7 +32,7 @@ pub(in crate::daemon) async fn disconnect(
     params: ConfigRef,
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
-    let route = daemon.route(&params.config_id)?;
+    let route = daemon.route(&params.config_id).await?;
     let workspace = daemon.workspace()?;
     cancellable(&call.token, async {
         workspace.pool.disconnect(&route.target).await;
@@ -47,6 +47,6 @@ pub(in crate::daemon) async fn status(
     params: ConfigRef,
     _: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
-    daemon.profile(&params.config_id)?;
+    daemon.profile(&params.config_id).await?;
     Ok(daemon.workspace()?.links.status(&params.config_id))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     llm,
-    protocol::{ConfigView, ErrorObject, ListModelsParams, ListModelsResult, SelectModelParams},
+    protocol::{ConfigChange, ConfigView, ErrorObject, ListModelsParams, ListModelsResult, SelectModelParams},
     rpc::Call,
 };
 
@@ -31,7 +31,7 @@ pub(in crate::daemon) async fn discovery(
     config_id: &str,
     refresh: bool,
 ) -> Result<llm::Discovery, ErrorObject> {
-    let profile = daemon.profile(config_id)?;
+    let profile = daemon.profile(config_id).await?;
     let links = &daemon.workspace()?.links;
     if !refresh && let Some(known) = links.discovery(config_id) {
         return Ok(known);
@@ -58,11 +58,16 @@ pub(in crate::daemon) async fn select(
     if params.model_id.trim().is_empty() {
         return Err(failure::invalid_params("modelId", "`modelId` is empty: name a model."));
     }
-    let workspace = daemon.workspace()?;
-    let profile = workspace
+    let model_id = params.model_id;
+    let saved = daemon
+        .workspace()?
         .store
-        .update(&params.config_id, |profile| profile.selected_model = Some(params.model_id.clone()))
+        .edit(&params.config_id, |profile| {
+            profile.selected_model = Some(model_id);
+            Ok(())
+        })
+        .await
         .map_err(|error| failure::config(&error))?;
-    config::announce_saved(&daemon, &profile.id).await;
-    config::view(&daemon, &profile, Vec::new())
+    config::announce(&daemon, &saved.profile.id, ConfigChange::Saved).await;
+    config::view(&daemon, &saved.profile, Vec::new())
 }

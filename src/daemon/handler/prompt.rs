@@ -71,7 +71,7 @@ impl Job {
         streamed: bool,
     ) -> Result<Self, ErrorObject> {
         let workspace = daemon.workspace()?;
-        let profile = daemon.profile(&params.config_id)?;
+        let profile = daemon.profile(&params.config_id).await?;
         let request_id = params.request_id.clone().unwrap_or_else(new_id);
         let ticket =
             daemon.running.enter(&request_id, call.token.clone()).ok_or_else(|| {
@@ -82,7 +82,7 @@ impl Job {
             })?;
         let route = daemon.route_of(&profile)?;
         let api = daemon.api_of(&profile)?;
-        let mut warnings = wire::prompt::warnings(&params, &profile);
+        let mut warnings = Vec::new();
         let model = match wire::config::model(&profile, params.model.as_deref()) {
             Some(model) => model,
             None => {

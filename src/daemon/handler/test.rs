@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    config::{self, LlmProfile, Profile},
     llm,
     protocol::{
         ErrorObject, HostKey, Stage, StageName, StageStatus, TestConnectionParams,
@@ -46,17 +47,61 @@ pub(in crate::daemon) async fn test_connection(
     params: TestConnectionParams,
     call: Call,
 ) -> Result<TestConnectionResult, ErrorObject> {
-    let subject = daemon.subject(&params)?;
+    let subject = subject(&daemon, &params).await?;
     cancellable(&call.token, async { Ok(run(&daemon, subject).await?.finish()) }).await
 }
 
 /// What is tested.
-#[derive(Debug)]
-pub(in crate::daemon) struct Subject {
-    pub(in crate::daemon) config_id: Option<String>,
-    pub(in crate::daemon) target: ssh::Target,
+struct Subject {
+    config_id: Option<String>,
+    target: ssh::Target,
     /// `None`: the SSH stages only.
-    pub(in crate::daemon) api: Option<Api>,
+    api: Option<Api>,
+}
+
+/// A saved profile, or the form's values over it: an absent secret is the saved one.
+async fn subject(daemon: &Daemon, params: &TestConnectionParams) -> Result<Subject, ErrorObject> {
+    let known = match &params.config_id {
+        Some(config_id) => Some(daemon.profile(config_id).await?),
+        None => None,
+    };
+    let ssh = match (&params.ssh, &known) {
+        (Some(ssh), known) => {
+            wire::config::ssh_profile(ssh, known.as_ref().map(|known| &known.ssh))
+        }
+        (None, Some(known)) => known.ssh.clone(),
+        (None, None) => {
+            return Err(failure::invalid_params(
+                "ssh",
+                "Name a saved server in `configId`, or describe one in `ssh`.",
+            ));
+        }
+    };
+    let llm = match (&params.llm, &known) {
+        (Some(llm), _) => Some(wire::config::llm_profile(llm, None)),
+        (None, Some(known)) => Some(known.llm.clone()),
+        (None, None) => None,
+    };
+    let has_api = llm.is_some();
+    let profile = Profile {
+        // Secrets of nobody are found under this name: it is no valid id.
+        id: params.config_id.clone().unwrap_or_default(),
+        name: "test".to_owned(),
+        ssh,
+        llm: llm.unwrap_or_else(|| LlmProfile {
+            api_endpoint: "http://localhost".to_owned(),
+            ..LlmProfile::default()
+        }),
+        ..Profile::default()
+    };
+    let checked = Profile { id: "test".to_owned(), ..profile.clone() };
+    config::validate(&checked).map_err(|error| failure::config(&error))?;
+    let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
+    Ok(Subject {
+        config_id: params.config_id.clone(),
+        target: daemon.target(&profile, &changes)?,
+        api: if has_api { Some(daemon.api(&profile, &changes)?) } else { None },
+    })
 }
 
 async fn run(daemon: &Arc<Daemon>, subject: Subject) -> Result<Report, ErrorObject> {

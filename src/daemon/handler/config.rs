@@ -1,0 +1,200 @@
+//! Saving, showing and deleting profiles.
+
+use std::sync::Arc;
+
+use crate::{
+    config::{Error, Listed, Loaded, Profile, Warning},
+    llm::EndpointError,
+    protocol::{
+        ConfigChange, ConfigChanged, ConfigChangedParams, ConfigProblem, ConfigRef, ConfigView,
+        ConfigureParams, DeleteConfigResult, Empty, ErrorObject, ListConfigsResult, Notification,
+        Trust, TrustState,
+    },
+    rpc::Call,
+};
+
+use super::super::{failure, state::Daemon, wire};
+
+pub(in crate::daemon) async fn configure(
+    daemon: Arc<Daemon>,
+    params: ConfigureParams,
+    _: Call,
+) -> Result<ConfigView, ErrorObject> {
+    let workspace = daemon.workspace()?;
+    let store = &workspace.store;
+    // From the reading to the writing, so that two changes of one profile never mix.
+    let id = params.config_id.clone().unwrap_or_default();
+    let _lock = store.lock(&id).await;
+    let known = if id.is_empty() { None } else { find(&daemon, &id).await? };
+    let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
+    let mut warnings = check_endpoint(&profile)?;
+    let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
+    let saved = store.save(profile).await.map_err(|error| failure::config(&error))?;
+    for (field, change) in changes {
+        store.secrets().apply(&saved.profile, field, change);
+    }
+    workspace.links.forget(&saved.profile.id);
+    announce(&daemon, &saved.profile.id, ConfigChange::Saved).await;
+    warnings.extend(said(saved.warnings));
+    view(&daemon, &saved.profile, warnings)
+}
+
+async fn find(daemon: &Daemon, id: &str) -> Result<Option<Loaded>, ErrorObject> {
+    match daemon.workspace()?.store.get(id).await {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(failure::config(&error)),
+    }
+}
+
+/// What is to be saved: `params` over what is known.
+fn merge(
+    params: &ConfigureParams,
+    id: String,
+    known: Option<&Profile>,
+) -> Result<Profile, ErrorObject> {
+    let missing = |field: &str| {
+        failure::config(&Error::Invalid {
+            field: field.to_owned(),
+            problem: "is missing; a new profile needs it".to_owned(),
+        })
+    };
+    let ssh = match (&params.ssh, known) {
+        (Some(ssh), _) => wire::config::ssh_profile(ssh, known.map(|known| &known.ssh)),
+        (None, Some(known)) => known.ssh.clone(),
+        (None, None) => return Err(missing("ssh")),
+    };
+    let llm = match (&params.llm, known) {
+        (Some(llm), _) => wire::config::llm_profile(llm, known.map(|known| &known.llm)),
+        (None, Some(known)) => known.llm.clone(),
+        (None, None) => return Err(missing("llm")),
+    };
+    let name = params
+        .name
+        .clone()
+        .or_else(|| known.map(|known| known.name.clone()))
+        .unwrap_or_else(|| ssh.host.clone());
+    Ok(Profile {
+        id,
+        name,
+        ssh,
+        llm,
+        selected_model: known.and_then(|known| known.selected_model.clone()),
+        unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
+    })
+}
+
+/// An endpoint that a later version will reach may be saved now.
+fn check_endpoint(profile: &Profile) -> Result<Vec<String>, ErrorObject> {
+    match profile.llm.api_endpoint.parse::<crate::llm::Endpoint>() {
+        Ok(_) => Ok(Vec::new()),
+        Err(problem @ EndpointError::Https) => Ok(vec![format!("llm.apiEndpoint: {problem}.")]),
+        Err(problem) => Err(failure::endpoint(&problem)),
+    }
+}
+
+pub(in crate::daemon) async fn get(
+    daemon: Arc<Daemon>,
+    params: ConfigRef,
+    _: Call,
+) -> Result<ConfigView, ErrorObject> {
+    let loaded = daemon.loaded(&params.config_id).await?;
+    view(&daemon, &loaded.profile, said(loaded.warnings).collect())
+}
+
+pub(in crate::daemon) async fn list(
+    daemon: Arc<Daemon>,
+    _: Empty,
+    _: Call,
+) -> Result<ListConfigsResult, ErrorObject> {
+    let listed = daemon.workspace()?.store.list().await.map_err(|error| failure::config(&error))?;
+    let mut result = ListConfigsResult { configs: Vec::new(), problems: Vec::new() };
+    for Listed { id, loaded } in listed {
+        match loaded {
+            Ok(loaded) => {
+                let warnings = said(loaded.warnings).collect();
+                result.configs.push(view(&daemon, &loaded.profile, warnings)?);
+            }
+            Err(error) => result
+                .problems
+                .push(ConfigProblem { config_id: id, problem: failure::config(&error).message }),
+        }
+    }
+    result.configs.sort_by_cached_key(|config| config.name.to_lowercase());
+    Ok(result)
+}
+
+pub(in crate::daemon) async fn delete(
+    daemon: Arc<Daemon>,
+    params: ConfigRef,
+    _: Call,
+) -> Result<DeleteConfigResult, ErrorObject> {
+    let workspace = daemon.workspace()?;
+    let id = &params.config_id;
+    let _lock = workspace.store.lock(id).await;
+    // Without a readable profile there is no connection of it either.
+    let route = daemon.route(id).await.ok();
+    match workspace.store.delete(id).await {
+        Ok(()) => {}
+        Err(Error::NotFound { .. }) => return Ok(DeleteConfigResult { deleted: false }),
+        Err(error) => return Err(failure::config(&error)),
+    }
+    if let Some(route) = route
+        && !shared(&daemon, &route.target).await
+    {
+        workspace.pool.disconnect(&route.target).await;
+    }
+    workspace.links.forget(id);
+    announce(&daemon, id, ConfigChange::Deleted).await;
+    Ok(DeleteConfigResult { deleted: true })
+}
+
+/// Whether a profile that is still there uses the same connection.
+async fn shared(daemon: &Daemon, target: &crate::ssh::Target) -> bool {
+    let Ok(workspace) = daemon.workspace() else { return false };
+    let Ok(listed) = workspace.store.list().await else { return true };
+    listed.into_iter().filter_map(|listed| listed.loaded.ok()).any(|loaded| {
+        daemon.route_of(&loaded.profile).is_ok_and(|other| other.target.shares_connection(target))
+    })
+}
+
+/// A profile as the host may see it.
+pub(in crate::daemon) fn view(
+    daemon: &Daemon,
+    profile: &Profile,
+    warnings: Vec<String>,
+) -> Result<ConfigView, ErrorObject> {
+    let workspace = daemon.workspace()?;
+    let fields = workspace.store.secrets().fields(&profile.id);
+    Ok(ConfigView {
+        config_id: profile.id.clone(),
+        name: profile.name.clone(),
+        ssh: wire::config::ssh_view(&profile.ssh, &fields),
+        llm: wire::config::llm_view(&profile.llm, &fields),
+        selected_model: profile.selected_model.clone(),
+        status: workspace.links.status(&profile.id),
+        last_checked_at: workspace
+            .links
+            .last_answered(&profile.id)
+            .map(|at| humantime::format_rfc3339_millis(at).to_string()),
+        trust: Trust { state: TrustState::Unchecked, digest: None },
+        warnings,
+    })
+}
+
+/// Tells the host that a profile changed.
+pub(in crate::daemon) async fn announce(daemon: &Daemon, config_id: &str, change: ConfigChange) {
+    let params = ConfigChangedParams { config_id: config_id.to_owned(), change };
+    // A host that is gone has no use for it.
+    let _ = daemon.outbound.notify(ConfigChanged::METHOD, &params).await;
+}
+
+fn said(warnings: Vec<Warning>) -> impl Iterator<Item = String> {
+    warnings.into_iter().map(|warning| {
+        if warning.field.is_empty() {
+            warning.message
+        } else {
+            format!("{}: {}", warning.field, warning.message)
+        }
+    })
+}

@@ -1,0 +1,412 @@
+//! Profiles: from the wire's params, to the wire's views, and to what the SSH and LLM rooms need.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::{
+    config::{self, Change, LlmProfile, Profile, SecretField, SshProfile},
+    llm,
+    protocol::{self, LlmParams, LlmView, Secret, SshParams, SshView},
+    ssh,
+};
+
+/// The header that routers keep caches warm by, unless the profile names another one or `""`.
+const AFFINITY_HEADER: &str = "X-Session-Id";
+
+/// How often a request that provably was not sent is sent again.
+const MAX_RETRIES: u32 = 2;
+
+/// The secrets that params give, each with what is to be done about it.
+pub(in crate::daemon) type Changes = Vec<(SecretField, Change<SecretString>)>;
+
+/// Which secret a person's answer is: the last hop is the profile's machine, the others are its
+/// jump hosts.
+pub(in crate::daemon) fn prompt_field(
+    kind: protocol::PromptKind,
+    hop: usize,
+    hops: usize,
+) -> SecretField {
+    let last = hop + 1 == hops;
+    match kind {
+        protocol::PromptKind::Passphrase if last => SecretField::Passphrase,
+        protocol::PromptKind::Passphrase => SecretField::HopPassphrase(hop),
+        _ if last => SecretField::Password,
+        _ => SecretField::HopPassword(hop),
+    }
+}
+
+// === params → profile ===
+
+/// How to reach a machine. `known` is what was saved before: fields of other versions stay.
+pub(in crate::daemon) fn ssh_profile(params: &SshParams, known: Option<&SshProfile>) -> SshProfile {
+    SshProfile {
+        host: params.host.clone(),
+        port: params.port,
+        username: params.username.clone(),
+        auth_method: match params.auth_method {
+            protocol::AuthMethod::Auto => config::AuthMethod::Auto,
+            protocol::AuthMethod::Password => config::AuthMethod::Password,
+            protocol::AuthMethod::PrivateKey => config::AuthMethod::PrivateKey,
+            protocol::AuthMethod::Agent => config::AuthMethod::Agent,
+            protocol::AuthMethod::KeyboardInteractive => config::AuthMethod::KeyboardInteractive,
+            protocol::AuthMethod::None => config::AuthMethod::None,
+        },
+        private_key_path: params.private_key_path.clone(),
+        certificate_path: params.certificate_path.clone(),
+        identity_agent: params.identity_agent.clone(),
+        identities_only: params.identities_only,
+        jump_hosts: params
+            .jump_hosts
+            .iter()
+            .enumerate()
+            .map(|(hop, params)| {
+                ssh_profile(params, known.and_then(|known| known.jump_hosts.get(hop)))
+            })
+            .collect(),
+        proxy_command: params.proxy_command.clone(),
+        use_ssh_config: params.use_ssh_config,
+        host_key_policy: match params.host_key_policy {
+            protocol::HostKeyPolicy::Ask => config::HostKeyPolicy::Ask,
+            protocol::HostKeyPolicy::AcceptNew => config::HostKeyPolicy::AcceptNew,
+            protocol::HostKeyPolicy::Strict => config::HostKeyPolicy::Strict,
+        },
+        connect_timeout_ms: params.connect_timeout,
+        keepalive_interval_ms: params.keepalive_interval,
+        keepalive_count_max: params.keepalive_count_max,
+        unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
+    }
+}
+
+/// The LLM server. `known` as in [`ssh_profile`].
+pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfile>) -> LlmProfile {
+    LlmProfile {
+        api_endpoint: params.api_endpoint.clone(),
+        api_type: match params.api_type {
+            protocol::ApiType::Auto => config::ApiType::Auto,
+            protocol::ApiType::OpenaiCompatible => config::ApiType::OpenaiCompatible,
+            protocol::ApiType::Ollama => config::ApiType::Ollama,
+        },
+        headers: params.headers.clone(),
+        affinity_header: params.affinity_header.clone(),
+        default_model: params.default_model.clone(),
+        model_aliases: params.model_aliases.clone(),
+        timeouts: config::Timeouts {
+            connect_ms: params.timeouts.connect_ms,
+            first_token_ms: params.timeouts.first_token_ms,
+            idle_ms: params.timeouts.idle_ms,
+            total_ms: params.timeouts.total_ms,
+            unknown: known.map(|known| known.timeouts.unknown.clone()).unwrap_or_default(),
+        },
+        request_timeout_ms: params.request_timeout,
+        max_retries: params.max_retries,
+        tls: params.tls.as_ref().map(|tls| config::Tls {
+            ca_path: tls.ca_path.clone(),
+            server_name: tls.server_name.clone(),
+            unknown: known
+                .and_then(|known| known.tls.as_ref())
+                .map(|tls| tls.unknown.clone())
+                .unwrap_or_default(),
+        }),
+        unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
+    }
+}
+
+/// What params say about secrets.
+pub(in crate::daemon) fn changes(ssh: Option<&SshParams>, llm: Option<&LlmParams>) -> Changes {
+    let mut changes = Changes::new();
+    let mut add = |field, secret: &Secret| changes.push((field, change(secret)));
+    if let Some(ssh) = ssh {
+        add(SecretField::Password, &ssh.password);
+        add(SecretField::Passphrase, &ssh.passphrase);
+        for (hop, params) in ssh.jump_hosts.iter().enumerate() {
+            add(SecretField::HopPassword(hop), &params.password);
+            add(SecretField::HopPassphrase(hop), &params.passphrase);
+        }
+    }
+    if let Some(llm) = llm {
+        add(SecretField::ApiKey, &llm.api_key);
+        for (name, value) in &llm.secret_headers {
+            add(SecretField::Header(name.to_ascii_lowercase()), value);
+        }
+    }
+    changes
+}
+
+fn change(secret: &Secret) -> Change<SecretString> {
+    match secret {
+        Secret::Keep => Change::Keep,
+        Secret::Clear => Change::Clear,
+        Secret::Set(secret) => Change::Set(secret.clone()),
+    }
+}
+
+// === profile → view ===
+
+/// How to reach a machine, without secrets; `fields` are the secrets that are kept.
+pub(in crate::daemon) fn ssh_view(profile: &SshProfile, fields: &[SecretField]) -> SshView {
+    SshView {
+        settings: ssh_settings(profile),
+        has_password: fields.contains(&SecretField::Password),
+        has_passphrase: fields.contains(&SecretField::Passphrase),
+        jump_hosts: profile
+            .jump_hosts
+            .iter()
+            .enumerate()
+            .map(|(hop, profile)| SshView {
+                settings: ssh_settings(profile),
+                has_password: fields.contains(&SecretField::HopPassword(hop)),
+                has_passphrase: fields.contains(&SecretField::HopPassphrase(hop)),
+                jump_hosts: Vec::new(),
+            })
+            .collect(),
+    }
+}
+
+fn ssh_settings(profile: &SshProfile) -> SshParams {
+    SshParams {
+        host: profile.host.clone(),
+        port: profile.port,
+        username: profile.username.clone(),
+        auth_method: match profile.auth_method {
+            config::AuthMethod::Auto => protocol::AuthMethod::Auto,
+            config::AuthMethod::Password => protocol::AuthMethod::Password,
+            config::AuthMethod::PrivateKey => protocol::AuthMethod::PrivateKey,
+            config::AuthMethod::Agent => protocol::AuthMethod::Agent,
+            config::AuthMethod::KeyboardInteractive => protocol::AuthMethod::KeyboardInteractive,
+            config::AuthMethod::None => protocol::AuthMethod::None,
+        },
+        private_key_path: profile.private_key_path.clone(),
+        certificate_path: profile.certificate_path.clone(),
+        identity_agent: profile.identity_agent.clone(),
+        identities_only: profile.identities_only,
+        proxy_command: profile.proxy_command.clone(),
+        use_ssh_config: profile.use_ssh_config,
+        host_key_policy: match profile.host_key_policy {
+            config::HostKeyPolicy::Ask => protocol::HostKeyPolicy::Ask,
+            config::HostKeyPolicy::AcceptNew => protocol::HostKeyPolicy::AcceptNew,
+            config::HostKeyPolicy::Strict => protocol::HostKeyPolicy::Strict,
+        },
+        connect_timeout: profile.connect_timeout_ms,
+        keepalive_interval: profile.keepalive_interval_ms,
+        keepalive_count_max: profile.keepalive_count_max,
+        password: Secret::Keep,
+        passphrase: Secret::Keep,
+        jump_hosts: Vec::new(),
+    }
+}
+
+/// The LLM server, without secrets; `fields` are the secrets that are kept.
+pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) -> LlmView {
+    LlmView {
+        settings: LlmParams {
+            api_endpoint: profile.api_endpoint.clone(),
+            api_type: match profile.api_type {
+                config::ApiType::Auto => protocol::ApiType::Auto,
+                config::ApiType::OpenaiCompatible => protocol::ApiType::OpenaiCompatible,
+                config::ApiType::Ollama => protocol::ApiType::Ollama,
+            },
+            headers: profile.headers.clone(),
+            affinity_header: profile.affinity_header.clone(),
+            default_model: profile.default_model.clone(),
+            model_aliases: profile.model_aliases.clone(),
+            timeouts: protocol::Timeouts {
+                connect_ms: profile.timeouts.connect_ms,
+                first_token_ms: profile.timeouts.first_token_ms,
+                idle_ms: profile.timeouts.idle_ms,
+                total_ms: profile.timeouts.total_ms,
+            },
+            request_timeout: profile.request_timeout_ms,
+            max_retries: profile.max_retries,
+            tls: profile.tls.as_ref().map(|tls| protocol::TlsSettings {
+                ca_path: tls.ca_path.clone(),
+                server_name: tls.server_name.clone(),
+            }),
+            api_key: Secret::Keep,
+            secret_headers: std::collections::BTreeMap::new(),
+        },
+        has_api_key: fields.contains(&SecretField::ApiKey),
+        secret_header_names: fields
+            .iter()
+            .filter_map(|field| match field {
+                SecretField::Header(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect(),
+    }
+}
+
+// === profile → the rooms ===
+
+/// A profile's secrets, wherever they come from.
+pub(in crate::daemon) trait Lookup {
+    /// One of them.
+    fn secret(&self, field: &SecretField) -> Result<Option<SecretString>, config::Error>;
+}
+
+impl<F> Lookup for F
+where
+    F: Fn(&SecretField) -> Result<Option<SecretString>, config::Error>,
+{
+    fn secret(&self, field: &SecretField) -> Result<Option<SecretString>, config::Error> {
+        self(field)
+    }
+}
+
+/// The way to a profile's machine. `username` is the local user's, for hops that name none.
+pub(in crate::daemon) fn target(
+    profile: &Profile,
+    secrets: &impl Lookup,
+    username: Option<&str>,
+) -> Result<ssh::Target, config::Error> {
+    let mut hops = Vec::with_capacity(profile.ssh.jump_hosts.len() + 1);
+    for (index, jump) in profile.ssh.jump_hosts.iter().enumerate() {
+        let mut hop = hop(jump, username, &format!("ssh.jumpHosts[{index}]"))?;
+        hop.password = secrets.secret(&SecretField::HopPassword(index))?;
+        hop.passphrase = secrets.secret(&SecretField::HopPassphrase(index))?;
+        hops.push(hop);
+    }
+    let mut last = hop(&profile.ssh, username, "ssh")?;
+    last.password = secrets.secret(&SecretField::Password)?;
+    last.passphrase = secrets.secret(&SecretField::Passphrase)?;
+    hops.push(last);
+    Ok(ssh::Target { hops })
+}
+
+fn hop(
+    profile: &SshProfile,
+    username: Option<&str>,
+    field: &str,
+) -> Result<ssh::Hop, config::Error> {
+    let username = profile.username.as_deref().or(username).ok_or_else(|| {
+        config::Error::Invalid {
+            field: format!("{field}.username"),
+            problem: "is missing, and the local user's name is not known".to_owned(),
+        }
+    })?;
+    let defaults = ssh::Hop::new(&profile.host, profile.port.unwrap_or(22), username);
+    Ok(ssh::Hop {
+        auth: match profile.auth_method {
+            config::AuthMethod::Auto => ssh::AuthMethod::Auto,
+            config::AuthMethod::Password => ssh::AuthMethod::Password,
+            config::AuthMethod::PrivateKey => ssh::AuthMethod::PrivateKey,
+            config::AuthMethod::Agent => ssh::AuthMethod::Agent,
+            config::AuthMethod::KeyboardInteractive => ssh::AuthMethod::KeyboardInteractive,
+            config::AuthMethod::None => ssh::AuthMethod::None,
+        },
+        private_key_path: profile.private_key_path.as_ref().map(Into::into),
+        certificate_path: profile.certificate_path.as_ref().map(Into::into),
+        identity_agent: profile.identity_agent.as_ref().map(Into::into),
+        identities_only: profile.identities_only.unwrap_or(false),
+        host_key_policy: match profile.host_key_policy {
+            config::HostKeyPolicy::Ask => ssh::HostKeyPolicy::Ask,
+            config::HostKeyPolicy::AcceptNew => ssh::HostKeyPolicy::AcceptNew,
+            config::HostKeyPolicy::Strict => ssh::HostKeyPolicy::Strict,
+        },
+        connect_timeout: profile
+            .connect_timeout_ms
+            .map_or(defaults.connect_timeout, Duration::from_millis),
+        keepalive_interval: match profile.keepalive_interval_ms {
+            Some(0) => None,
+            Some(interval) => Some(Duration::from_millis(interval)),
+            None => defaults.keepalive_interval,
+        },
+        keepalive_count_max: profile.keepalive_count_max.unwrap_or(defaults.keepalive_count_max),
+        ..defaults
+    })
+}
+
+/// How to talk to a profile's LLM server.
+pub(in crate::daemon) fn options(
+    profile: &LlmProfile,
+    secret_header_names: impl IntoIterator<Item = String>,
+    secrets: &impl Lookup,
+) -> Result<llm::Options, config::Error> {
+    let mut secret_headers = Vec::new();
+    for name in secret_header_names {
+        if let Some(value) = secrets.secret(&SecretField::Header(name.clone()))? {
+            secret_headers.push((name, value));
+        }
+    }
+    let affinity_header = profile.affinity_header.as_deref().unwrap_or(AFFINITY_HEADER);
+    Ok(llm::Options {
+        api_key: secrets.secret(&SecretField::ApiKey)?,
+        headers: profile.headers.clone().into_iter().collect(),
+        secret_headers,
+        affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
+        clocks: clocks(profile),
+        max_retries: profile.max_retries.unwrap_or(MAX_RETRIES),
+    })
+}
+
+fn clocks(profile: &LlmProfile) -> llm::Clocks {
+    let defaults = llm::Clocks::default();
+    let or = |given: Option<u64>, default| given.map_or(default, Duration::from_millis);
+    let timeouts = &profile.timeouts;
+    // What older configurations call the request's timeout was never meant for answers that
+    // take minutes.
+    let legacy = profile.request_timeout_ms;
+    llm::Clocks {
+        connect: or(timeouts.connect_ms.or(legacy), defaults.connect),
+        first_token: or(timeouts.first_token_ms, defaults.first_token),
+        idle: or(timeouts.idle_ms, defaults.idle),
+        total: timeouts.total_ms.map(Duration::from_millis).or(defaults.total),
+        discovery: or(legacy, defaults.discovery),
+    }
+}
+
+/// The model for a prompt: the one it asks for, else the selected, else the default one.
+/// Aliases stand for the server's ids.
+pub(in crate::daemon) fn model(profile: &Profile, asked: Option<&str>) -> Option<String> {
+    let name = asked
+        .or(profile.selected_model.as_deref())
+        .or(profile.llm.default_model.as_deref())
+        .filter(|name| !name.is_empty())?;
+    Some(profile.llm.model_aliases.get(name).map_or(name, String::as_str).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile() -> Profile {
+        let mut profile = Profile::default();
+        profile.ssh.host = "gpu1".to_owned();
+        profile.llm.api_endpoint = "http://localhost:11434".to_owned();
+        profile
+    }
+
+    fn no_secrets(_: &SecretField) -> Result<Option<SecretString>, config::Error> {
+        Ok(None)
+    }
+
+    #[test]
+    fn a_hop_without_a_user_gets_the_local_one() {
+        let target = target(&profile(), &no_secrets, Some("me")).unwrap();
+        assert_eq!((target.hops[0].username.as_str(), target.hops[0].port), ("me", 22));
+        assert!(super::target(&profile(), &no_secrets, None).is_err());
+    }
+
+    #[test]
+    fn the_old_request_timeout_bounds_connect_and_discovery_only() {
+        let mut profile = profile().llm;
+        profile.request_timeout_ms = Some(30_000);
+        let clocks = clocks(&profile);
+        assert_eq!(clocks.connect, Duration::from_secs(30));
+        assert_eq!(clocks.discovery, Duration::from_secs(30));
+        assert_eq!(clocks.first_token, llm::Clocks::default().first_token);
+        assert_eq!(clocks.total, None);
+    }
+
+    #[test]
+    fn a_prompt_s_model_comes_before_the_selected_and_the_default_one() {
+        let mut profile = profile();
+        assert_eq!(model(&profile, None), None);
+        profile.llm.default_model = Some("small".to_owned());
+        assert_eq!(model(&profile, None).as_deref(), Some("small"));
+        profile.selected_model = Some("big".to_owned());
+        profile.llm.model_aliases.insert("big".to_owned(), "qwen3:30b".to_owned());
+        assert_eq!(model(&profile, None).as_deref(), Some("qwen3:30b"));
+        assert_eq!(model(&profile, Some("other")).as_deref(), Some("other"));
+    }
+}
