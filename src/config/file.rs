@@ -4,7 +4,7 @@
 //! Symbolic links are not followed, below the project's own folder. Everything here blocks.
 
 use std::fs::{self, DirBuilder, File, Metadata};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -111,6 +111,15 @@ impl Folder {
     /// Replaces a file in one step: whoever reads it, now or after a crash, finds the old
     /// content or the new one. With `new`, an existing file is left alone and `false` returned.
     pub(super) fn write(&self, id: &str, content: &[u8], new: bool) -> Result<bool, Error> {
+        self.write_with(id, new, |file| file.write_all(content))
+    }
+
+    fn write_with(
+        &self,
+        id: &str,
+        new: bool,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<bool, Error> {
         self.create()?;
         let folder = self.path();
         let path = self.file(id);
@@ -129,7 +138,7 @@ impl Folder {
             .prefix(TEMPORARY_PREFIX)
             .tempfile_in(&folder)
             .map_err(Error::io(&folder))?;
-        temporary.write_all(content).map_err(Error::io(&path))?;
+        fill(temporary.as_file_mut()).map_err(Error::io(&path))?;
         temporary.as_file().sync_all().map_err(Error::io(&path))?;
         let persisted = if new {
             temporary.persist_noclobber(&path)
@@ -281,4 +290,48 @@ fn sync_folder(folder: &Path) -> Result<(), Error> {
 #[cfg(not(unix))]
 fn sync_folder(_folder: &Path) -> Result<(), Error> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_write_that_fails_half_way_leaves_the_old_file_intact() {
+        let project = tempfile::tempdir().unwrap();
+        let folder = Folder::new(project.path().to_owned());
+        folder.write("a", b"old", false).unwrap();
+        let failed = folder.write_with("a", false, |file| {
+            file.write_all(b"half of the n")?;
+            Err(ErrorKind::StorageFull.into())
+        });
+        let source = match failed {
+            Err(Error::Io { source, .. }) => source.kind(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(source, ErrorKind::StorageFull);
+        assert_eq!(folder.read("a").unwrap().unwrap().bytes, b"old");
+        assert_eq!(names(&folder.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_when_it_is_old() {
+        let project = tempfile::tempdir().unwrap();
+        let folder = Folder::new(project.path().to_owned());
+        folder.write("a", b"1", false).unwrap();
+        let old = File::create(folder.path().join(".tmp-old")).unwrap();
+        old.set_modified(SystemTime::now() - 2 * STALE).unwrap();
+        File::create(folder.path().join(".tmp-young")).unwrap();
+        folder.write("a", b"2", false).unwrap();
+        let mut left = names(&folder.path());
+        left.sort();
+        assert_eq!(left, [".tmp-young", "a.json"]);
+    }
 }
