@@ -1,1 +1,28 @@
-//! (being built)
+//! What the user saved: profiles as files in the project, secrets in memory for the session.
+//!
+//! A [`Profile`] cannot hold a secret: it has no field for one, what it keeps of unknown fields
+//! is sifted ([`Unknown`]), and headers that carry credentials are refused. Secrets live in
+//! [`Secrets`], bound to the address that they were given for.
+//!
+//! This room reads and checks; it does not expand `~`, resolve names, read ssh_config or decide
+//! whether a profile is trusted.
+
+mod error;
+mod file;
+mod id;
+mod profile;
+mod read;
+mod secrets;
+mod store;
+mod unknown;
+mod validate;
+
+pub use error::{Error, Warning};
+pub use profile::{
+    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls,
+};
+pub use read::from_json;
+pub use secrets::{Change, SecretField, Secrets};
+pub use store::{Listed, Loaded, Lock, Store};
+pub use unknown::Unknown;
+pub use validate::validate;

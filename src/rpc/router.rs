@@ -73,8 +73,9 @@ impl<C: Send + Sync + 'static> Router<C> {
     ///
     /// Params are an object; absent ones count as an empty one. The handler runs in a task of
     /// its own. Handlers start in the order of their requests, that is, each runs up to its
-    /// first wait before the next one starts; they finish in any order. A handler that panics
-    /// answers −32603. A name can be served once; a second registration is ignored.
+    /// first wait before the next one starts; they finish in any order. So a handler must not
+    /// block its thread. One that panics answers −32603. A name can be served once; a second
+    /// registration is ignored.
     pub fn on<P, R, F, Fut>(&mut self, method: &'static str, handler: F) -> &mut Self
     where
         P: DeserializeOwned + Send + 'static,

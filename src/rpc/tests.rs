@@ -799,6 +799,78 @@ async fn notifications_are_handled_inline_and_in_order() {
     assert_alive(&mut host).await;
 }
 
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// On one thread, so that all tasks log to this test's subscriber.
+#[tokio::test]
+async fn no_payload_is_logged_at_any_level() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_writer(move || writer.clone())
+        .finish();
+    // While there is only one subscriber, tracing lets the thread that meets a log line first
+    // decide for all threads; other tests' threads would turn the lines off.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _logging = tracing::subscriber::set_default(subscriber);
+
+    let (mut host, outbound, incoming) = start(Limits::default());
+    let mut router = ping(outbound);
+    ask(&mut router);
+    router.on("fail", async |_, params: Value, _| {
+        Err::<(), _>(ErrorReply {
+            data: Some(params),
+            ..ErrorReply::new(1, "canary")
+        })
+    });
+    router.on("typed", async |_, _: HashMap<String, u8>, _| {
+        Ok::<_, ErrorReply>(())
+    });
+    router.on_notification("note", |_, _: HashMap<String, u8>| {});
+    let _serving = serve(incoming, router);
+
+    host.send_raw(b"canary\n[\"canary\"]\n{\"canary\":1}\n")
+        .await;
+    for params in [json!({"x": "canary"}), json!("canary")] {
+        for method in ["ping", "fail", "typed", "canary"] {
+            host.request(1, method, params.clone()).await;
+            while host.next().await["id"] != 1 {}
+        }
+        host.send(json!({"jsonrpc": "2.0", "method": "note", "params": params}))
+            .await;
+        host.send(json!({"jsonrpc": "2.0", "method": "canary", "params": params}))
+            .await;
+        host.cancel(params.clone()).await;
+        host.send(json!({"jsonrpc": "2.0", "id": 77, "result": params}))
+            .await;
+    }
+    host.request(2, "ask", Value::Null).await;
+    let id = host.next().await["id"].clone();
+    host.send(json!({"jsonrpc": "2.0", "id": id, "result": "canary"}))
+        .await;
+    assert_eq!(host.next().await["result"], "canary");
+    assert_alive(&mut host).await;
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("skipped"), "{log}");
+    assert!(!log.contains("canary"), "{log}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 

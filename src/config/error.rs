@@ -1,0 +1,106 @@
+//! What goes wrong with saved profiles, and what is merely worth saying.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::secrets::SecretField;
+
+/// An error of this room. No message quotes a value that was read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No profile has this id.
+    #[error("there is no profile `{id}`")]
+    NotFound {
+        /// As asked for; a valid id.
+        id: String,
+    },
+    /// A field does not hold what it may. The user can mend it.
+    #[error("`{field}` {problem}")]
+    Invalid {
+        /// In wire spelling: `ssh.jumpHosts[1].host`.
+        field: String,
+        /// What is allowed; reads on after the field's name.
+        problem: String,
+    },
+    /// A profile's file is not JSON. The user can mend or delete it.
+    #[error("{} is not JSON (line {line})", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped, from 1.
+        line: usize,
+    },
+    /// A file or folder that is not followed or read: a symbolic link, something else than a
+    /// regular file, or more than 1 MiB.
+    #[error("{} {problem}", path.display())]
+    Refused {
+        /// The file or folder.
+        path: PathBuf,
+        /// Reads on after the path.
+        problem: &'static str,
+    },
+    /// The file system failed. What was saved before is intact.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own words.
+        source: io::Error,
+    },
+    /// A secret was given for another address than the profile names now. It must be given
+    /// again.
+    #[error("the {field} was given for another address than the profile names now")]
+    SecretBinding {
+        /// Which secret.
+        field: SecretField,
+    },
+}
+
+/// Something accepted that the user should know about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// In wire spelling; empty where it concerns the whole profile.
+    pub field: String,
+    /// A sentence.
+    pub message: String,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Whether the same call may succeed later, with nothing changed in the profile.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::NotFound { .. }
+            | Self::Invalid { .. }
+            | Self::Corrupt { .. }
+            | Self::Refused { .. }
+            | Self::SecretBinding { .. } => false,
+        }
+    }
+
+    pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// For `map_err`.
+    pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Io { path, source }
+    }
+}
+
+// === impl Warning ===
+
+impl Warning {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! One saved LLM server and the way to it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
+
+use super::read::from_json;
+use super::unknown::Unknown;
+
+/// What the user saved. Names on file and wire are camelCase; absent means the default.
+///
+/// `Deserialize` reads as [`from_json`] does and drops its warnings. Neither checks more than
+/// shapes; [`super::validate`] does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// `[A-Za-z0-9][A-Za-z0-9_-]{0,63}`, the file's name. Empty asks [`super::Store::save`] for
+    /// one made from `name`.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// The machine.
+    pub ssh: SshProfile,
+    /// The LLM server, as seen from the machine.
+    pub llm: LlmProfile,
+    /// The model chosen last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected_model: Option<String>,
+    /// Fields of other versions, kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// A machine reached over SSH, or a hop on the way to one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SshProfile {
+    /// A name, an address, or an alias of ssh_config.
+    pub host: String,
+    /// `None`: what ssh_config says, else 22.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// `None`: what ssh_config says, else the local user's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// How to log in.
+    #[serde(skip_serializing_if = "is_default")]
+    pub auth_method: AuthMethod,
+    /// May start with `~`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key_path: Option<String>,
+    /// May start with `~`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_path: Option<String>,
+    /// The agent's socket. May start with `~`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_agent: Option<String>,
+    /// Offers only the key named, not the agent's others. `None`: what ssh_config says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identities_only: Option<bool>,
+    /// Hops on the way, in order. A hop has none of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jump_hosts: Vec<Self>,
+    /// Kept, not used yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_command: Option<String>,
+    /// Whether ssh_config is consulted for what is absent here.
+    #[serde(skip_serializing_if = "is_true")]
+    pub use_ssh_config: bool,
+    /// What to do about unknown host keys.
+    #[serde(skip_serializing_if = "is_default")]
+    pub host_key_policy: HostKeyPolicy,
+    /// Milliseconds.
+    #[serde(rename = "connectTimeout", skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_ms: Option<u64>,
+    /// Milliseconds; 0 turns keepalives off.
+    #[serde(rename = "keepaliveInterval", skip_serializing_if = "Option::is_none")]
+    pub keepalive_interval_ms: Option<u64>,
+    /// Keepalives without an answer after which the connection counts as dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_count_max: Option<u32>,
+    /// Fields of other versions, kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// An LLM server.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LlmProfile {
+    /// `http(s)://host:port/base` or `unix:/path`, as seen from the last hop.
+    pub api_endpoint: String,
+    /// Which API the server speaks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub api_type: ApiType,
+    /// Headers that are no secret.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// The header that carries a conversation's id, for servers that keep caches by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity_header: Option<String>,
+    /// The model used when none was chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_model: Option<String>,
+    /// Short names for models.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_aliases: BTreeMap<String, String>,
+    /// The four clocks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub timeouts: Timeouts,
+    /// Of older configurations, in milliseconds: stands for connect and discovery only.
+    #[serde(rename = "requestTimeout", skip_serializing_if = "Option::is_none")]
+    pub request_timeout_ms: Option<u64>,
+    /// How often a request that was not sent yet is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+    /// For `https` endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Fields of other versions, kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// Limits of waiting, in milliseconds. `None` is the daemon's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// For a stream to the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<u64>,
+    /// For the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+    /// Between bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+    /// For the whole prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
+    /// Fields of other versions, kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// How a server proves who it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// A file of certificates to trust. May start with `~`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_path: Option<String>,
+    /// The name expected in the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Fields of other versions, kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// How to log in to a machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthMethod {
+    /// Whatever works, keys first.
+    #[default]
+    Auto,
+    /// A password.
+    Password,
+    /// A key file.
+    PrivateKey,
+    /// The keys of an agent.
+    Agent,
+    /// The server's questions.
+    KeyboardInteractive,
+    /// Nothing: the server knows by other means.
+    None,
+}
+
+/// What to do about a host key that is not known yet. Changed and revoked keys always fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKeyPolicy {
+    /// Ask the user.
+    #[default]
+    Ask,
+    /// Remember it without asking.
+    AcceptNew,
+    /// Fail.
+    Strict,
+}
+
+/// Which API a server speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApiType {
+    /// Found out by asking.
+    #[default]
+    Auto,
+    /// `/v1/chat/completions` and its kin.
+    OpenaiCompatible,
+    /// Ollama's own.
+    Ollama,
+}
+
+// === impl Profile ===
+
+impl<'de> Deserialize<'de> for Profile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let (profile, _warnings) = from_json(value).map_err(de::Error::custom)?;
+        Ok(profile)
+    }
+}
+
+// === impl SshProfile ===
+
+impl Default for SshProfile {
+    fn default() -> Self {
+        Self {
+            host: String::new(),
+            port: None,
+            username: None,
+            auth_method: AuthMethod::Auto,
+            private_key_path: None,
+            certificate_path: None,
+            identity_agent: None,
+            identities_only: None,
+            jump_hosts: Vec::new(),
+            proxy_command: None,
+            use_ssh_config: true,
+            host_key_policy: HostKeyPolicy::Ask,
+            connect_timeout_ms: None,
+            keepalive_interval_ms: None,
+            keepalive_count_max: None,
+            unknown: Unknown::default(),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
