@@ -107,6 +107,21 @@ pub struct Timing {
 }
 
 impl<E: Carrier> Outcome<E> {
+    /// Of a prompt that was cancelled before it reached the model.
+    pub fn cancelled() -> Self {
+        Self {
+            end: End::Cancelled,
+            messages: Vec::new(),
+            partial: String::new(),
+            model: None,
+            usage: UsageReport::default(),
+            timing: Timing::default(),
+            rounds: 0,
+            tool_calls: 0,
+            warnings: Vec::new(),
+        }
+    }
+
     /// The last assistant message, if there is any.
     pub fn answer(&self) -> Option<&Message> {
         self.messages

@@ -159,14 +159,6 @@ impl Links {
         self.lock().links.get(config_id)?.answered
     }
 
-    /// Forgets the client and what it found: the profile changed.
-    pub(super) fn forget_server(&self, config_id: &str) {
-        if let Some(link) = self.lock().links.get_mut(config_id) {
-            link.server = None;
-            link.discovery = None;
-        }
-    }
-
     /// Forgets everything about a profile that is gone.
     pub(super) fn forget(&self, config_id: &str) {
         let mut book = self.lock();

@@ -152,8 +152,8 @@ impl Daemon {
             own_known_hosts: data_dir.join("known_hosts"),
             home,
             ssh_auth_sock: self.environment.ssh_auth_sock.clone(),
-            client_version: concat!("SSH-2.0-puffin_remote_llm_", env!("CARGO_PKG_VERSION"))
-                .to_owned(),
+            client_version: concat!("puffin_remote_llm_", env!("CARGO_PKG_VERSION")).to_owned(),
+            memory: ssh::Memory::default(),
         }
     }
 

@@ -63,7 +63,7 @@ pub struct ToolParam {
     pub name: String,
     /// For the model.
     #[serde(default)]
-    pub description: String,
+    pub description: Option<String>,
     /// JSON Schema of its arguments.
     #[serde(default, alias = "input_schema", alias = "parameters")]
     pub input_schema: Map<String, Value>,

@@ -224,6 +224,8 @@ impl Job {
             }
             End::Failed(error) => {
                 let mut error = failure::conversation(error, &self.scene);
+                // What was said or done is not undone by asking again.
+                error.data.retryable &= outcome.may_retry();
                 error.data.partial = Some(outcome.text());
                 if error.data.code == ErrorCode::ApiInvalidModel {
                     self.name_models(&mut error).await;

@@ -12,7 +12,7 @@ pub(in crate::daemon) fn discovery(found: &llm::Discovery) -> protocol::ListMode
 
 /// Which software serves.
 pub(in crate::daemon) fn server(server: &llm::ServerInfo) -> protocol::ServerInfo {
-    protocol::ServerInfo { kind: server.kind.to_string(), version: server.version.clone() }
+    protocol::ServerInfo { kind: server.kind.as_str().to_owned(), version: server.version.clone() }
 }
 
 /// One model.

@@ -32,7 +32,7 @@ pub(in crate::daemon) fn read(
             .into_iter()
             .map(|tool| llm::Tool {
                 name: tool.name,
-                description: tool.description,
+                description: tool.description.filter(|text| !text.is_empty()),
                 input_schema: Value::Object(tool.input_schema),
             })
             .collect(),

@@ -51,18 +51,19 @@ pub(super) async fn add<E: Carrier>(inquiry: &Inquiry<'_, E>, models: &mut [Mode
             }
         }
     }
-    let shown: Vec<_> = stream::iter(models.iter_mut().take(MAX_SHOWN))
-        .map(|model| async move {
-            let show = inquiry.post("/api/show", &json!({"model": model.id})).await;
-            if let Some(show) = show {
-                add_show(&show, model);
-            }
-        })
-        .buffer_unordered(PARALLEL)
-        .collect()
-        .await;
-    drop(shown);
+    let mut shows = Vec::new();
+    for model in models.iter_mut().take(MAX_SHOWN) {
+        shows.push(ask_show(inquiry, model));
+    }
+    stream::iter(shows).buffer_unordered(PARALLEL).collect::<()>().await;
     true
+}
+
+async fn ask_show<E: Carrier>(inquiry: &Inquiry<'_, E>, model: &mut Model) {
+    let show = inquiry.post("/api/show", &json!({"model": model.id})).await;
+    if let Some(show) = show {
+        add_show(&show, model);
+    }
 }
 
 /// Others answer `/api/tags` too, with digests that nobody computed.
