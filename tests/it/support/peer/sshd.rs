@@ -19,6 +19,15 @@ pub(crate) fn available() -> Result<(), String> {
     installed(&["sshd", "ssh-keygen", "setpriv"])
 }
 
+/// Ok if sshd can ask questions (keyboard-interactive), which takes PAM and an account.
+pub(crate) fn pam_available() -> Result<(), String> {
+    available()?;
+    account::available()
+}
+
+/// The lines of sshd_config that make it ask for the password through PAM.
+pub(crate) const PAM: &[&str] = &["UsePAM yes", "KbdInteractiveAuthentication yes"];
+
 /// A running sshd.
 pub(crate) struct Sshd {
     process: Process,

@@ -41,6 +41,23 @@ fn sshd_lets_its_account_in_by_every_way_it_says() {
 }
 
 #[test]
+fn sshd_asks_for_the_password_through_pam() {
+    if !is_here("sshd with PAM", sshd::pam_available()) {
+        return;
+    }
+    let sshd = Sshd::start(sshd::PAM);
+    let client = Client::new(sshd.username(), sshd.port(), &sshd.host_key_line());
+    let password = sshd.password().expect("an account of its own");
+    let method = "keyboard-interactive";
+    assert_eq!(
+        client.greeting_by_secret(method, password),
+        "SSH-2.0-",
+        "{}",
+        sshd.log()
+    );
+}
+
+#[test]
 fn sshd_obeys_the_lines_it_is_given() {
     if !is_here("sshd", sshd::available()) {
         return;
@@ -169,8 +186,12 @@ impl Client {
     }
 
     fn greeting_by_password(&self, password: &str) -> String {
-        let mut command = self.command(password);
-        self.greeting(command.arg("-oPreferredAuthentications=password"))
+        self.greeting_by_secret("password", password)
+    }
+
+    fn greeting_by_secret(&self, method: &str, secret: &str) -> String {
+        let mut command = self.command(secret);
+        self.greeting(command.arg(format!("-oPreferredAuthentications={method}")))
     }
 
     /// The first bytes that come through a channel; none if there is no channel.
