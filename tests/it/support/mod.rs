@@ -1,0 +1,7 @@
+//! The real daemon as a child, and the two servers it talks to.
+
+pub(crate) mod bed;
+pub(crate) mod daemon;
+pub(crate) mod journal;
+pub(crate) mod llm_server;
+pub(crate) mod ssh_server;
