@@ -7,7 +7,23 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod architecture;
+mod backpressure;
+mod cancel;
+mod config;
+mod connect;
+mod host_keys;
+mod interrupted;
+mod lifecycle;
+mod models;
+mod node_host;
+mod prompt;
+mod real;
+mod schema;
+mod secrets;
+mod stdout;
 mod support;
+mod tools;
 
 /// A file that is not declared above would never be compiled, let alone run.
 #[test]

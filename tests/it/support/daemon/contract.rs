@@ -36,12 +36,17 @@ impl Contract {
     pub(super) fn sent(&mut self, id: u64, method: &str, params: &Value) {
         let request_id = params["requestId"].as_str().map(str::to_owned);
         let request_id = request_id.filter(|_| method.ends_with("-prompt"));
+        // A name that is in use is a case some tests want: the first prompt keeps it.
+        let request_id = request_id.filter(|name| {
+            let taken = self.prompts.get(name);
+            taken.is_none_or(|prompt| prompt.answered)
+        });
         if let Some(name) = &request_id {
-            // A name that is in use is a case some tests want; the first one keeps its rules.
-            self.prompts.entry(name.clone()).or_insert_with(|| Prompt {
+            let prompt = Prompt {
                 streams: method.ends_with("stream-prompt"),
                 ..Prompt::default()
-            });
+            };
+            self.prompts.insert(name.clone(), prompt);
         }
         self.waiting.insert(
             id,
@@ -116,7 +121,9 @@ impl Contract {
                 && error["message"].is_string()
                 && error["data"]["code"].is_string())
         {
-            self.breach(format!("an error without code, message or data.code: {line}"));
+            self.breach(format!(
+                "an error without code, message or data.code: {line}"
+            ));
         }
         let Some(id) = message["id"].as_u64() else {
             // The answer to something whose id could not be read, or to a test's own raw line.
@@ -126,14 +133,13 @@ impl Contract {
             self.breach(format!("a reply to nothing, or a second one: {line}"));
             return;
         };
-        let Some(prompt) = sent
-            .request_id
-            .and_then(|name| self.prompts.get_mut(&name))
-            .filter(|prompt| prompt.streams && !prompt.answered)
-        else {
+        let Some(prompt) = sent.request_id.and_then(|name| self.prompts.get_mut(&name)) else {
             return;
         };
         prompt.answered = true;
+        if !prompt.streams {
+            return;
+        }
         let terminal = prompt.terminal.as_deref();
         let fits = match (message.get("error").is_some(), terminal) {
             (false, terminal) => terminal == Some("finished"),

@@ -455,7 +455,11 @@ impl Daemon {
         self.ok("shutdown", json!({})).await;
         self.close_stdin().await;
         let status = self.exit(Duration::from_secs(2)).await;
-        assert!(status.success(), "exit {status}; stderr:\n{}", self.stderr());
+        assert!(
+            status.success(),
+            "exit {status}; stderr:\n{}",
+            self.stderr()
+        );
         let unanswered = self.read(|traffic| traffic.contract.unanswered());
         assert!(unanswered.is_empty(), "never answered: {unanswered:?}");
     }

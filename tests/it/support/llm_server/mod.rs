@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -194,10 +194,7 @@ fn reply_to(request: &Request, shared: &Shared) -> Reply {
     if is_chat(request) {
         return Reply::text(&["Hello", " from", " the", " scripted", " server."]);
     }
-    shared
-        .dialect
-        .read(|dialect| *dialect)
-        .answer(request)
+    shared.dialect.read(|dialect| *dialect).answer(request)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

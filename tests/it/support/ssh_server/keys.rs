@@ -31,7 +31,10 @@ impl Key {
     }
 
     /// The private key file, encrypted if a passphrase is given.
-    pub(crate) fn private_file(&self, passphrase: Option<&str>) -> russh::keys::ssh_key::Result<String> {
+    pub(crate) fn private_file(
+        &self,
+        passphrase: Option<&str>,
+    ) -> russh::keys::ssh_key::Result<String> {
         let key = match passphrase {
             Some(passphrase) => self.0.encrypt_with(
                 Cipher::Aes256Ctr,
