@@ -1,0 +1,110 @@
+//! llama.cpp's server with SmolLM2-135M-Instruct: small, and real.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    installed, lab,
+    process::{self, Process},
+};
+
+/// The model's id.
+pub(crate) const MODEL: &str = "smol";
+/// The tokens that its one slot holds.
+pub(crate) const CONTEXT_WINDOW: u32 = 4096;
+
+/// Ok if `tests/lab/install` has built the server and fetched the model.
+pub(crate) fn available() -> Result<(), String> {
+    installed(&["setpriv"])?;
+    for name in ["llama-server", "smol.gguf"] {
+        // The note that it is whole.
+        if !lab().join(format!("{name}.from")).exists() {
+            return Err(format!("{name} is not in the test lab; ./check builds it"));
+        }
+    }
+    Ok(())
+}
+
+/// A running llama-server.
+pub(crate) struct Llama {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Llama {
+    /// Starts a llama-server that has loaded its model. `options` are added to its
+    /// command line: `--api-key KEY`, `--metrics`.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("puffin-llama-").expect("a folder");
+        let data = data();
+        let command = |port: u16| {
+            let mut command = Command::new(lab().join("llama-server"));
+            command.arg("-m").arg(lab().join("smol.gguf"));
+            command.args(["--alias", MODEL, "--host", "127.0.0.1"]);
+            command.args(["--port", &port.to_string()]);
+            command.args(["-c", &CONTEXT_WINDOW.to_string()]);
+            command.args(["-np", "1", "-t", "2", "-b", "128", "--jinja", "--no-ui"]);
+            command.arg("--chat-template-file");
+            command.arg(data.join("hermes.jinja")).args(options);
+            command
+        };
+        let log = folder.path().join("log");
+        let (process, port) = Process::start_on_free_port(&log, command, is_healthy);
+        Self {
+            process,
+            port,
+            _folder: folder,
+        }
+    }
+
+    /// Its port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+/// A prompt that makes the model call the tool `Read {path}` with this very path, and
+/// then answer with the file's text: `system`, `messages`, `tools` and `temperature`
+/// as prompt parameters. Send it with `toolChoice` `required`; the result's round
+/// must be `auto`.
+///
+/// Three worked examples show a model of this size what a call is, and the schema
+/// allows no other path, for it copies unusual ones badly.
+pub(crate) fn read_tool_prompt(path: &str) -> Value {
+    let file = data().join("read-tool.json");
+    let text = std::fs::read_to_string(file).expect("read-tool.json");
+    let mut prompt: Value = serde_json::from_str(&text).expect("JSON");
+    prompt["tools"][0]["inputSchema"]["properties"]["path"]["enum"] = json!([path]);
+    let question = json!({ "role": "user", "content": format!("Read the file {path}.") });
+    let messages = prompt["messages"].as_array_mut().expect("messages");
+    messages.push(question);
+    prompt
+}
+
+fn data() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/llama")
+}
+
+/// 503 while it loads the model, 200 from then on.
+fn is_healthy(address: SocketAddr) -> bool {
+    let Some(mut stream) = process::connect(address) else {
+        return false;
+    };
+    let mut status = [0; 12];
+    let asked = stream.write_all(b"GET /health HTTP/1.0\r\n\r\n");
+    let read = asked.and_then(|()| stream.read_exact(&mut status));
+    read.is_ok() && status.ends_with(b" 200")
+}

@@ -1,0 +1,165 @@
+//! Child processes that never outlive the test process.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{LazyLock, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{START_LIMIT, free_port};
+
+/// A running server. Dropping it kills it and its descendants.
+pub(super) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a server on a free port and returns both when `answers` says so.
+    ///
+    /// `command` makes the command for a port; its output goes to the file `log`.
+    pub(super) fn start_on_free_port(
+        log: &Path,
+        command: impl Fn(u16) -> Command,
+        answers: impl Fn(SocketAddr) -> bool,
+    ) -> (Self, u16) {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let port = free_port();
+            let mut process = Self::spawn(command(port), log);
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            loop {
+                let ended = process.child.try_wait().expect("the state of a child");
+                if ended.is_none() && answers(address) {
+                    return (process, port);
+                }
+                let log = process.log();
+                assert!(Instant::now() < deadline, "it does not answer: {log}");
+                if let Some(status) = ended {
+                    // Someone else took the port in between: take another.
+                    let port_taken = ["in use", "couldn't bind"].iter().any(|w| log.contains(w));
+                    assert!(port_taken, "it ended with {status}: {log}");
+                    break;
+                }
+                // Nothing to wait for but the server itself: ask again soon.
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    fn spawn(command: Command, log: &Path) -> Self {
+        let output = File::create(log).expect("a log file");
+        let mut mortal = Command::new("setpriv");
+        mortal
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a second handle"))
+            .stderr(output);
+        Self {
+            child: spawn_on_lasting_thread(mortal),
+            log: log.into(),
+        }
+    }
+
+    /// What the server wrote to stdout and stderr so far.
+    pub(super) fn log(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The ids of all its descendants, parents before children.
+    pub(super) fn descendants(&self) -> Vec<u32> {
+        descendants(self.child.id())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let mut all = self.descendants();
+        all.push(self.child.id());
+        signal("KILL", &all);
+        let _status = self.child.wait();
+    }
+}
+
+/// Sends a signal to processes; those that are gone already do not matter.
+pub(super) fn signal(name: &str, ids: &[u32]) {
+    let ids = ids.iter().map(u32::to_string);
+    Command::new("sh")
+        .args(["-c", r#"kill -s "$@" 2>/dev/null || true"#, "sh", name])
+        .args(ids)
+        .status()
+        .expect("sh starts");
+}
+
+/// Whether an SSH server's identification line arrives from `address`.
+pub(super) fn greets_as_ssh(address: SocketAddr) -> bool {
+    let Some(stream) = connect(address) else {
+        return false;
+    };
+    let mut line = String::new();
+    // Bounded: RFC 4253, 4.2 allows 255 bytes.
+    let read = BufReader::new(stream).take(255).read_line(&mut line);
+    read.is_ok() && line.starts_with("SSH-2.0-")
+}
+
+/// A connection whose connect, reads and writes each end within two seconds.
+pub(super) fn connect(address: SocketAddr) -> Option<TcpStream> {
+    let limit = Duration::from_secs(2);
+    let stream = TcpStream::connect_timeout(&address, limit).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
+    stream.set_write_timeout(Some(limit)).ok()?;
+    Some(stream)
+}
+
+/// Spawns a child on a thread that lasts as long as the process: "parent death" is,
+/// to the kernel, the death of the thread that spawned the child, and a test's own
+/// thread ends with the test.
+fn spawn_on_lasting_thread(command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+    static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, reply) in orders {
+                reply.send(command.spawn()).expect("the caller waits");
+            }
+        });
+        sender
+    });
+
+    let (reply, answer) = mpsc::channel();
+    SPAWNER.send((command, reply)).expect("the spawner lives");
+    let child = answer.recv().expect("the spawner answers");
+    child.expect("setpriv starts")
+}
+
+fn descendants(ancestor: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|id| Some((id, parent(id)?)))
+        .collect();
+    let mut family = vec![ancestor];
+    let mut next = 0;
+    while let Some(&member) = family.get(next) {
+        let children = parents.iter().filter(|(_, parent)| *parent == member);
+        family.extend(children.map(|(id, _)| *id));
+        next += 1;
+    }
+    family.split_off(1)
+}
+
+/// The fourth field of `/proc/ID/stat`; the second, a name in brackets, may hold anything.
+fn parent(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.split(' ').nth(1)?.parse().ok()
+}

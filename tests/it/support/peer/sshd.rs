@@ -1,0 +1,147 @@
+//! OpenSSH's server, with a configuration and host keys of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    account::{self, Account},
+    find, installed,
+    keys::{self, ClientKeys},
+    process::{self, Process},
+};
+
+/// Ok if sshd can be started here.
+pub(crate) fn available() -> Result<(), String> {
+    installed(&["sshd", "ssh-keygen", "setpriv"])
+}
+
+/// Ok if sshd can ask questions (keyboard-interactive), which takes PAM and an account.
+pub(crate) fn pam_available() -> Result<(), String> {
+    available()?;
+    account::available()
+}
+
+/// The lines of sshd_config that make it ask for the password through PAM.
+pub(crate) const PAM: &[&str] = &["UsePAM yes", "KbdInteractiveAuthentication yes"];
+
+/// A running sshd.
+pub(crate) struct Sshd {
+    process: Process,
+    port: u16,
+    account: Account,
+    /// Keys that it lets in.
+    pub(crate) keys: ClientKeys,
+    host_key: PathBuf,
+    _folder: TempDir,
+}
+
+impl Sshd {
+    /// Starts an sshd that lets its account in by any of [`Self::keys`] and, as root,
+    /// by its password. `config` are lines of sshd_config, stronger than the defaults.
+    pub(crate) fn start(config: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("puffin-sshd-").expect("a folder");
+        let path = folder.path();
+        let account = Account::create(path);
+        let keys = ClientKeys::generate(path);
+        let authorized_keys = account.authorise(&keys.public());
+        let host_keys = ["ed25519", "ecdsa", "rsa"]
+            .map(|kind| keys::generate(path, &format!("host_{kind}"), kind, ""));
+        if account::is_root() {
+            fs::create_dir_all("/run/sshd").expect("sshd's empty folder");
+        }
+
+        let file = path.join("sshd_config");
+        let sshd = find("sshd").expect("an absolute path, which sshd insists on");
+        let command = |port| {
+            let text = configuration(port, config, &account, &authorized_keys, &host_keys);
+            fs::write(&file, text).expect("a configuration");
+            let mut command = account.command(&sshd);
+            command.args(["-D", "-e", "-f"]).arg(&file);
+            command
+        };
+        let log = path.join("log");
+        let (process, port) = Process::start_on_free_port(&log, command, process::greets_as_ssh);
+        let [host_key, ..] = host_keys;
+        Self {
+            process,
+            port,
+            account,
+            keys,
+            host_key,
+            _folder: folder,
+        }
+    }
+
+    /// Its port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The one account that it lets in.
+    pub(crate) fn username(&self) -> &str {
+        &self.account.username
+    }
+
+    /// The account's password; `None` unless the tests run as root.
+    pub(crate) fn password(&self) -> Option<&'static str> {
+        self.account.password()
+    }
+
+    /// The known_hosts line of its ed25519 key; it has an ecdsa and an rsa key, too.
+    pub(crate) fn host_key_line(&self) -> String {
+        keys::known_hosts_line(self.port, &keys::public(&self.host_key))
+    }
+
+    /// Ends every live session at once, as a crash or a cut does; the listener lives on.
+    pub(crate) fn kill_sessions(&self) {
+        // The family: unshare if isolated, the listener, then what serves the sessions.
+        let family = self.process.descendants();
+        let listener = usize::from(self.account.password().is_some());
+        process::signal("KILL", family.get(listener..).unwrap_or_default());
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
+    }
+}
+
+fn configuration(
+    port: u16,
+    stronger: &[&str],
+    account: &Account,
+    authorized_keys: &Path,
+    host_keys: &[PathBuf],
+) -> String {
+    // sshd takes the first value that it reads.
+    let mut lines: Vec<String> = stronger.iter().map(|line| (*line).to_owned()).collect();
+    lines.extend(
+        host_keys
+            .iter()
+            .map(|key| format!("HostKey {}", key.display())),
+    );
+    let passwords = if account.password().is_some() {
+        "yes"
+    } else {
+        "no"
+    };
+    lines.extend([
+        format!("Port {port}"),
+        "ListenAddress 127.0.0.1".to_owned(),
+        format!("AllowUsers {}", account.username),
+        format!("AuthorizedKeysFile {}", authorized_keys.display()),
+        "StrictModes no".to_owned(), // the folder lies in a shared one
+        format!("PasswordAuthentication {passwords}"),
+        "KbdInteractiveAuthentication no".to_owned(),
+        "UsePAM no".to_owned(),
+        "PidFile none".to_owned(),
+        "LogLevel VERBOSE".to_owned(),
+        "MaxStartups 100:30:200".to_owned(),
+        "UseDNS no".to_owned(),
+    ]);
+    lines.join("\n") + "\n"
+}
