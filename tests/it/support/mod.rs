@@ -4,4 +4,5 @@ pub(crate) mod bed;
 pub(crate) mod daemon;
 pub(crate) mod journal;
 pub(crate) mod llm_server;
+pub(crate) mod peer;
 pub(crate) mod ssh_server;
