@@ -156,6 +156,10 @@ async fn a_cancelled_prompt_cancels_its_tool() {
     assert_eq!(reply.outcome.unwrap_err().code(), "CANCELLED");
     assert!(cancelled <= reply.at);
     assert_eq!(bed.llm.chats().len(), 1, "nothing was sent after it");
+    // A host that did not notice answers all the same.
+    let asked = &daemon.questions("host/execute-tool")[0];
+    daemon.answer(asked, Answer::text("too late")).await;
+    daemon.ok("remote-llm/list-configs", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

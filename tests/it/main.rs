@@ -20,6 +20,7 @@ mod node_host;
 mod prompt;
 mod real;
 mod schema;
+mod scripted_servers;
 mod secrets;
 mod stdout;
 mod support;

@@ -361,6 +361,30 @@ async fn what_the_host_sets_reaches_the_server() {
     assert_eq!(body["cache_prompt"], true);
 }
 
+/// Each wait is below the idle limit, all of them together are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_model_is_waited_for() {
+    let bed = Bed::start().await;
+    bed.llm.on_chat(|_| {
+        let mut steps = vec![script::role()];
+        for word in ["a ", "slow ", "answer"] {
+            steps.push(Step::Pause(Duration::from_millis(900)));
+            steps.push(script::text(word));
+        }
+        steps.extend(script::finish("stop", 3, 3));
+        Reply::Stream(steps)
+    });
+    let daemon = bed.daemon().await;
+    let llm = with(
+        bed.llm_params(),
+        &json!({"timeouts": {"firstTokenMs": 5000, "idleMs": 2500}}),
+    );
+    bed.configure_with(&daemon, bed.ssh_params(), llm).await;
+    let params = with(prompt("p", "Slowly."), &json!({"model": "smol"}));
+    daemon.ok("remote-llm/stream-prompt", params).await;
+    assert_eq!(daemon.text("p"), "a slow answer");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_in_flight_cannot_be_taken_again() {
     let bed = Bed::start().await;

@@ -83,7 +83,6 @@ pub(crate) struct Reply {
 pub(crate) struct Asked {
     pub(crate) id: Value,
     pub(crate) question: Question,
-    pub(crate) at: Instant,
     pub(crate) cancelled: Option<Instant>,
 }
 
@@ -408,10 +407,6 @@ impl Daemon {
 
     // --- the process ------------------------------------------------------------------------
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// Stops reading stdout, as a host that hangs.
     pub(crate) fn pause_stdout(&self) {
         self.reading.send_replace(false);
@@ -559,7 +554,6 @@ impl Ears {
                             method: method.to_owned(),
                             params: params.clone(),
                         },
-                        at,
                         cancelled: None,
                     };
                     traffic.questions.push(asked.clone());

@@ -239,7 +239,6 @@ async fn write_reply(to: &mut OwnedWriteHalf, reply: Reply) -> io::Result<End> {
             Ok(End::Kept)
         }
         Reply::Silence => std::future::pending().await,
-        Reply::HangUp => Ok(End::Cut),
     }
 }
 
@@ -249,11 +248,6 @@ async fn take(to: &mut OwnedWriteHalf, step: Step) -> io::Result<Option<End>> {
         Step::Event(event) => to.write_all(&chunked(&data(&event))).await?,
         Step::Raw(bytes) => to.write_all(&chunked(&bytes)).await?,
         Step::Pause(time) => tokio::time::sleep(time).await,
-        Step::Gate(gate) => {
-            if let Ok(permit) = gate.acquire().await {
-                permit.forget();
-            }
-        }
         Step::Tokens { count, every, text } => tokens(to, count, every, text).await?,
         Step::Cut => {
             to.write_all(b"ff\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"cont")

@@ -1,11 +1,9 @@
 //! What the server answers: a whole body, or a stream told step by step.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 /// The answer to one request.
 #[derive(Clone, Debug)]
@@ -20,8 +18,6 @@ pub(crate) enum Reply {
     Stream(Vec<Step>),
     /// No status line, ever.
     Silence,
-    /// The connection is closed instead of an answer.
-    HangUp,
 }
 
 impl Reply {
@@ -77,8 +73,6 @@ pub(crate) enum Step {
     /// These bytes as one chunk.
     Raw(String),
     Pause(Duration),
-    /// Waits until the test adds a permit.
-    Gate(Arc<Semaphore>),
     /// `count` text deltas (endless if `None`), one each `every`, or as fast as they go if zero.
     Tokens {
         count: Option<u64>,
@@ -99,7 +93,6 @@ impl fmt::Debug for Step {
             Self::Event(event) => write!(formatter, "Event({event})"),
             Self::Raw(bytes) => write!(formatter, "Raw({bytes:?})"),
             Self::Pause(time) => write!(formatter, "Pause({time:?})"),
-            Self::Gate(_) => formatter.write_str("Gate"),
             Self::Tokens { count, every, .. } => write!(formatter, "Tokens({count:?}, {every:?})"),
             Self::Cut => formatter.write_str("Cut"),
             Self::End => formatter.write_str("End"),
