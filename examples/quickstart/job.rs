@@ -270,6 +270,9 @@ async fn stream(client: &mut Client, host: &mut Host, step: &Step) -> Result<Val
         result["rounds"],
         result["toolCalls"],
     ));
+    if host.expected_key.is_some() {
+        terminal::line("   (this LLM server is a script: it counts words, and paces them itself)");
+    }
     Ok(result)
 }
 

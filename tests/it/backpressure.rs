@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::bed::{Bed, CONFIG, prompt};
-use crate::support::llm_server::{Reply, Step, script};
+use crate::support::llm_server::{Exchange, Reply, Step, script};
 
 const STREAMS: usize = 4;
 /// Per stream, at a thousand a second: as many as come while the host does not read.
@@ -60,17 +60,13 @@ async fn a_host_that_stops_reading_costs_no_memory_blocks_nobody_and_loses_nothi
         .await;
     let models = json!({"configId": CONFIG, "refresh": true});
     let models = daemon.send("remote-llm/list-models", models).await;
-    let before = bed.llm.exchanges().len();
     let served = bed.llm.wait(Duration::from_secs(3), |all| {
-        let mut new = all.iter().skip(before.saturating_sub(2));
-        let mut answered = |path: &str, text: Option<&str>| {
-            new.any(|exchange| {
-                exchange.request.path.ends_with(path)
-                    && text.is_none_or(|text| exchange.request.last("user") == Some(text))
-                    && exchange.answered.is_some()
-            })
-        };
-        answered("/chat/completions", Some("Be short.")).then_some(())
+        let answered = |exchange: &&Exchange| exchange.answered.is_some();
+        let mut answered = all.iter().filter(answered);
+        let short = |exchange: &Exchange| exchange.request.last("user") == Some("Be short.");
+        answered.clone().any(short).then_some(())?;
+        let models = |exchange: &Exchange| exchange.request.path.ends_with("/models");
+        answered.any(models).then_some(())
     });
     assert!(
         served.await.is_some(),

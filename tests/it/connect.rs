@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use crate::support::bed::{Bed, CONFIG, PASSWORD, USER, set_mode, with};
 use crate::support::daemon::{Answer, Daemon, RpcError};
 use crate::support::llm_server::Reply;
+use crate::support::peer::is_here;
 use crate::support::ssh_server::{Forwarding, Greeting, Key, Login, Question};
 
 /// The stages of a way without jump hosts, in order.
@@ -447,7 +448,6 @@ async fn a_server_that_asks_for_nothing_lets_in() {
     assert_eq!(bed.ssh.seen().auth_attempts, ["none"]);
 }
 
-/// Needs OpenSSH's `ssh-agent` and `ssh-add`; says so and passes where they are missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agents_key_lets_in() {
     let (bed, ssh, path) = with_key("key", None).await;
@@ -458,10 +458,10 @@ async fn an_agents_key_lets_in() {
         .stdout(std::process::Stdio::null())
         .kill_on_drop(true)
         .spawn();
-    let Ok(_agent) = agent else {
-        println!("skipped: there is no ssh-agent here");
+    let started = agent.as_ref().map(drop).map_err(ToString::to_string);
+    if !is_here("ssh-agent", started) {
         return;
-    };
+    }
     let end = Instant::now() + Duration::from_secs(10);
     while !socket.exists() {
         assert!(Instant::now() < end, "ssh-agent made no socket");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::support::bed::{Bed, USER};
 use crate::support::daemon::binary;
 use crate::support::llm_server::{Call, Reply};
+use crate::support::peer::is_here;
 use crate::support::ssh_server::{Key, Login};
 
 async fn run(bed: &Bed, key: &std::path::Path, more: &[&str]) -> Option<Output> {
@@ -28,10 +29,11 @@ async fn run(bed: &Bed, key: &std::path::Path, more: &[&str]) -> Option<Output> 
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn();
-    let Ok(child) = child else {
-        println!("skipped: there is no node here");
+    let started = child.as_ref().map(drop).map_err(ToString::to_string);
+    if !is_here("node", started) {
         return None;
-    };
+    }
+    let child = child.unwrap();
     let output = tokio::time::timeout(Duration::from_secs(40), child.wait_with_output());
     Some(output.await.expect("the host ends").unwrap())
 }

@@ -100,6 +100,9 @@ async fn the_main_job_runs_from_first_to_last() {
         first["messages"][0],
         json!({"role": "system", "content": "Be brief."})
     );
+    // `required` is for the first round; it would never end otherwise.
+    let choice = &chats[1].request.body["tool_choice"];
+    assert!(choice.is_null() || choice == "auto", "{choice}");
     let second = &chats[1].request.body["messages"];
     let call = &second[2]["tool_calls"][0];
     let arguments: Value =

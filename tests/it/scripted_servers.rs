@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::support::bed::{Bed, USER};
 use crate::support::llm_server::{Dialect, Reply, Step, script};
+use crate::support::peer::is_here;
 use crate::support::ssh_server::{Forwarding, Greeting, Key, Login};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -102,7 +103,7 @@ async fn each_dialect_lists_its_models() {
 async fn through_openssh(bed: &Bed, key: &Key) -> Option<Output> {
     let identity = bed.write_private("id", &key.private_file(None).unwrap());
     let known_hosts = format!("UserKnownHostsFile={}", bed.known_hosts().display());
-    let mut child = tokio::process::Command::new("ssh")
+    let child = tokio::process::Command::new("ssh")
         .args(["-F", "/dev/null", "-i"])
         .arg(identity)
         .args(["-o", &known_hosts, "-o", "StrictHostKeyChecking=yes"])
@@ -114,8 +115,12 @@ async fn through_openssh(bed: &Bed, key: &Key) -> Option<Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .spawn()
-        .ok()?;
+        .spawn();
+    let started = child.as_ref().map(drop).map_err(ToString::to_string);
+    if !is_here("ssh", started) {
+        return None;
+    }
+    let mut child = child.unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // A refused client does not read.
     let _sent = stdin
@@ -131,7 +136,6 @@ async fn openssh_finds_the_way_through_the_ssh_server() {
     let key = Key::generate();
     let bed = Bed::with_login(Login::key(USER, &key)).await;
     let Some(output) = through_openssh(&bed, &key).await else {
-        println!("skipped: there is no ssh here");
         return;
     };
     let answer = String::from_utf8_lossy(&output.stdout);

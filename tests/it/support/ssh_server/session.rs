@@ -245,19 +245,14 @@ async fn forward(channel: Channel<Msg>, socket: TcpStream) {
     let (mut from_server, mut to_server) = socket.into_split();
     let upload = async {
         while let Some(message) = from_client.wait().await {
-            match message {
-                ChannelMsg::Data { data } => {
-                    if to_server.write_all(&data).await.is_err() {
-                        return;
-                    }
-                }
-                ChannelMsg::Eof => {
-                    if to_server.shutdown().await.is_err() {
-                        return;
-                    }
-                }
+            let written = match message {
+                ChannelMsg::Data { data } => to_server.write_all(&data).await,
+                ChannelMsg::Eof => to_server.shutdown().await,
                 ChannelMsg::Close => return,
-                _ => {}
+                _ => Ok(()),
+            };
+            if written.is_err() {
+                return;
             }
         }
     };
