@@ -1,1 +1,42 @@
+//! Drives the real daemon as a host does: one binary, one file for each behaviour.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod architecture;
+mod backpressure;
+mod cancel;
+mod config;
+mod connect;
+mod host_keys;
+mod interrupted;
+mod lifecycle;
+mod models;
+mod node_host;
+mod prompt;
+mod real;
+mod schema;
+mod scripted_servers;
+mod secrets;
+mod stdout;
+mod support;
+mod tools;
+
+/// A file that is not declared above would never be compiled, let alone run.
+#[test]
+fn no_test_file_is_forgotten() {
+    let main = include_str!("main.rs");
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let module = name.trim_end_matches(".rs");
+        assert!(
+            module == "main" || main.contains(&format!("\nmod {module};\n")),
+            "tests/it/{name} is not declared in main.rs"
+        );
+    }
+}

@@ -1,0 +1,610 @@
+//! Drives the real binary over its pipes, as a host does.
+
+mod contract;
+mod host;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::sync::{mpsc, watch};
+
+use super::journal::Journal;
+use contract::Contract;
+pub(crate) use host::{Answer, Question};
+
+/// How long a test waits for anything before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A running daemon. Killed when dropped; dropping it also checks the contract of every line.
+pub(crate) struct Daemon {
+    child: Child,
+    pid: u32,
+    next_id: AtomicU64,
+    input: mpsc::Sender<Input>,
+    reading: watch::Sender<bool>,
+    traffic: Arc<Journal<Traffic>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    host: Arc<Mutex<Host>>,
+}
+
+type Host = Box<dyn FnMut(&Question) -> Answer + Send>;
+
+enum Input {
+    Bytes(Vec<u8>),
+    Close,
+}
+
+/// Everything that came and went.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Every line of stdout, as it came.
+    pub(crate) lines: Vec<String>,
+    pub(crate) chunks: HashMap<String, Vec<Chunk>>,
+    pub(crate) replies: HashMap<u64, Reply>,
+    /// Errors whose id was null.
+    pub(crate) orphans: Vec<Value>,
+    pub(crate) notifications: Vec<Value>,
+    pub(crate) questions: Vec<Asked>,
+    /// The daemon closed its stdout.
+    pub(crate) ended: bool,
+    contract: Contract,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    pub(crate) at: Instant,
+    pub(crate) seq: u64,
+    pub(crate) round: u64,
+    pub(crate) event: Value,
+}
+
+impl Chunk {
+    pub(crate) fn kind(&self) -> &str {
+        self.event["type"].as_str().unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) at: Instant,
+    pub(crate) outcome: Result<Value, RpcError>,
+}
+
+/// A question of the daemon's, and whether it was taken back.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: Value,
+    pub(crate) question: Question,
+    pub(crate) cancelled: Option<Instant>,
+}
+
+/// The error object of a reply.
+#[derive(Clone, Debug)]
+pub(crate) struct RpcError {
+    pub(crate) number: i64,
+    pub(crate) message: String,
+    pub(crate) data: Value,
+}
+
+impl RpcError {
+    pub(crate) fn new(error: &Value) -> Self {
+        Self {
+            number: error["code"].as_i64().unwrap_or_default(),
+            message: error["message"].as_str().unwrap_or_default().to_owned(),
+            data: error["data"].clone(),
+        }
+    }
+
+    /// The code that programs read.
+    pub(crate) fn code(&self) -> &str {
+        self.data["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// A request that was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) id: u64,
+    method: String,
+}
+
+/// Where and how a daemon runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(crate) home: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Launch {
+    pub(crate) fn at(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The command, with nothing of this machine's user in its environment.
+    pub(crate) fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(binary());
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("RUST_BACKTRACE", "1")
+            .envs(self.environment.iter().cloned())
+            .current_dir(&self.home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// The daemon under test.
+pub(crate) fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_puffin-remote-llm"))
+}
+
+impl Daemon {
+    /// Spawns a daemon and says nothing to it.
+    pub(crate) fn spawn(launch: &Launch) -> Self {
+        let mut child = Command::from(launch.command())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the daemon's binary starts");
+        let (input, inputs) = mpsc::channel(4096);
+        let traffic = Arc::new(Journal::new(Traffic::default()));
+        let stderr = Arc::default();
+        let host: Arc<Mutex<Host>> = Arc::new(Mutex::new(Box::new(Answer::unknown_method)));
+        let reading = watch::Sender::new(true);
+        tokio::spawn(write(child.stdin.take().expect("piped"), inputs));
+        tokio::spawn(keep(
+            child.stderr.take().expect("piped"),
+            Arc::clone(&stderr),
+        ));
+        tokio::spawn(
+            Ears {
+                traffic: Arc::clone(&traffic),
+                host: Arc::clone(&host),
+                input: input.clone(),
+                reading: reading.subscribe(),
+            }
+            .listen(child.stdout.take().expect("piped")),
+        );
+        Self {
+            pid: child.id().expect("a running child has a pid"),
+            child,
+            next_id: AtomicU64::new(1),
+            input,
+            reading,
+            traffic,
+            stderr,
+            host,
+        }
+    }
+
+    // --- asking -----------------------------------------------------------------------------
+
+    /// Sends a request and waits for its reply.
+    pub(crate) async fn call(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+        let ticket = self.send(method, params).await;
+        self.reply(&ticket).await
+    }
+
+    /// A call that must succeed.
+    pub(crate) async fn ok(&self, method: &str, params: Value) -> Value {
+        match self.call(method, params).await {
+            Ok(result) => result,
+            Err(error) => self.fail(&format!("{method} answered an error: {error:#?}")),
+        }
+    }
+
+    /// A call that must fail.
+    pub(crate) async fn err(&self, method: &str, params: Value) -> RpcError {
+        match self.call(method, params).await {
+            Ok(result) => self.fail(&format!("{method} should have failed: {result:#}")),
+            Err(error) => error,
+        }
+    }
+
+    /// Sends a request and goes on.
+    pub(crate) async fn send(&self, method: &str, params: Value) -> Ticket {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.traffic
+            .update(|traffic| traffic.contract.sent(id, method, &params));
+        self.send_message(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+            .await;
+        Ticket {
+            id,
+            method: method.to_owned(),
+        }
+    }
+
+    pub(crate) async fn reply(&self, ticket: &Ticket) -> Result<Value, RpcError> {
+        self.timed_reply(ticket).await.outcome
+    }
+
+    /// The reply and when it came.
+    pub(crate) async fn timed_reply(&self, ticket: &Ticket) -> Reply {
+        self.wait(&format!("the reply to {}", ticket.method), |traffic| {
+            traffic.replies.get(&ticket.id).cloned()
+        })
+        .await
+    }
+
+    pub(crate) async fn notify(&self, method: &str, params: Value) {
+        self.send_message(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
+            .await;
+    }
+
+    /// Sends `$/cancelRequest`.
+    pub(crate) async fn cancel(&self, ticket: &Ticket) {
+        self.notify("$/cancelRequest", json!({"id": ticket.id}))
+            .await;
+    }
+
+    pub(crate) async fn send_message(&self, message: &Value) {
+        self.send_raw(format!("{message}\n").into_bytes()).await;
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&self, bytes: impl Into<Vec<u8>>) {
+        // If the daemon is gone, the wait that follows says so better.
+        let _sent = self.input.send(Input::Bytes(bytes.into())).await;
+    }
+
+    /// Ends stdin.
+    pub(crate) async fn close_stdin(&self) {
+        let _sent = self.input.send(Input::Close).await;
+    }
+
+    // --- answering --------------------------------------------------------------------------
+
+    /// Answers the daemon's questions from now on.
+    pub(crate) fn answer_with(&self, host: impl FnMut(&Question) -> Answer + Send + 'static) {
+        *self.host.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(host);
+    }
+
+    /// Answers a question that was left for later.
+    pub(crate) async fn answer(&self, asked: &Asked, answer: Answer) {
+        self.send_message(&answer.into_message(&asked.id)).await;
+    }
+
+    // --- looking ----------------------------------------------------------------------------
+
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&Traffic) -> R) -> R {
+        self.traffic.read(look)
+    }
+
+    /// Waits for something on the wire; fails the test with the daemon's last words.
+    pub(crate) async fn wait<R>(
+        &self,
+        what: &str,
+        mut find: impl FnMut(&Traffic) -> Option<R>,
+    ) -> R {
+        enum Found<R> {
+            It(R),
+            Ended,
+        }
+        let found = self
+            .traffic
+            .wait(PATIENCE, |traffic| match find(traffic) {
+                Some(found) => Some(Found::It(found)),
+                None => traffic.ended.then_some(Found::Ended),
+            })
+            .await;
+        match found {
+            Some(Found::It(found)) => found,
+            Some(Found::Ended) => self.fail(&format!("the daemon ended; waited for {what}")),
+            None => self.fail(&format!("waited {PATIENCE:?} in vain for {what}")),
+        }
+    }
+
+    /// Waits for the first chunk of a prompt that fits.
+    pub(crate) async fn wait_chunk(
+        &self,
+        request_id: &str,
+        what: &str,
+        fits: impl Fn(&Chunk) -> bool,
+    ) -> Chunk {
+        self.wait(&format!("{what} of {request_id}"), |traffic| {
+            traffic
+                .chunks
+                .get(request_id)?
+                .iter()
+                .find(|chunk| fits(chunk))
+                .cloned()
+        })
+        .await
+    }
+
+    /// Waits for a text delta of a prompt.
+    pub(crate) async fn wait_text(&self, request_id: &str) -> Chunk {
+        self.wait_chunk(request_id, "a text delta", |chunk| {
+            chunk.kind() == "text-delta"
+        })
+        .await
+    }
+
+    /// Waits for the `count`th question with this method.
+    pub(crate) async fn wait_question(&self, method: &str, count: usize) -> Asked {
+        self.wait(&format!("question {count} of {method}"), |traffic| {
+            traffic
+                .questions
+                .iter()
+                .filter(|asked| asked.question.method == method)
+                .nth(count - 1)
+                .cloned()
+        })
+        .await
+    }
+
+    pub(crate) fn chunks(&self, request_id: &str) -> Vec<Chunk> {
+        self.read(|traffic| traffic.chunks.get(request_id).cloned().unwrap_or_default())
+    }
+
+    /// The kinds of a prompt's events, repeated deltas told once.
+    pub(crate) fn kinds(&self, request_id: &str) -> Vec<String> {
+        let mut kinds: Vec<_> = self
+            .chunks(request_id)
+            .iter()
+            .map(|chunk| chunk.kind().to_owned())
+            .collect();
+        kinds.dedup();
+        kinds
+    }
+
+    /// All text deltas of a prompt, joined.
+    pub(crate) fn text(&self, request_id: &str) -> String {
+        self.read(|traffic| {
+            traffic
+                .chunks
+                .get(request_id)
+                .into_iter()
+                .flatten()
+                .filter(|chunk| chunk.kind() == "text-delta")
+                .filter_map(|chunk| chunk.event["text"].as_str())
+                .collect()
+        })
+    }
+
+    pub(crate) fn questions(&self, method: &str) -> Vec<Asked> {
+        self.read(|traffic| {
+            traffic
+                .questions
+                .iter()
+                .filter(|asked| asked.question.method == method)
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// Every line of stdout so far, as it came.
+    pub(crate) fn transcript(&self) -> String {
+        self.read(|traffic| traffic.lines.join("\n"))
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        let bytes = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    // --- the process ------------------------------------------------------------------------
+
+    /// Stops reading stdout, as a host that hangs.
+    pub(crate) fn pause_stdout(&self) {
+        self.reading.send_replace(false);
+    }
+
+    pub(crate) fn resume_stdout(&self) {
+        self.reading.send_replace(true);
+    }
+
+    /// Memory in use now, and the most there ever was, in bytes.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))
+            .expect("the daemon is running");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+            kibibytes.unwrap_or(0_u64) * 1024
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
+    pub(crate) async fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.pid.to_string()])
+            .status()
+            .await
+            .expect("kill runs");
+        assert!(status.success(), "kill -{name} failed");
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn exit(&mut self, limit: Duration) -> ExitStatus {
+        match tokio::time::timeout(limit, self.child.wait()).await {
+            Ok(status) => status.expect("a child can be waited for"),
+            Err(_) => self.fail(&format!("the daemon did not exit within {limit:?}")),
+        }
+    }
+
+    /// The polite end: `shutdown`, then the end of stdin.
+    pub(crate) async fn shut_down(mut self) {
+        self.ok("shutdown", json!({})).await;
+        self.close_stdin().await;
+        let status = self.exit(Duration::from_secs(2)).await;
+        assert!(
+            status.success(),
+            "exit {status}; stderr:\n{}",
+            self.stderr()
+        );
+        let unanswered = self.read(|traffic| traffic.contract.unanswered());
+        assert!(unanswered.is_empty(), "never answered: {unanswered:?}");
+    }
+
+    /// Fails the test with what is needed to understand why.
+    pub(crate) fn fail(&self, what: &str) -> ! {
+        let stdout = self.read(|traffic| {
+            let from = traffic.lines.len().saturating_sub(12);
+            traffic.lines[from..]
+                .iter()
+                .map(|line| line.chars().take(300).collect::<String>())
+                .collect::<Vec<_>>()
+                .join("\n")
+        });
+        let stderr = self.stderr();
+        let tail = stderr.lines().rev().take(30).collect::<Vec<_>>();
+        let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+        panic!("{what}\n--- last lines of stdout\n{stdout}\n--- tail of stderr\n{tail}");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let broken = self.read(|traffic| traffic.contract.broken().to_vec());
+        if !broken.is_empty() && !std::thread::panicking() {
+            self.fail(&format!("the contract was broken: {broken:#?}"));
+        }
+    }
+}
+
+impl fmt::Debug for Daemon {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Daemon({})", self.pid)
+    }
+}
+
+async fn write(mut stdin: ChildStdin, mut inputs: mpsc::Receiver<Input>) {
+    while let Some(Input::Bytes(bytes)) = inputs.recv().await {
+        if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn keep(mut from: ChildStderr, to: Arc<Mutex<Vec<u8>>>) {
+    let mut buffer = [0; 8192];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let mut kept = to.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(&buffer[..length]);
+    }
+}
+
+/// The task that reads the daemon's stdout.
+struct Ears {
+    traffic: Arc<Journal<Traffic>>,
+    host: Arc<Mutex<Host>>,
+    input: mpsc::Sender<Input>,
+    reading: watch::Receiver<bool>,
+}
+
+impl Ears {
+    async fn listen(mut self, stdout: ChildStdout) {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = Vec::new();
+        loop {
+            if self.reading.wait_for(|reading| *reading).await.is_err() {
+                break;
+            }
+            line.clear();
+            match stdout.read_until(b'\n', &mut line).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            let text = String::from_utf8_lossy(&line);
+            for answer in self.hear(text.trim_end_matches('\n')) {
+                let bytes = format!("{answer}\n").into_bytes();
+                if self.input.send(Input::Bytes(bytes)).await.is_err() {
+                    break;
+                }
+            }
+        }
+        self.traffic.update(|traffic| traffic.ended = true);
+    }
+
+    /// Files a line; returns what the host says to it.
+    fn hear(&self, line: &str) -> Vec<Value> {
+        let at = Instant::now();
+        let asked = self.traffic.update(|traffic| {
+            traffic.lines.push(line.to_owned());
+            let message = traffic.contract.received(line)?;
+            let params = &message["params"];
+            match (message["method"].as_str(), message.get("id")) {
+                (Some(method), Some(id)) => {
+                    let asked = Asked {
+                        id: id.clone(),
+                        question: Question {
+                            method: method.to_owned(),
+                            params: params.clone(),
+                        },
+                        cancelled: None,
+                    };
+                    traffic.questions.push(asked.clone());
+                    return Some(asked);
+                }
+                (Some("$/cancelRequest"), None) => {
+                    let mut asked = traffic.questions.iter_mut();
+                    let asked = asked.find(|asked| asked.id == params["id"])?;
+                    asked.cancelled = Some(at);
+                    return Some(asked.clone());
+                }
+                (Some("remote-llm/stream-chunk"), None) => {
+                    let name = params["requestId"].as_str().unwrap_or_default();
+                    let chunk = Chunk {
+                        at,
+                        seq: params["seq"].as_u64().unwrap_or_default(),
+                        round: params["round"].as_u64().unwrap_or_default(),
+                        event: params["event"].clone(),
+                    };
+                    let chunks = traffic.chunks.entry(name.to_owned());
+                    chunks.or_default().push(chunk);
+                }
+                (Some(_), None) => traffic.notifications.push(message),
+                (None, _) => {
+                    let outcome = match message.get("error") {
+                        Some(error) => Err(RpcError::new(error)),
+                        None => Ok(message["result"].clone()),
+                    };
+                    match message["id"].as_u64() {
+                        Some(id) => {
+                            traffic.replies.insert(id, Reply { at, outcome });
+                        }
+                        None => traffic.orphans.push(message),
+                    }
+                }
+            }
+            None
+        });
+        let Some(asked) = asked else {
+            return Vec::new();
+        };
+        let answer = if asked.cancelled.is_some() {
+            // Whoever answers later than this answers twice, which the daemon must survive too.
+            Answer::cancelled()
+        } else {
+            let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+            host(&asked.question)
+        };
+        match answer {
+            Answer::Later => Vec::new(),
+            answer => vec![answer.into_message(&asked.id)],
+        }
+    }
+}

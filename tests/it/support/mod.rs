@@ -1,0 +1,8 @@
+//! The real daemon as a child, and the two servers it talks to.
+
+pub(crate) mod bed;
+pub(crate) mod daemon;
+pub(crate) mod journal;
+pub(crate) mod llm_server;
+pub(crate) mod peer;
+pub(crate) mod ssh_server;
