@@ -39,13 +39,19 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command.unwrap_or(Command::Serve(Serve::default())) {
+    match Cli::parse()
+        .command
+        .unwrap_or(Command::Serve(Serve::default()))
+    {
         Command::Serve(options) => serve(&options),
         Command::Schema => print_schema(),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a command for people, which never serves")]
+#[expect(
+    clippy::print_stdout,
+    reason = "a command for people, which never serves"
+)]
 fn print_schema() -> ExitCode {
     println!("{:#}", puffin_remote_llm::protocol::schema::document());
     ExitCode::SUCCESS
@@ -55,7 +61,10 @@ fn serve(options: &Serve) -> ExitCode {
     let tap = LogTap::default();
     install_logging(options, &tap);
     std::panic::set_hook(Box::new(log_panic));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start: {error}");
@@ -66,7 +75,10 @@ fn serve(options: &Serve) -> ExitCode {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone()));
         tokio::spawn(stop_without_parent(stop.clone()));
-        #[expect(clippy::disallowed_methods, reason = "the one place that hands stdout over")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that hands stdout over"
+        )]
         let output = io::stdout();
         daemon::serve(io::stdin(), output, environment(), tap, stop).await
     });
@@ -118,10 +130,13 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 #[cfg(unix)]
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("cannot listen for signals; only the end of standard input stops the daemon");
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::warn!(
+            "cannot listen for signals; only the end of standard input stops the daemon"
+        );
         return;
     };
     tokio::select! {

@@ -19,30 +19,29 @@ use crate::{
     },
 };
 
-use super::{state::Daemon, wire};
+use super::{wire, workspace::Workspace};
 
 /// Asks the person about one profile's connection.
 #[derive(Debug)]
 pub(super) struct HostPrompter {
-    daemon: Arc<Daemon>,
+    workspace: Arc<Workspace>,
     config_id: Option<String>,
 }
 
 impl HostPrompter {
     /// For a saved profile, or for one that is only being tried.
-    pub(super) fn new(daemon: Arc<Daemon>, config_id: Option<String>) -> Self {
-        Self { daemon, config_id }
-    }
-
-    fn capabilities(&self) -> protocol::HostCapabilities {
-        self.daemon.workspace().map(|workspace| workspace.capabilities).unwrap_or_default()
+    pub(super) fn new(workspace: Arc<Workspace>, config_id: Option<String>) -> Self {
+        Self {
+            workspace,
+            config_id,
+        }
     }
 
     async fn ask_about_key(
         &self,
         question: HostKeyQuestion,
     ) -> Result<HostKeyDecision, PromptFailure> {
-        if !self.capabilities().verify_host_key {
+        if !self.workspace.capabilities.verify_host_key {
             return Err(PromptFailure::Unsupported);
         }
         let params = VerifyHostKeyParams {
@@ -59,10 +58,14 @@ impl HostPrompter {
                 }
                 HostKeyReason::AuthorityExpected => protocol::HostKeyReason::NewType,
             },
-            known_elsewhere: question.known_as.into_iter().next().map(|known| known.names),
+            known_elsewhere: question
+                .known_as
+                .into_iter()
+                .next()
+                .map(|known| known.names),
         };
         let verdict: protocol::VerifyHostKeyResult =
-            call::<VerifyHostKey>(&self.daemon.outbound, &params, question.time_limit).await?;
+            call::<VerifyHostKey>(&self.workspace.outbound, &params, question.time_limit).await?;
         // The echo proves that the person decided about this very key.
         if verdict.fingerprint != params.fingerprint {
             return Ok(HostKeyDecision::Reject);
@@ -75,7 +78,7 @@ impl HostPrompter {
     }
 
     async fn ask_for_answers(&self, question: PromptQuestion) -> Result<Answers, PromptFailure> {
-        if !self.capabilities().answer_prompt {
+        if !self.workspace.capabilities.answer_prompt {
             return Err(PromptFailure::Unsupported);
         }
         let kind = match question.kind {
@@ -98,13 +101,16 @@ impl HostPrompter {
             prompts: question
                 .prompts
                 .into_iter()
-                .map(|prompt| PromptField { text: prompt.text, echo: prompt.echo })
+                .map(|prompt| PromptField {
+                    text: prompt.text,
+                    echo: prompt.echo,
+                })
                 .collect(),
             attempt: question.attempt,
             can_remember,
         };
         let answer: protocol::AnswerPromptResult =
-            call::<AnswerPrompt>(&self.daemon.outbound, &params, question.time_limit).await?;
+            call::<AnswerPrompt>(&self.workspace.outbound, &params, question.time_limit).await?;
         if answer.cancelled {
             return Err(PromptFailure::Cancelled);
         }
@@ -125,22 +131,23 @@ impl HostPrompter {
         hops: usize,
         answer: Option<&SecretString>,
     ) {
-        let (Some(config_id), Some(answer), Ok(workspace)) =
-            (&self.config_id, answer, self.daemon.workspace())
-        else {
+        let (Some(config_id), Some(answer)) = (&self.config_id, answer) else {
             return;
         };
         // A profile that is gone has nothing to remember.
-        if let Ok(profile) = self.daemon.profile(config_id).await {
+        if let Ok(profile) = self.workspace.profile(config_id).await {
             let field = wire::config::prompt_field(kind, hop, hops);
-            workspace.store.secrets().apply(&profile, field, Change::Set(answer.clone()));
+            self.workspace
+                .store
+                .secrets()
+                .apply(&profile, field, Change::Set(answer.clone()));
         }
     }
 }
 
 impl Prompter for HostPrompter {
     fn can_answer(&self) -> bool {
-        self.capabilities().answer_prompt
+        self.workspace.capabilities.answer_prompt
     }
 
     fn verify_host_key(
@@ -165,15 +172,18 @@ where
     R::Params: serde::Serialize + Sync,
     R::Result: serde::de::DeserializeOwned,
 {
-    outbound.call(R::METHOD, params, Some(time_limit)).await.map_err(|error| match error {
-        CallError::Closed => PromptFailure::HostGone,
-        CallError::TimedOut => PromptFailure::TimedOut,
-        CallError::Refused(reply) if reply.code == rpc::code::METHOD_NOT_FOUND => {
-            PromptFailure::Unsupported
-        }
-        CallError::Cancelled | CallError::Refused(_) => PromptFailure::Cancelled,
-        CallError::BadReply(_) | CallError::NotSent(_) => PromptFailure::Unfit,
-    })
+    outbound
+        .call(R::METHOD, params, Some(time_limit))
+        .await
+        .map_err(|error| match error {
+            CallError::Closed => PromptFailure::HostGone,
+            CallError::TimedOut => PromptFailure::TimedOut,
+            CallError::Refused(reply) if reply.code == rpc::code::METHOD_NOT_FOUND => {
+                PromptFailure::Unsupported
+            }
+            CallError::Cancelled | CallError::Refused(_) => PromptFailure::Cancelled,
+            CallError::BadReply(_) | CallError::NotSent(_) => PromptFailure::Unfit,
+        })
 }
 
 /// Runs one prompt's tools at the host.
@@ -187,12 +197,18 @@ pub(super) struct HostTools {
 impl HostTools {
     /// The tools of the prompt that the host calls `request_id`.
     pub(super) fn new(outbound: Outbound, request_id: String, conversation_id: String) -> Self {
-        Self { outbound, request_id, conversation_id }
+        Self {
+            outbound,
+            request_id,
+            conversation_id,
+        }
     }
 
     async fn run(&self, call: ToolCall, timeout: Duration) -> Result<ToolOutput, ToolFailure> {
         let serde_json::Value::Object(input) = call.input else {
-            return Err(ToolFailure::InvalidInput("the arguments are not an object".to_owned()));
+            return Err(ToolFailure::InvalidInput(
+                "the arguments are not an object".to_owned(),
+            ));
         };
         let params = ExecuteToolParams {
             request_id: self.request_id.clone(),
@@ -203,8 +219,11 @@ impl HostTools {
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
         // The turn ends the wait by dropping this future, which cancels the call at the host.
-        let result: protocol::ExecuteToolResult =
-            self.outbound.call(ExecuteTool::METHOD, &params, None).await.map_err(failure)?;
+        let result: protocol::ExecuteToolResult = self
+            .outbound
+            .call(ExecuteTool::METHOD, &params, None)
+            .await
+            .map_err(failure)?;
         Ok(ToolOutput {
             content: wire::message::blocks(result.content),
             is_error: result.is_error,

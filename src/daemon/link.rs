@@ -39,7 +39,7 @@ struct Book {
 struct Link {
     status: Option<ConnectionStatus>,
     /// The session that [`Links::ready`] saw; its end is being watched for.
-    session: Option<u64>,
+    session: Option<ssh::Session>,
     server: Option<Server>,
     discovery: Option<llm::Discovery>,
     answered: Option<SystemTime>,
@@ -48,7 +48,10 @@ struct Link {
 impl Links {
     /// No links; their news go to `outbound`, the newest state only when the host is slow.
     pub(super) fn new(outbound: Outbound) -> Arc<Self> {
-        let links = Arc::new(Self { book: Mutex::default(), changed: Arc::default() });
+        let links = Arc::new(Self {
+            book: Mutex::default(),
+            changed: Arc::default(),
+        });
         let changed = Arc::clone(&links.changed);
         let weak = Arc::downgrade(&links);
         tokio::spawn(async move {
@@ -59,7 +62,11 @@ impl Links {
                         return;
                     };
                     let Some(status) = news else { break };
-                    if outbound.notify(ConnectionStatusChanged::METHOD, &status).await.is_err() {
+                    if outbound
+                        .notify(ConnectionStatusChanged::METHOD, &status)
+                        .await
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -85,31 +92,54 @@ impl Links {
     /// A connection is being made; `step` says how far it is.
     pub(super) fn connecting(&self, config_id: &str, step: String) {
         let step = Some(step).filter(|step| !step.is_empty());
-        self.set(ConnectionStatus { step, ..status(config_id, ConnectionState::Connecting) });
+        self.set(ConnectionStatus {
+            step,
+            ..status(config_id, ConnectionState::Connecting)
+        });
     }
 
     /// A connection is there. `true`: the session is new to this profile, so the caller has
     /// to watch for its end and call [`Self::ended`].
-    pub(super) fn ready(&self, config_id: &str, session: u64, latency: Option<Duration>) -> bool {
+    pub(super) fn ready(
+        &self,
+        config_id: &str,
+        session: &ssh::Session,
+        latency: Option<Duration>,
+    ) -> bool {
         let new = {
             let mut book = self.lock();
             let link = book.links.entry(config_id.to_owned()).or_default();
-            link.session.replace(session) != Some(session)
+            !link
+                .session
+                .replace(session.clone())
+                .is_some_and(|known| known.is(session))
         };
         let known = self.status(config_id);
         if new || known.state != ConnectionState::Ready || latency.is_some() {
-            let latency_ms = latency.map(|latency| latency.as_secs_f64() * 1e3).or(known.latency_ms);
-            self.set(ConnectionStatus { latency_ms, ..status(config_id, ConnectionState::Ready) });
+            let latency_ms = latency
+                .map(|latency| latency.as_secs_f64() * 1e3)
+                .or(known.latency_ms);
+            self.set(ConnectionStatus {
+                latency_ms,
+                ..status(config_id, ConnectionState::Ready)
+            });
         }
         new
     }
 
     /// A session ended; `error` when nobody here wanted it to.
-    pub(super) fn ended(&self, config_id: &str, session: u64, error: Option<ErrorObject>) {
+    pub(super) fn ended(
+        &self,
+        config_id: &str,
+        session: &ssh::Session,
+        error: Option<ErrorObject>,
+    ) {
         {
             let mut book = self.lock();
-            let Some(link) = book.links.get_mut(config_id) else { return };
-            if link.session != Some(session) {
+            let Some(link) = book.links.get_mut(config_id) else {
+                return;
+            };
+            if !link.session.as_ref().is_some_and(|known| known.is(session)) {
                 return;
             }
             link.session = None;
@@ -122,7 +152,10 @@ impl Links {
 
     /// Connecting did not work, or the connection was lost.
     pub(super) fn failed(&self, config_id: &str, state: ConnectionState, error: ErrorObject) {
-        self.set(ConnectionStatus { error: Some(error), ..status(config_id, state) });
+        self.set(ConnectionStatus {
+            error: Some(error),
+            ..status(config_id, state)
+        });
     }
 
     /// The client of a profile's server, made when there is none.
@@ -150,8 +183,11 @@ impl Links {
 
     /// Remembers that the server answered just now.
     pub(super) fn answered(&self, config_id: &str) {
-        self.lock().links.entry(config_id.to_owned()).or_default().answered =
-            Some(SystemTime::now());
+        self.lock()
+            .links
+            .entry(config_id.to_owned())
+            .or_default()
+            .answered = Some(SystemTime::now());
     }
 
     /// When the server last answered.
@@ -195,7 +231,11 @@ impl Links {
         let mut book = self.lock();
         loop {
             let config_id = book.news.pop_first()?;
-            if let Some(status) = book.links.get(&config_id).and_then(|link| link.status.clone()) {
+            if let Some(status) = book
+                .links
+                .get(&config_id)
+                .and_then(|link| link.status.clone())
+            {
                 return Some(status);
             }
         }

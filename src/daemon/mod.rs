@@ -15,6 +15,7 @@ mod state;
 mod stream;
 mod table;
 mod wire;
+mod workspace;
 
 use std::{
     io::{Read, Write},
@@ -69,8 +70,10 @@ pub async fn serve(
     log: LogTap,
     stop: CancellationToken,
 ) -> End {
-    let limits =
-        rpc::Limits { message_bytes: protocol::MAX_MESSAGE_BYTES, ..rpc::Limits::default() };
+    let limits = rpc::Limits {
+        message_bytes: protocol::MAX_MESSAGE_BYTES,
+        ..rpc::Limits::default()
+    };
     let (outbound, mut incoming) = match rpc::Peer::start(input, output, limits) {
         Ok(started) => started,
         Err(error) => {
@@ -84,9 +87,15 @@ pub async fn serve(
     tracing::debug!(?end, "draining");
     let drained = incoming.drain(DRAINING).await;
     if drained.unanswered > 0 {
-        tracing::warn!(unanswered = drained.unanswered, "requests were left unanswered");
+        tracing::warn!(
+            unanswered = drained.unanswered,
+            "requests were left unanswered"
+        );
     }
-    if tokio::time::timeout(CLOSING, daemon.close_connections()).await.is_err() {
+    if tokio::time::timeout(CLOSING, daemon.close_connections())
+        .await
+        .is_err()
+    {
         tracing::warn!("an SSH connection did not close in time");
     }
     match end {

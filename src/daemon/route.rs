@@ -1,11 +1,14 @@
 //! A profile with its secrets, resolved to what the rooms need: the way to its machine, and
 //! how to talk to the LLM server there.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use crate::{
     llm::{self, BoxFuture, ByteStream, Dial, Endpoint, Opener},
-    protocol::{ConnectionState, ErrorObject},
+    protocol::ConnectionState,
     ssh::{self, Observer, StageOutcome, StageReport},
 };
 
@@ -13,7 +16,7 @@ use super::{
     failure::{self, Scene},
     host::HostPrompter,
     link::{Links, Server},
-    state::Daemon,
+    workspace::Workspace,
 };
 
 /// The way to a saved profile's machine.
@@ -32,28 +35,37 @@ pub(super) struct Api {
 
 impl Route {
     /// The profile's session, made if there is none; the host is told of every step.
-    pub(super) async fn session(&self, daemon: &Arc<Daemon>) -> Result<ssh::Session, Unreached> {
-        let workspace = daemon.workspace().map_err(Unreached::Closed)?;
+    ///
+    /// Has time limits of its own; while a person answers a question they stand still. Dropping
+    /// the future gives up waiting.
+    pub(super) async fn session(
+        &self,
+        workspace: &Arc<Workspace>,
+    ) -> Result<ssh::Session, ssh::Error> {
         let links = &workspace.links;
         if let Some(session) = workspace.pool.current(&self.target) {
             self.watch(links, &session, None);
             return Ok(session);
         }
-        let prompter = Arc::new(HostPrompter::new(Arc::clone(daemon), Some(self.config_id.clone())));
-        let mut attempt = Attempt::begin(Arc::clone(links), self.config_id.clone());
-        let observer = Arc::new(Steps { links: Arc::clone(links), config_id: self.config_id.clone() });
-        let connected = workspace.pool.session(&self.target, prompter, observer).await;
+        let config_id = self.config_id.clone();
+        let prompter = HostPrompter::new(Arc::clone(workspace), Some(config_id.clone()));
+        let mut attempt = Attempt::begin(Arc::clone(links), config_id.clone());
+        let observer = Steps {
+            links: Arc::clone(links),
+            config_id,
+        };
+        let connected = workspace
+            .pool
+            .session(&self.target, Arc::new(prompter), Arc::new(observer))
+            .await;
         attempt.over = true;
-        match connected {
-            Ok(session) => {
-                self.watch(links, &session, None);
-                Ok(session)
-            }
+        match &connected {
+            Ok(session) => self.watch(links, session, None),
             Err(error) => {
-                links.failed(&self.config_id, state_after(&error), failure::ssh(&error));
-                Err(Unreached::Ssh(error))
+                links.failed(&self.config_id, state_after(error), failure::ssh(error));
             }
         }
+        connected
     }
 
     /// Tells the host that the session is there, and, once, when it ends.
@@ -63,24 +75,27 @@ impl Route {
         session: &ssh::Session,
         latency: Option<std::time::Duration>,
     ) {
-        if !links.ready(&self.config_id, session.id(), latency) {
+        if !links.ready(&self.config_id, session, latency) {
             return;
         }
-        let (links, config_id) = (Arc::clone(links), self.config_id.clone());
-        let (id, closed) = (session.id(), session.closed());
+        let (links, config_id, session) =
+            (Arc::clone(links), self.config_id.clone(), session.clone());
         tokio::spawn(async move {
-            let error = closed.await;
-            links.ended(&config_id, id, error.as_ref().map(failure::ssh));
+            let error = session.closed().await;
+            let unwanted = !matches!(error.cause, ssh::Cause::Closed);
+            links.ended(&config_id, &session, unwanted.then(|| failure::ssh(&error)));
         });
     }
 
     /// The client of the profile's LLM server; the same one as long as the profile stays.
-    pub(super) fn server(&self, daemon: &Arc<Daemon>, api: &Api) -> Result<Server, ErrorObject> {
-        let links = &daemon.workspace()?.links;
-        Ok(links.server(&self.config_id, || {
-            let tunnel = Tunnel { daemon: Arc::clone(daemon), route: self.clone() };
+    pub(super) fn server(&self, workspace: &Arc<Workspace>, api: &Api) -> Server {
+        workspace.links.server(&self.config_id, || {
+            let tunnel = Tunnel {
+                workspace: Arc::downgrade(workspace),
+                route: self.clone(),
+            };
             llm::Server::new(api.endpoint.clone(), Arc::new(tunnel), api.options.clone())
-        }))
+        })
     }
 
     /// What a sentence about the LLM server has to name.
@@ -92,39 +107,30 @@ impl Route {
 /// What a sentence about the LLM server has to name.
 pub(super) fn scene(target: &ssh::Target, api: &Api, model: Option<String>) -> Scene {
     Scene {
-        host: target.hops.last().map(|hop| hop.host.clone()).unwrap_or_default(),
+        host: target
+            .hops
+            .last()
+            .map(|hop| hop.host.clone())
+            .unwrap_or_default(),
         endpoint: api.endpoint.dial().to_string(),
         model,
     }
 }
 
-/// Why there is no session.
-#[derive(Debug)]
-pub(super) enum Unreached {
-    /// `initialize` was not called.
-    Closed(ErrorObject),
-    /// The way to the machine.
-    Ssh(ssh::Error),
-}
-
-impl From<Unreached> for ErrorObject {
-    fn from(unreached: Unreached) -> Self {
-        match unreached {
-            Unreached::Closed(error) => error,
-            Unreached::Ssh(error) => failure::ssh(&error),
-        }
-    }
-}
-
 /// Only a person can help where something has to be decided, typed or repaired.
 fn state_after(error: &ssh::Error) -> ConnectionState {
-    if error.is_transient() { ConnectionState::Failed } else { ConnectionState::NeedsUser }
+    if error.is_transient() {
+        ConnectionState::Failed
+    } else {
+        ConnectionState::NeedsUser
+    }
 }
 
 /// Opens byte streams to the LLM server on a profile's session.
 #[derive(Debug)]
 struct Tunnel {
-    daemon: Arc<Daemon>,
+    /// Weak: the workspace keeps the server's client, which keeps this.
+    workspace: Weak<Workspace>,
     route: Route,
 }
 
@@ -132,11 +138,10 @@ impl Opener<ssh::Error> for Tunnel {
     fn open(&self, to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, ssh::Error>> {
         let destination = destination(to);
         Box::pin(async move {
-            let session = match self.route.session(&self.daemon).await {
-                Ok(session) => session,
-                Err(Unreached::Ssh(error)) => return Err(error),
-                Err(Unreached::Closed(_)) => return Err(ssh::Error::closed(&self.route.target)),
+            let Some(workspace) = self.workspace.upgrade() else {
+                return Err(ssh::Error::closed(&self.route.target));
             };
+            let session = self.route.session(&workspace).await?;
             let stream = session.open(destination).await?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
@@ -149,9 +154,9 @@ pub(super) struct OneSession(pub(super) ssh::Session);
 impl Opener<ssh::Error> for OneSession {
     fn open(&self, to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, ssh::Error>> {
         let destination = destination(to);
-        Box::pin(async move {
-            Ok(Box::new(self.0.open(destination).await?) as Box<dyn ByteStream>)
-        })
+        Box::pin(
+            async move { Ok(Box::new(self.0.open(destination).await?) as Box<dyn ByteStream>) },
+        )
     }
 }
 
@@ -164,7 +169,10 @@ impl fmt::Debug for OneSession {
 /// Where an LLM server listens, in the words of the SSH room.
 pub(super) fn destination(to: &Dial) -> ssh::Destination {
     match to {
-        Dial::Tcp { host, port } => ssh::Destination::Tcp { host: host.clone(), port: *port },
+        Dial::Tcp { host, port } => ssh::Destination::Tcp {
+            host: host.clone(),
+            port: *port,
+        },
         Dial::Unix { path } => ssh::Destination::Unix { path: path.clone() },
     }
 }
@@ -185,7 +193,11 @@ struct Attempt {
 impl Attempt {
     fn begin(links: Arc<Links>, config_id: String) -> Self {
         links.connecting(&config_id, String::new());
-        Self { links, config_id, over: false }
+        Self {
+            links,
+            config_id,
+            over: false,
+        }
     }
 }
 
@@ -213,7 +225,8 @@ impl Observer for Steps {
                 ssh::Stage::HostKey => "checking the key of",
                 ssh::Stage::Auth => "signing in to",
             };
-            self.links.connecting(&self.config_id, format!("{doing} {}", report.host));
+            self.links
+                .connecting(&self.config_id, format!("{doing} {}", report.host));
         }
     }
 }

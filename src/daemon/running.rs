@@ -26,14 +26,20 @@ impl Running {
             Entry::Occupied(_) => None,
             Entry::Vacant(free) => {
                 free.insert(token);
-                Some(Ticket { running: Arc::clone(self), request_id: request_id.to_owned() })
+                Some(Ticket {
+                    running: Arc::clone(self),
+                    request_id: request_id.to_owned(),
+                })
             }
         }
     }
 
     /// Cancels one prompt; `false` when there is none of that name.
     pub(super) fn cancel(&self, request_id: &str) -> bool {
-        self.lock().get(request_id).inspect(|token| token.cancel()).is_some()
+        self.lock()
+            .get(request_id)
+            .inspect(|token| token.cancel())
+            .is_some()
     }
 
     /// Cancels every prompt and waits until the last has ended. Dropping the future stops

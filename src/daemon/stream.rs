@@ -121,7 +121,10 @@ impl Queue {
                 }
                 (
                     Event::ToolCallDelta { id, fragment },
-                    Event::ToolCallDelta { id: same, fragment: more },
+                    Event::ToolCallDelta {
+                        id: same,
+                        fragment: more,
+                    },
                 ) if *id == same => fragment.push_str(&more),
                 (_, event) => self.events.push_back((round, event)),
             },
@@ -142,7 +145,12 @@ fn weight(event: &Event) -> usize {
 async fn forward(waiting: Arc<Waiting>, request_id: String, outbound: Outbound) {
     let mut seq = 0;
     while let Some((round, event)) = waiting.next().await {
-        let chunk = StreamChunkParams { request_id: &request_id, seq, round, event };
+        let chunk = StreamChunkParams {
+            request_id: &request_id,
+            seq,
+            round,
+            event,
+        };
         if outbound.notify(StreamChunk::METHOD, &chunk).await.is_err() {
             // The host is gone; nobody is left to lose anything.
             let mut queue = waiting.lock();
@@ -160,7 +168,9 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Event {
-        Event::TextDelta { text: text.to_owned() }
+        Event::TextDelta {
+            text: text.to_owned(),
+        }
     }
 
     async fn all(waiting: &Waiting) -> Vec<(u32, String)> {
@@ -178,7 +188,14 @@ mod tests {
         for piece in ["a", "b", "c"] {
             waiting.push(1, text(piece)).await;
         }
-        waiting.push(1, Event::ReasoningDelta { text: "why".to_owned() }).await;
+        waiting
+            .push(
+                1,
+                Event::ReasoningDelta {
+                    text: "why".to_owned(),
+                },
+            )
+            .await;
         waiting.push(2, text("d")).await;
         assert_eq!(
             all(&waiting).await,

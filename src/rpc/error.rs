@@ -102,8 +102,9 @@ pub enum CallError {
 impl ErrorReply {
     /// One of the errors in [`code`], with its spelling in `data.code`.
     pub fn new(code: i32, message: impl Into<String>) -> Self {
-        let data = code::spelling(code)
-            .map(|code| serde_json::json!({ "code": code, "retryable": code == "TOO_MANY_REQUESTS" }));
+        let data = code::spelling(code).map(
+            |code| serde_json::json!({ "code": code, "retryable": code == "TOO_MANY_REQUESTS" }),
+        );
         Self {
             code,
             message: message.into(),
@@ -120,7 +121,8 @@ impl ErrorReply {
     }
 
     pub(super) fn reply_too_big(limit: usize) -> Self {
-        let message = format!("The result is longer than the {limit} bytes that a message may have.");
+        let message =
+            format!("The result is longer than the {limit} bytes that a message may have.");
         Self::new(code::REPLY_TOO_BIG, message)
     }
 

@@ -120,7 +120,10 @@ impl Incoming {
                 Some(Line::Text(line)) => self.receive(router, &line),
                 Some(Line::TooLong) => {
                     tracing::warn!("a line longer than the limit was discarded");
-                    let problem = format!("Invalid request: a message has at most {} bytes.", self.message_bytes);
+                    let problem = format!(
+                        "Invalid request: a message has at most {} bytes.",
+                        self.message_bytes
+                    );
                     let reply = ErrorReply::new(code::INVALID_REQUEST, problem);
                     self.refuse(Id::Null, reply);
                 }
@@ -176,9 +179,10 @@ impl Incoming {
                         code::INVALID_REQUEST,
                         "Invalid request: another request with this id is in flight.",
                     ),
-                    Refusal::TooMany => {
-                        ErrorReply::new(code::TOO_MANY, "Too many requests are in flight; wait for one to end.")
-                    }
+                    Refusal::TooMany => ErrorReply::new(
+                        code::TOO_MANY,
+                        "Too many requests are in flight; wait for one to end.",
+                    ),
                 })?;
         router.admit(method)?;
         // Only async methods are ever registered.
@@ -201,8 +205,14 @@ impl Incoming {
         );
         let (started, next) = oneshot::channel();
         let handler = in_order(self.previous_started.replace(next), started, handler);
-        let answer =
-            answer(handler, entry, id.clone(), method, self.outbound.clone(), self.message_bytes);
+        let answer = answer(
+            handler,
+            entry,
+            id.clone(),
+            method,
+            self.outbound.clone(),
+            self.message_bytes,
+        );
         self.tasks.spawn(answer.instrument(span));
         Ok(())
     }
@@ -270,7 +280,10 @@ async fn answer(
     let handler = tokio::spawn(handler.in_current_span());
     let response = match handler.await {
         Ok(response) if response.as_error_code() == Some(code::REPLY_TOO_BIG) => {
-            MethodResponse::error(id, ErrorObjectOwned::from(ErrorReply::reply_too_big(message_bytes)))
+            MethodResponse::error(
+                id,
+                ErrorObjectOwned::from(ErrorReply::reply_too_big(message_bytes)),
+            )
         }
         Ok(response) => response,
         Err(_panic) => {

@@ -7,7 +7,9 @@ use crate::{
 
 /// Why a profile can't be used or saved.
 pub(in crate::daemon) fn config(error: &Error) -> ErrorObject {
-    let told = |code, message: String| super::with_data(ErrorData::new(code, error.is_transient()), message);
+    let told = |code, message: String| {
+        super::with_data(ErrorData::new(code, error.is_transient()), message)
+    };
     match error {
         Error::NotFound { id } => {
             let mut told = told(

@@ -10,16 +10,17 @@ use super::Scene;
 
 /// Why a prompt was not brought to its end.
 pub(in crate::daemon) fn conversation(error: &Error<ssh::Error>, scene: &Scene) -> ErrorObject {
-    let told = |code, message| {
-        super::with_data(ErrorData::new(code, error.is_transient()), message)
-    };
+    let told =
+        |code, message| super::with_data(ErrorData::new(code, error.is_transient()), message);
     match error {
         Error::Llm(error) => super::llm(error, scene),
         Error::Unfinished => told(
             ErrorCode::StreamInterrupted,
             format!("{scene} stopped in the middle of the answer. The text so far is kept."),
         ),
-        Error::NoMessages => super::invalid_params("messages", "`messages` is empty: ask something."),
+        Error::NoMessages => {
+            super::invalid_params("messages", "`messages` is empty: ask something.")
+        }
         Error::InvalidMessage(problem) => {
             super::invalid_params("messages", &format!("`messages`: {problem}."))
         }

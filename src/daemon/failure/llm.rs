@@ -58,9 +58,14 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
         Error::NotHttp { said } => told(
             Code::ApiProtocolError,
             Some(StageName::Http),
-            format!("What listens on {scene} is not an HTTP server (it said: {said}). Check the port."),
+            format!(
+                "What listens on {scene} is not an HTTP server (it said: {said}). Check the port."
+            ),
         ),
-        Error::UnexpectedContent { content_type, excerpt: _ } => told(
+        Error::UnexpectedContent {
+            content_type,
+            excerpt: _,
+        } => told(
             Code::ApiProtocolError,
             Some(StageName::Server),
             format!(
@@ -93,7 +98,9 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
                 Clock::Connect => (
                     Code::ApiUnavailable,
                     Some(StageName::Forward),
-                    format!("{scene} did not take the request within {seconds} s. Is it overloaded?"),
+                    format!(
+                        "{scene} did not take the request within {seconds} s. Is it overloaded?"
+                    ),
                 ),
                 Clock::FirstToken => (
                     Code::TimeoutFirstToken,
@@ -124,7 +131,10 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
 
 /// An `apiEndpoint` that can't be used.
 pub(in crate::daemon) fn endpoint(problem: &EndpointError) -> ErrorObject {
-    let mut error = super::plain(ErrorCode::ConfigInvalid, &format!("llm.apiEndpoint: {problem}."));
+    let mut error = super::plain(
+        ErrorCode::ConfigInvalid,
+        &format!("llm.apiEndpoint: {problem}."),
+    );
     error.data.field = Some("llm.apiEndpoint".to_owned());
     error
 }
@@ -135,8 +145,10 @@ fn header(InvalidHeader { name, problem }: &InvalidHeader) -> ErrorObject {
         HeaderProblem::Value => "has a value that can't be sent",
         HeaderProblem::Reserved => "is set by the connection itself; leave it out",
     };
-    let mut error =
-        super::plain(ErrorCode::ConfigInvalid, &format!("llm.headers: the header {name:?} {problem}."));
+    let mut error = super::plain(
+        ErrorCode::ConfigInvalid,
+        &format!("llm.headers: the header {name:?} {problem}."),
+    );
     error.data.field = Some("llm.headers".to_owned());
     error
 }
@@ -166,7 +178,9 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             Some(StageName::Server),
             format!(
                 "{scene} is open but does not answer as an LLM server there{}. Check the base path.",
-                refusal.status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+                refusal
+                    .status
+                    .map_or_else(String::new, |status| format!(" (HTTP {status})"))
             ),
             None,
         ),
@@ -200,20 +214,29 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
                     scene.host,
                     after.as_secs().max(1)
                 ),
-                None => format!("{} is busy; try again in a moment. It said: {said}", scene.host),
+                None => format!(
+                    "{} is busy; try again in a moment. It said: {said}",
+                    scene.host
+                ),
             },
             None,
         ),
         RefusalKind::Loading => (
             Code::ApiModelLoading,
             None,
-            format!("{} is still loading the model. Try again in a moment.", scene.host),
+            format!(
+                "{} is still loading the model. Try again in a moment.",
+                scene.host
+            ),
             None,
         ),
         RefusalKind::ToolsUnsupported { hint } => (
             Code::ApiToolsUnsupported,
             Some(StageName::Tools),
-            format!("{} can't call tools with {model} as it was started. It said: {said}", scene.host),
+            format!(
+                "{} can't call tools with {model} as it was started. It said: {said}",
+                scene.host
+            ),
             hint,
         ),
         RefusalKind::ImagesUnsupported => (
@@ -233,7 +256,9 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             Some(StageName::Server),
             format!(
                 "{scene} answered an error{}: {said}",
-                refusal.status.map_or_else(String::new, |status| format!(" (HTTP {status})"))
+                refusal
+                    .status
+                    .map_or_else(String::new, |status| format!(" (HTTP {status})"))
             ),
             None,
         ),

@@ -44,6 +44,14 @@ pub(super) fn malformed(malformed: &Malformed) -> ErrorObject {
     invalid_params(field, &format!("`{field}`: {problem}."))
 }
 
+/// A defect of ours.
+pub(super) fn internal() -> ErrorObject {
+    plain(
+        ErrorCode::InternalError,
+        "Internal error: the request could not be finished. This is a defect; the log has its place.",
+    )
+}
+
 /// Cancelled as asked; `partial` is the text that had arrived.
 pub(super) fn cancelled(partial: Option<String>) -> ErrorObject {
     let mut error = plain(ErrorCode::Cancelled, "Cancelled.");
@@ -52,7 +60,11 @@ pub(super) fn cancelled(partial: Option<String>) -> ErrorObject {
 }
 
 fn with_data(data: ErrorData, message: String) -> ErrorObject {
-    ErrorObject { code: data.code.number(), message, data }
+    ErrorObject {
+        code: data.code.number(),
+        message,
+        data,
+    }
 }
 
 /// `A`, `A and B`, `A, B and C`.

@@ -33,15 +33,27 @@ struct Told {
 
 impl Told {
     fn new(code: ErrorCode, stage: impl Into<Option<StageName>>, message: String) -> Self {
-        Self { code, stage: stage.into(), message, hint: None, fingerprint: None }
+        Self {
+            code,
+            stage: stage.into(),
+            message,
+            hint: None,
+            fingerprint: None,
+        }
     }
 
     fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 
     fn fingerprint(self, fingerprint: &str) -> Self {
-        Self { fingerprint: Some(fingerprint.to_owned()), ..self }
+        Self {
+            fingerprint: Some(fingerprint.to_owned()),
+            ..self
+        }
     }
 }
 
@@ -70,9 +82,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::Resolve { source } => Told::new(
             Code::SshUnreachable,
             At::Resolve,
-            format!(
-                "No address found for {host} on this computer. Check the spelling. ({source})"
-            ),
+            format!("No address found for {host} on this computer. Check the spelling. ({source})"),
         ),
         Cause::ResolveTimeout { after } => Told::new(
             Code::SshConnectionTimeout,
@@ -158,7 +168,11 @@ fn tell(place: &Place, cause: &Cause) -> Told {
                 seconds(after)
             ),
         ),
-        Cause::NoCommonAlgorithm { kind, ours: _, theirs } => Told::new(
+        Cause::NoCommonAlgorithm {
+            kind,
+            ours: _,
+            theirs,
+        } => Told::new(
             Code::SshProtocolError,
             At::SshHandshake,
             format!(
@@ -168,7 +182,12 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             ),
         ),
 
-        Cause::HostKeyUnknown { key, reason: _, known_as: _, why } => Told::new(
+        Cause::HostKeyUnknown {
+            key,
+            reason: _,
+            known_as: _,
+            why,
+        } => Told::new(
             Code::SshHostKeyUnknown,
             At::HostKey,
             format!(
@@ -194,7 +213,11 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             place.port
         ))
         .fingerprint(&key.fingerprint),
-        Cause::HostKeyChanged { key, known, remove_command } => {
+        Cause::HostKeyChanged {
+            key,
+            known,
+            remove_command,
+        } => {
             let recorded = known.first().map_or_else(String::new, |known| {
                 format!(
                     " recorded on line {} of {}. It was {} and is now {}",
@@ -241,7 +264,10 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::HostKeyRejected { key } => Told::new(
             Code::SshHostKeyRejected,
             At::HostKey,
-            format!("The host key of {at} ({}) was rejected, so nothing was sent.", key.fingerprint),
+            format!(
+                "The host key of {at} ({}) was rejected, so nothing was sent.",
+                key.fingerprint
+            ),
         )
         .fingerprint(&key.fingerprint),
         Cause::KnownHostsUnreadable { file, source } => Told::new(
@@ -254,18 +280,31 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             ),
         ),
 
-        Cause::AuthFailed { username, tried, allowed, banner } => Told::new(
+        Cause::AuthFailed {
+            username,
+            tried,
+            allowed,
+            banner,
+        } => Told::new(
             Code::SshAuthFailed,
             At::Auth,
             format!(
                 "{host} did not accept user {username} with: {}. It allows: {}.{}",
                 attempts(tried),
                 methods(allowed),
-                banner.as_ref().map_or_else(String::new, |banner| format!(" (It said: {banner})"))
+                banner
+                    .as_ref()
+                    .map_or_else(String::new, |banner| format!(" (It said: {banner})"))
             ),
         )
         .hint(auth_hint(tried, allowed)),
-        Cause::TooManyKeys { username, offered, untried, tried, allowed: _ } => Told::new(
+        Cause::TooManyKeys {
+            username,
+            offered,
+            untried,
+            tried,
+            allowed: _,
+        } => Told::new(
             Code::SshAuthFailed,
             At::Auth,
             format!(
@@ -289,7 +328,10 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::AuthTimeout { after } => Told::new(
             Code::SshConnectionTimeout,
             At::Auth,
-            format!("{host} did not finish the sign-in within {}. Try again.", seconds(after)),
+            format!(
+                "{host} did not finish the sign-in within {}. Try again.",
+                seconds(after)
+            ),
         ),
         Cause::Unanswerable { kind, failure } => unanswerable(host, kind, *failure),
 
@@ -387,11 +429,19 @@ fn attempts(tried: &[AuthAttempt]) -> String {
             }
         })
         .collect();
-    if told.is_empty() { "nothing; there was nothing to try".to_owned() } else { told.join("; ") }
+    if told.is_empty() {
+        "nothing; there was nothing to try".to_owned()
+    } else {
+        told.join("; ")
+    }
 }
 
 fn methods(allowed: &[String]) -> String {
-    if allowed.is_empty() { "it did not say".to_owned() } else { super::list(allowed) }
+    if allowed.is_empty() {
+        "it did not say".to_owned()
+    } else {
+        super::list(allowed)
+    }
 }
 
 fn auth_hint(tried: &[AuthAttempt], allowed: &[String]) -> String {
@@ -417,13 +467,13 @@ fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
     let file = path.display();
     let unusable = |message: String| Told::new(ErrorCode::SshKeyUnusable, StageName::Auth, message);
     match problem {
-        KeyProblem::Unreadable(source) => {
-            unusable(format!("The key file {file} can't be read. Check its path. ({source})"))
-        }
+        KeyProblem::Unreadable(source) => unusable(format!(
+            "The key file {file} can't be read. Check its path. ({source})"
+        )),
         KeyProblem::NotAFile => unusable(format!("{file} is not a file. Choose the private key.")),
-        KeyProblem::TooLarge => {
-            unusable(format!("{file} is too large for a key. Choose the private key."))
-        }
+        KeyProblem::TooLarge => unusable(format!(
+            "{file} is too large for a key. Choose the private key."
+        )),
         KeyProblem::Permissions(mode) => Told::new(
             ErrorCode::SshKeyPermissions,
             StageName::Auth,
@@ -452,10 +502,12 @@ fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
         KeyProblem::PassphraseNeeded => {
             unusable(format!("{file} is encrypted; its passphrase is needed."))
         }
-        KeyProblem::PassphraseWrong => {
-            unusable(format!("The passphrase does not open {file}. Enter it again."))
+        KeyProblem::PassphraseWrong => unusable(format!(
+            "The passphrase does not open {file}. Enter it again."
+        )),
+        KeyProblem::Damaged => {
+            unusable(format!("{file} is damaged. Restore it or make a new key."))
         }
-        KeyProblem::Damaged => unusable(format!("{file} is damaged. Restore it or make a new key.")),
         KeyProblem::OnlySha1 => unusable(format!(
             "{file} is an RSA key, and {host} accepts it only with SHA-1 signatures, which are \
              not safe any more. Use an Ed25519 key."
@@ -510,7 +562,9 @@ fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure) -> Told {
     let (code, message) = match failure {
         PromptFailure::Unsupported => (
             ErrorCode::SshAuthFailed,
-            format!("{host} needs {what}, and there is no way to ask you here. Save it in the profile."),
+            format!(
+                "{host} needs {what}, and there is no way to ask you here. Save it in the profile."
+            ),
         ),
         PromptFailure::Cancelled => (
             ErrorCode::SshAuthFailed,

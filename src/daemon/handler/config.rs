@@ -13,7 +13,7 @@ use crate::{
     rpc::Call,
 };
 
-use super::super::{failure, state::Daemon, wire};
+use super::super::{failure, state::Daemon, wire, workspace::Workspace};
 
 pub(in crate::daemon) async fn configure(
     daemon: Arc<Daemon>,
@@ -25,22 +25,29 @@ pub(in crate::daemon) async fn configure(
     // From the reading to the writing, so that two changes of one profile never mix.
     let id = params.config_id.clone().unwrap_or_default();
     let _lock = store.lock(&id).await;
-    let known = if id.is_empty() { None } else { find(&daemon, &id).await? };
+    // An id that is given has to be one; without any, the store makes one up.
+    let known = match &params.config_id {
+        Some(id) => find(workspace, id).await?,
+        None => None,
+    };
     let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
     let mut warnings = check_endpoint(&profile)?;
     let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
-    let saved = store.save(profile).await.map_err(|error| failure::config(&error))?;
+    let saved = store
+        .save(profile)
+        .await
+        .map_err(|error| failure::config(&error))?;
     for (field, change) in changes {
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
-    announce(&daemon, &saved.profile.id, ConfigChange::Saved).await;
+    announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
     warnings.extend(said(saved.warnings));
-    view(&daemon, &saved.profile, warnings)
+    Ok(view(workspace, &saved.profile, warnings))
 }
 
-async fn find(daemon: &Daemon, id: &str) -> Result<Option<Loaded>, ErrorObject> {
-    match daemon.workspace()?.store.get(id).await {
+async fn find(workspace: &Workspace, id: &str) -> Result<Option<Loaded>, ErrorObject> {
+    match workspace.store.get(id).await {
         Ok(loaded) => Ok(Some(loaded)),
         Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(failure::config(&error)),
@@ -98,8 +105,13 @@ pub(in crate::daemon) async fn get(
     params: ConfigRef,
     _: Call,
 ) -> Result<ConfigView, ErrorObject> {
-    let loaded = daemon.loaded(&params.config_id).await?;
-    view(&daemon, &loaded.profile, said(loaded.warnings).collect())
+    let workspace = daemon.workspace()?;
+    let loaded = workspace.loaded(&params.config_id).await?;
+    Ok(view(
+        workspace,
+        &loaded.profile,
+        said(loaded.warnings).collect(),
+    ))
 }
 
 pub(in crate::daemon) async fn list(
@@ -107,20 +119,33 @@ pub(in crate::daemon) async fn list(
     _: Empty,
     _: Call,
 ) -> Result<ListConfigsResult, ErrorObject> {
-    let listed = daemon.workspace()?.store.list().await.map_err(|error| failure::config(&error))?;
-    let mut result = ListConfigsResult { configs: Vec::new(), problems: Vec::new() };
+    let workspace = daemon.workspace()?;
+    let listed = workspace
+        .store
+        .list()
+        .await
+        .map_err(|error| failure::config(&error))?;
+    let mut result = ListConfigsResult {
+        configs: Vec::new(),
+        problems: Vec::new(),
+    };
     for Listed { id, loaded } in listed {
         match loaded {
             Ok(loaded) => {
                 let warnings = said(loaded.warnings).collect();
-                result.configs.push(view(&daemon, &loaded.profile, warnings)?);
+                result
+                    .configs
+                    .push(view(workspace, &loaded.profile, warnings));
             }
-            Err(error) => result
-                .problems
-                .push(ConfigProblem { config_id: id, problem: failure::config(&error).message }),
+            Err(error) => result.problems.push(ConfigProblem {
+                config_id: id,
+                problem: failure::config(&error).message,
+            }),
         }
     }
-    result.configs.sort_by_cached_key(|config| config.name.to_lowercase());
+    result
+        .configs
+        .sort_by_cached_key(|config| config.name.to_lowercase());
     Ok(result)
 }
 
@@ -133,40 +158,45 @@ pub(in crate::daemon) async fn delete(
     let id = &params.config_id;
     let _lock = workspace.store.lock(id).await;
     // Without a readable profile there is no connection of it either.
-    let route = daemon.route(id).await.ok();
+    let route = workspace.route(id).await.ok();
     match workspace.store.delete(id).await {
         Ok(()) => {}
         Err(Error::NotFound { .. }) => return Ok(DeleteConfigResult { deleted: false }),
         Err(error) => return Err(failure::config(&error)),
     }
     if let Some(route) = route
-        && !shared(&daemon, &route.target).await
+        && !shared(workspace, &route.target).await
     {
         workspace.pool.disconnect(&route.target).await;
     }
     workspace.links.forget(id);
-    announce(&daemon, id, ConfigChange::Deleted).await;
+    announce(workspace, id, ConfigChange::Deleted).await;
     Ok(DeleteConfigResult { deleted: true })
 }
 
 /// Whether a profile that is still there uses the same connection.
-async fn shared(daemon: &Daemon, target: &crate::ssh::Target) -> bool {
-    let Ok(workspace) = daemon.workspace() else { return false };
-    let Ok(listed) = workspace.store.list().await else { return true };
-    listed.into_iter().filter_map(|listed| listed.loaded.ok()).any(|loaded| {
-        daemon.route_of(&loaded.profile).is_ok_and(|other| other.target.shares_connection(target))
-    })
+async fn shared(workspace: &Workspace, target: &crate::ssh::Target) -> bool {
+    let Ok(listed) = workspace.store.list().await else {
+        return true;
+    };
+    listed
+        .into_iter()
+        .filter_map(|listed| listed.loaded.ok())
+        .any(|loaded| {
+            workspace
+                .route_of(&loaded.profile)
+                .is_ok_and(|other| other.target.shares_connection(target))
+        })
 }
 
 /// A profile as the host may see it.
 pub(in crate::daemon) fn view(
-    daemon: &Daemon,
+    workspace: &Workspace,
     profile: &Profile,
     warnings: Vec<String>,
-) -> Result<ConfigView, ErrorObject> {
-    let workspace = daemon.workspace()?;
+) -> ConfigView {
     let fields = workspace.store.secrets().fields(&profile.id);
-    Ok(ConfigView {
+    ConfigView {
         config_id: profile.id.clone(),
         name: profile.name.clone(),
         ssh: wire::config::ssh_view(&profile.ssh, &fields),
@@ -177,16 +207,29 @@ pub(in crate::daemon) fn view(
             .links
             .last_answered(&profile.id)
             .map(|at| humantime::format_rfc3339_millis(at).to_string()),
-        trust: Trust { state: TrustState::Unchecked, digest: None },
+        trust: Trust {
+            state: TrustState::Unchecked,
+            digest: None,
+        },
         warnings,
-    })
+    }
 }
 
 /// Tells the host that a profile changed.
-pub(in crate::daemon) async fn announce(daemon: &Daemon, config_id: &str, change: ConfigChange) {
-    let params = ConfigChangedParams { config_id: config_id.to_owned(), change };
+pub(in crate::daemon) async fn announce(
+    workspace: &Workspace,
+    config_id: &str,
+    change: ConfigChange,
+) {
+    let params = ConfigChangedParams {
+        config_id: config_id.to_owned(),
+        change,
+    };
     // A host that is gone has no use for it.
-    let _ = daemon.outbound.notify(ConfigChanged::METHOD, &params).await;
+    let _ = workspace
+        .outbound
+        .notify(ConfigChanged::METHOD, &params)
+        .await;
 }
 
 fn said(warnings: Vec<Warning>) -> impl Iterator<Item = String> {

@@ -7,17 +7,23 @@ use crate::{
     rpc::Call,
 };
 
-use super::{super::state::Daemon, cancellable};
+use super::{
+    super::{failure, state::Daemon},
+    cancellable,
+};
 
 pub(in crate::daemon) async fn connect(
     daemon: Arc<Daemon>,
     params: ConfigRef,
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
-    let route = daemon.route(&params.config_id).await?;
     let workspace = daemon.workspace()?;
+    let route = workspace.route(&params.config_id).await?;
     cancellable(&call.token, async {
-        let session = route.session(&daemon).await?;
+        let session = route
+            .session(workspace)
+            .await
+            .map_err(|error| failure::ssh(&error))?;
         // A connection without a figure is still a connection.
         if let Ok(latency) = session.latency().await {
             route.watch(&workspace.links, &session, Some(latency));
@@ -32,8 +38,8 @@ pub(in crate::daemon) async fn disconnect(
     params: ConfigRef,
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
-    let route = daemon.route(&params.config_id).await?;
     let workspace = daemon.workspace()?;
+    let route = workspace.route(&params.config_id).await?;
     cancellable(&call.token, async {
         workspace.pool.disconnect(&route.target).await;
         workspace.links.off(&params.config_id);
@@ -47,6 +53,7 @@ pub(in crate::daemon) async fn status(
     params: ConfigRef,
     _: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
-    daemon.profile(&params.config_id).await?;
-    Ok(daemon.workspace()?.links.status(&params.config_id))
+    let workspace = daemon.workspace()?;
+    workspace.profile(&params.config_id).await?;
+    Ok(workspace.links.status(&params.config_id))
 }

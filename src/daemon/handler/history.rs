@@ -49,7 +49,11 @@ pub(in crate::daemon) async fn get(
         })?;
     Ok(ConversationView {
         conversation_id: conversation.id,
-        messages: conversation.entries.iter().map(|entry| history_entry(entry)).collect(),
+        messages: conversation
+            .entries
+            .iter()
+            .map(|entry| history_entry(entry))
+            .collect(),
     })
 }
 

@@ -30,7 +30,11 @@ pub(in crate::daemon) async fn initialize(
     if params.vault.is_some() {
         tracing::warn!("this version has no vault; secrets live until the daemon ends");
     }
-    tracing::info!(client = params.client.name, version = params.client.version, "initialized");
+    tracing::info!(
+        client = params.client.name,
+        version = params.client.version,
+        "initialized"
+    );
     Ok(InitializeResult {
         protocol_version: VERSION,
         server: Party {
@@ -38,9 +42,16 @@ pub(in crate::daemon) async fn initialize(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         capabilities: DaemonCapabilities {
-            methods: table::BUILT.iter().map(|&method| method.to_owned()).collect(),
+            methods: table::BUILT
+                .iter()
+                .map(|&method| method.to_owned())
+                .collect(),
         },
-        vault: VaultStatusResult { state: VaultState::SessionOnly, key_source: None, entries: 0 },
+        vault: VaultStatusResult {
+            state: VaultState::SessionOnly,
+            key_source: None,
+            entries: 0,
+        },
         limits: Limits {
             max_message_bytes: daemon.limits.message_bytes,
             max_in_flight: daemon.limits.in_flight,
@@ -55,7 +66,10 @@ fn absolute(field: &str, path: Option<String>) -> Result<Option<PathBuf>, ErrorO
             if path.is_absolute() {
                 Ok(path)
             } else {
-                Err(failure::invalid_params(field, &format!("`{field}` must be an absolute path.")))
+                Err(failure::invalid_params(
+                    field,
+                    &format!("`{field}` must be an absolute path."),
+                ))
             }
         })
         .transpose()
@@ -67,10 +81,16 @@ pub(in crate::daemon) async fn shutdown(
     _: Call,
 ) -> Result<Empty, ErrorObject> {
     daemon.end();
-    if tokio::time::timeout(ENDING, daemon.running.cancel_all()).await.is_err() {
+    if tokio::time::timeout(ENDING, daemon.running.cancel_all())
+        .await
+        .is_err()
+    {
         tracing::warn!("a prompt did not end in time");
     }
-    if tokio::time::timeout(ENDING, daemon.close_connections()).await.is_err() {
+    if tokio::time::timeout(ENDING, daemon.close_connections())
+        .await
+        .is_err()
+    {
         tracing::warn!("an SSH connection did not close in time");
     }
     Ok(Empty {})
@@ -81,5 +101,7 @@ pub(in crate::daemon) async fn cancel(
     params: CancelParams,
     _: Call,
 ) -> Result<CancelResult, ErrorObject> {
-    Ok(CancelResult { cancelled: daemon.running.cancel(&params.request_id) })
+    Ok(CancelResult {
+        cancelled: daemon.running.cancel(&params.request_id),
+    })
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use crate::{
     llm,
-    protocol::{ConfigChange, ConfigView, ErrorObject, ListModelsParams, ListModelsResult, SelectModelParams},
+    protocol::{
+        ConfigChange, ConfigView, ErrorObject, ListModelsParams, ListModelsResult,
+        SelectModelParams,
+    },
     rpc::Call,
 };
 
 use super::{
-    super::{failure, state::Daemon, wire},
+    super::{failure, state::Daemon, wire, workspace::Workspace},
     cancellable, config,
 };
 
@@ -18,8 +21,9 @@ pub(in crate::daemon) async fn list(
     params: ListModelsParams,
     call: Call,
 ) -> Result<ListModelsResult, ErrorObject> {
+    let workspace = daemon.workspace()?;
     cancellable(&call.token, async {
-        let found = discovery(&daemon, &params.config_id, params.refresh).await?;
+        let found = discovery(workspace, &params.config_id, params.refresh).await?;
         Ok(wire::model::discovery(&found))
     })
     .await
@@ -27,22 +31,25 @@ pub(in crate::daemon) async fn list(
 
 /// What the profile's server is: as it was found before, unless `refresh` asks it again.
 pub(in crate::daemon) async fn discovery(
-    daemon: &Arc<Daemon>,
+    workspace: &Arc<Workspace>,
     config_id: &str,
     refresh: bool,
 ) -> Result<llm::Discovery, ErrorObject> {
-    let profile = daemon.profile(config_id).await?;
-    let links = &daemon.workspace()?.links;
+    let profile = workspace.profile(config_id).await?;
+    let links = &workspace.links;
     if !refresh && let Some(known) = links.discovery(config_id) {
         return Ok(known);
     }
-    let route = daemon.route_of(&profile)?;
-    let api = daemon.api_of(&profile)?;
+    let route = workspace.route_of(&profile)?;
+    let api = workspace.api_of(&profile)?;
     // The connect has limits of its own, and a person may have to answer; discovery's clock
     // starts after it.
-    route.session(daemon).await?;
+    route
+        .session(workspace)
+        .await
+        .map_err(|error| failure::ssh(&error))?;
     let found = route
-        .server(daemon, &api)?
+        .server(workspace, &api)
         .discover()
         .await
         .map_err(|error| failure::llm(&error, &route.scene(&api, None)))?;
@@ -56,11 +63,14 @@ pub(in crate::daemon) async fn select(
     _: Call,
 ) -> Result<ConfigView, ErrorObject> {
     if params.model_id.trim().is_empty() {
-        return Err(failure::invalid_params("modelId", "`modelId` is empty: name a model."));
+        return Err(failure::invalid_params(
+            "modelId",
+            "`modelId` is empty: name a model.",
+        ));
     }
+    let workspace = daemon.workspace()?;
     let model_id = params.model_id;
-    let saved = daemon
-        .workspace()?
+    let saved = workspace
         .store
         .edit(&params.config_id, |profile| {
             profile.selected_model = Some(model_id);
@@ -68,6 +78,6 @@ pub(in crate::daemon) async fn select(
         })
         .await
         .map_err(|error| failure::config(&error))?;
-    config::announce(&daemon, &saved.profile.id, ConfigChange::Saved).await;
-    config::view(&daemon, &saved.profile, Vec::new())
+    config::announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
+    Ok(config::view(workspace, &saved.profile, Vec::new()))
 }

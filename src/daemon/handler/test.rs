@@ -23,6 +23,7 @@ use super::{
         route::{Api, OneSession, destination, scene},
         state::Daemon,
         wire,
+        workspace::Workspace,
     },
     cancellable,
 };
@@ -37,8 +38,12 @@ const SSH_STAGES: [StageName; 5] = [
 ];
 
 /// What follows behind the last hop.
-const API_STAGES: [StageName; 4] =
-    [StageName::Forward, StageName::Http, StageName::Server, StageName::Models];
+const API_STAGES: [StageName; 4] = [
+    StageName::Forward,
+    StageName::Http,
+    StageName::Server,
+    StageName::Models,
+];
 
 const AFTER_A_FAILURE: &str = "Not tried, because an earlier stage failed.";
 
@@ -47,22 +52,31 @@ pub(in crate::daemon) async fn test_connection(
     params: TestConnectionParams,
     call: Call,
 ) -> Result<TestConnectionResult, ErrorObject> {
-    let subject = subject(&daemon, &params).await?;
-    cancellable(&call.token, async { Ok(run(&daemon, subject).await?.finish()) }).await
+    let workspace = daemon.workspace()?;
+    let subject = subject(workspace, &params).await?;
+    cancellable(&call.token, async {
+        Ok(run(workspace, subject).await.finish())
+    })
+    .await
 }
 
 /// What is tested.
 struct Subject {
     config_id: Option<String>,
+    /// It is the saved profile as it stands, so what is found holds for it.
+    saved: bool,
     target: ssh::Target,
     /// `None`: the SSH stages only.
     api: Option<Api>,
 }
 
 /// A saved profile, or the form's values over it: an absent secret is the saved one.
-async fn subject(daemon: &Daemon, params: &TestConnectionParams) -> Result<Subject, ErrorObject> {
+async fn subject(
+    workspace: &Workspace,
+    params: &TestConnectionParams,
+) -> Result<Subject, ErrorObject> {
     let known = match &params.config_id {
-        Some(config_id) => Some(daemon.profile(config_id).await?),
+        Some(config_id) => Some(workspace.profile(config_id).await?),
         None => None,
     };
     let ssh = match (&params.ssh, &known) {
@@ -94,23 +108,38 @@ async fn subject(daemon: &Daemon, params: &TestConnectionParams) -> Result<Subje
         }),
         ..Profile::default()
     };
-    let checked = Profile { id: "test".to_owned(), ..profile.clone() };
+    let checked = Profile {
+        id: "test".to_owned(),
+        ..profile.clone()
+    };
     config::validate(&checked).map_err(|error| failure::config(&error))?;
     let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
     Ok(Subject {
         config_id: params.config_id.clone(),
-        target: daemon.target(&profile, &changes)?,
-        api: if has_api { Some(daemon.api(&profile, &changes)?) } else { None },
+        saved: params.ssh.is_none() && params.llm.is_none(),
+        target: workspace.target(&profile, &changes)?,
+        api: if has_api {
+            Some(workspace.api(&profile, &changes)?)
+        } else {
+            None
+        },
     })
 }
 
-async fn run(daemon: &Arc<Daemon>, subject: Subject) -> Result<Report, ErrorObject> {
-    let environment = Arc::clone(&daemon.workspace()?.ssh_environment);
-    let prompter = Arc::new(HostPrompter::new(Arc::clone(daemon), subject.config_id.clone()));
+async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
+    let environment = Arc::clone(&workspace.ssh_environment);
+    let prompter = Arc::new(HostPrompter::new(
+        Arc::clone(workspace),
+        subject.config_id.clone(),
+    ));
     let seen = Arc::new(Seen::default());
-    let connected =
-        ssh::connect(&subject.target, environment, prompter, Arc::clone(&seen) as Arc<dyn Observer>)
-            .await;
+    let connected = ssh::connect(
+        &subject.target,
+        environment,
+        prompter,
+        Arc::clone(&seen) as Arc<dyn Observer>,
+    )
+    .await;
     let mut report = Report::default();
     report.add_ssh(&subject.target, &seen, connected.as_ref().err());
     let (Ok(session), Some(api)) = (&connected, &subject.api) else {
@@ -119,18 +148,25 @@ async fn run(daemon: &Arc<Daemon>, subject: Subject) -> Result<Report, ErrorObje
         } else {
             AFTER_A_FAILURE
         };
-        API_STAGES.iter().for_each(|&name| report.skip(name, None, why));
-        return Ok(report);
+        API_STAGES
+            .iter()
+            .for_each(|&name| report.skip(name, None, why));
+        return report;
     };
     report.auth_method = Some(session.auth_method().to_owned());
     let key = session.host_key();
-    report.host_key = Some(HostKey { key_type: key.key_type, fingerprint: key.fingerprint });
+    report.host_key = Some(HostKey {
+        key_type: key.key_type.clone(),
+        fingerprint: key.fingerprint.clone(),
+    });
     test_api(&mut report, session, &subject.target, api).await;
     session.close().await;
-    if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found) {
-        daemon.workspace()?.links.discovered(config_id, found.clone());
+    if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found)
+        && subject.saved
+    {
+        workspace.links.discovered(config_id, found.clone());
     }
-    Ok(report)
+    report
 }
 
 async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Target, api: &Api) {
@@ -143,7 +179,12 @@ async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Tar
             report.pass(StageName::Forward, None, begun.elapsed(), detail);
         }
         Err(error) => {
-            report.fail(StageName::Forward, None, begun.elapsed(), failure::ssh(&error));
+            report.fail(
+                StageName::Forward,
+                None,
+                begun.elapsed(),
+                failure::ssh(&error),
+            );
             for name in [StageName::Http, StageName::Server, StageName::Models] {
                 report.skip(name, None, AFTER_A_FAILURE);
             }
@@ -151,8 +192,11 @@ async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Tar
         }
     }
     let begun = Instant::now();
-    let server =
-        llm::Server::new(api.endpoint.clone(), Arc::new(OneSession(session.clone())), api.options.clone());
+    let server = llm::Server::new(
+        api.endpoint.clone(),
+        Arc::new(OneSession(session.clone())),
+        api.options.clone(),
+    );
     let found = server.discover().await;
     let took = begun.elapsed();
     match found {
@@ -163,7 +207,12 @@ async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Tar
             let version = server.version.as_deref().unwrap_or("of unknown version");
             let detail = format!("It is {} {version}.", server.kind);
             report.pass(StageName::Server, None, Duration::ZERO, detail);
-            report.pass(StageName::Models, None, Duration::ZERO, models_detail(&found.models));
+            report.pass(
+                StageName::Models,
+                None,
+                Duration::ZERO,
+                models_detail(&found.models),
+            );
             report.found = Some(found);
         }
         Err(error) => {
@@ -190,8 +239,16 @@ fn models_detail(models: &[llm::Model]) -> String {
         [] => "It answers, but has no model loaded.".to_owned(),
         [only] => format!("1 model: {}.", only.id),
         several => {
-            let names: Vec<_> = several.iter().take(5).map(|model| model.id.as_str()).collect();
-            let more = if several.len() > names.len() { ", …" } else { "" };
+            let names: Vec<_> = several
+                .iter()
+                .take(5)
+                .map(|model| model.id.as_str())
+                .collect();
+            let more = if several.len() > names.len() {
+                ", …"
+            } else {
+                ""
+            };
             format!("{} models: {}{more}", several.len(), names.join(", "))
         }
     }
@@ -204,7 +261,10 @@ struct Seen(Mutex<Vec<StageReport>>);
 impl Observer for Seen {
     fn stage(&self, report: StageReport) {
         if report.outcome != StageOutcome::Started {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(report);
         }
     }
 }
@@ -263,7 +323,14 @@ impl Report {
 
     fn fail(&mut self, name: StageName, hop: Option<usize>, took: Duration, error: ErrorObject) {
         self.error.get_or_insert_with(|| error.clone());
-        self.add(name, hop, StageStatus::Failed, Some(took), error.message.clone(), Some(error));
+        self.add(
+            name,
+            hop,
+            StageStatus::Failed,
+            Some(took),
+            error.message.clone(),
+            Some(error),
+        );
     }
 
     fn add(

@@ -96,7 +96,9 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
             first_token_ms: params.timeouts.first_token_ms,
             idle_ms: params.timeouts.idle_ms,
             total_ms: params.timeouts.total_ms,
-            unknown: known.map(|known| known.timeouts.unknown.clone()).unwrap_or_default(),
+            unknown: known
+                .map(|known| known.timeouts.unknown.clone())
+                .unwrap_or_default(),
         },
         request_timeout_ms: params.request_timeout,
         max_retries: params.max_retries,
@@ -278,12 +280,15 @@ fn hop(
     username: Option<&str>,
     field: &str,
 ) -> Result<ssh::Hop, config::Error> {
-    let username = profile.username.as_deref().or(username).ok_or_else(|| {
-        config::Error::Invalid {
-            field: format!("{field}.username"),
-            problem: "is missing, and the local user's name is not known".to_owned(),
-        }
-    })?;
+    let username =
+        profile
+            .username
+            .as_deref()
+            .or(username)
+            .ok_or_else(|| config::Error::Invalid {
+                field: format!("{field}.username"),
+                problem: "is missing, and the local user's name is not known".to_owned(),
+            })?;
     let defaults = ssh::Hop::new(&profile.host, profile.port.unwrap_or(22), username);
     Ok(ssh::Hop {
         auth: match profile.auth_method {
@@ -311,7 +316,9 @@ fn hop(
             Some(interval) => Some(Duration::from_millis(interval)),
             None => defaults.keepalive_interval,
         },
-        keepalive_count_max: profile.keepalive_count_max.unwrap_or(defaults.keepalive_count_max),
+        keepalive_count_max: profile
+            .keepalive_count_max
+            .unwrap_or(defaults.keepalive_count_max),
         ..defaults
     })
 }
@@ -328,7 +335,10 @@ pub(in crate::daemon) fn options(
             secret_headers.push((name, value));
         }
     }
-    let affinity_header = profile.affinity_header.as_deref().unwrap_or(AFFINITY_HEADER);
+    let affinity_header = profile
+        .affinity_header
+        .as_deref()
+        .unwrap_or(AFFINITY_HEADER);
     Ok(llm::Options {
         api_key: secrets.secret(&SecretField::ApiKey)?,
         headers: profile.headers.clone().into_iter().collect(),
@@ -350,7 +360,10 @@ fn clocks(profile: &LlmProfile) -> llm::Clocks {
         connect: or(timeouts.connect_ms.or(legacy), defaults.connect),
         first_token: or(timeouts.first_token_ms, defaults.first_token),
         idle: or(timeouts.idle_ms, defaults.idle),
-        total: timeouts.total_ms.map(Duration::from_millis).or(defaults.total),
+        total: timeouts
+            .total_ms
+            .map(Duration::from_millis)
+            .or(defaults.total),
         discovery: or(legacy, defaults.discovery),
     }
 }
@@ -362,7 +375,14 @@ pub(in crate::daemon) fn model(profile: &Profile, asked: Option<&str>) -> Option
         .or(profile.selected_model.as_deref())
         .or(profile.llm.default_model.as_deref())
         .filter(|name| !name.is_empty())?;
-    Some(profile.llm.model_aliases.get(name).map_or(name, String::as_str).to_owned())
+    Some(
+        profile
+            .llm
+            .model_aliases
+            .get(name)
+            .map_or(name, String::as_str)
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -383,7 +403,10 @@ mod tests {
     #[test]
     fn a_hop_without_a_user_gets_the_local_one() {
         let target = target(&profile(), &no_secrets, Some("me")).unwrap();
-        assert_eq!((target.hops[0].username.as_str(), target.hops[0].port), ("me", 22));
+        assert_eq!(
+            (target.hops[0].username.as_str(), target.hops[0].port),
+            ("me", 22)
+        );
         assert!(super::target(&profile(), &no_secrets, None).is_err());
     }
 
@@ -405,7 +428,10 @@ mod tests {
         profile.llm.default_model = Some("small".to_owned());
         assert_eq!(model(&profile, None).as_deref(), Some("small"));
         profile.selected_model = Some("big".to_owned());
-        profile.llm.model_aliases.insert("big".to_owned(), "qwen3:30b".to_owned());
+        profile
+            .llm
+            .model_aliases
+            .insert("big".to_owned(), "qwen3:30b".to_owned());
         assert_eq!(model(&profile, None).as_deref(), Some("qwen3:30b"));
         assert_eq!(model(&profile, Some("other")).as_deref(), Some("other"));
     }

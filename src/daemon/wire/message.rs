@@ -22,7 +22,8 @@ pub(in crate::daemon) fn read(
     system: Option<String>,
     messages: Vec<MessageParam>,
 ) -> Result<(Option<String>, Vec<llm::Message>), Malformed> {
-    let mut instructions: Vec<String> = system.into_iter().filter(|text| !text.is_empty()).collect();
+    let mut instructions: Vec<String> =
+        system.into_iter().filter(|text| !text.is_empty()).collect();
     let mut read = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
         let place = |rest: &str| format!("messages[{index}]{rest}");
@@ -55,7 +56,10 @@ pub(in crate::daemon) fn read(
                         problem,
                     })?);
                 }
-                read.push(llm::Message { role: llm::Role::Assistant, content });
+                read.push(llm::Message {
+                    role: llm::Role::Assistant,
+                    content,
+                });
             }
         }
     }
@@ -98,19 +102,33 @@ fn tool_use(call: ToolCallParam) -> Result<llm::Block, String> {
     } else {
         serde_json::from_str(arguments).map_err(|error| format!("not JSON: {error}"))?
     };
-    Ok(llm::Block::ToolUse { id: call.id, name: call.function.name, input })
+    Ok(llm::Block::ToolUse {
+        id: call.id,
+        name: call.function.name,
+        input,
+    })
 }
 
 fn block(block: protocol::Block) -> llm::Block {
     match block {
         protocol::Block::Text { text } => llm::Block::Text { text },
-        protocol::Block::Thinking { thinking, signature } => {
-            llm::Block::Thinking { thinking, signature }
-        }
+        protocol::Block::Thinking {
+            thinking,
+            signature,
+        } => llm::Block::Thinking {
+            thinking,
+            signature,
+        },
         protocol::Block::ToolUse { id, name, input } => llm::Block::ToolUse { id, name, input },
-        protocol::Block::ToolResult { tool_use_id, content, is_error } => {
-            llm::Block::ToolResult { tool_use_id, content: blocks(content), is_error }
-        }
+        protocol::Block::ToolResult {
+            tool_use_id,
+            content,
+            is_error,
+        } => llm::Block::ToolResult {
+            tool_use_id,
+            content: blocks(content),
+            is_error,
+        },
         protocol::Block::Image { source } => llm::Block::Image {
             source: match source {
                 protocol::ImageSource::Base64 { media_type, data } => {
@@ -119,9 +137,9 @@ fn block(block: protocol::Block) -> llm::Block {
                 protocol::ImageSource::Url { url } => llm::ImageSource::Url { url },
             },
         },
-        protocol::Block::ImageUrl { image_url } => {
-            llm::Block::Image { source: image_source(image_url.url) }
-        }
+        protocol::Block::ImageUrl { image_url } => llm::Block::Image {
+            source: image_source(image_url.url),
+        },
     }
 }
 
@@ -143,11 +161,19 @@ fn image_source(url: String) -> llm::ImageSource {
 fn wire_block(block: llm::Block) -> protocol::Block {
     match block {
         llm::Block::Text { text } => protocol::Block::Text { text },
-        llm::Block::Thinking { thinking, signature } => {
-            protocol::Block::Thinking { thinking, signature }
-        }
+        llm::Block::Thinking {
+            thinking,
+            signature,
+        } => protocol::Block::Thinking {
+            thinking,
+            signature,
+        },
         llm::Block::ToolUse { id, name, input } => protocol::Block::ToolUse { id, name, input },
-        llm::Block::ToolResult { tool_use_id, content, is_error } => protocol::Block::ToolResult {
+        llm::Block::ToolResult {
+            tool_use_id,
+            content,
+            is_error,
+        } => protocol::Block::ToolResult {
             tool_use_id,
             content: Content::Blocks(content.into_iter().map(wire_block).collect()),
             is_error,
@@ -208,18 +234,26 @@ mod tests {
             ])),
         )
         .unwrap_err();
-        assert_eq!(malformed.field, "messages[1].tool_calls[0].function.arguments");
+        assert_eq!(
+            malformed.field,
+            "messages[1].tool_calls[0].function.arguments"
+        );
     }
 
     #[test]
     fn a_data_url_is_a_picture() {
         assert_eq!(
             image_source("data:image/png;base64,AAAA".to_owned()),
-            llm::ImageSource::Base64 { media_type: "image/png".to_owned(), data: "AAAA".to_owned() }
+            llm::ImageSource::Base64 {
+                media_type: "image/png".to_owned(),
+                data: "AAAA".to_owned()
+            }
         );
         assert_eq!(
             image_source("http://x/y.png".to_owned()),
-            llm::ImageSource::Url { url: "http://x/y.png".to_owned() }
+            llm::ImageSource::Url {
+                url: "http://x/y.png".to_owned()
+            }
         );
     }
 }

@@ -12,7 +12,10 @@ pub(in crate::daemon) fn discovery(found: &llm::Discovery) -> protocol::ListMode
 
 /// Which software serves.
 pub(in crate::daemon) fn server(server: &llm::ServerInfo) -> protocol::ServerInfo {
-    protocol::ServerInfo { kind: server.kind.as_str().to_owned(), version: server.version.clone() }
+    protocol::ServerInfo {
+        kind: server.kind.as_str().to_owned(),
+        version: server.version.clone(),
+    }
 }
 
 /// One model.
@@ -31,7 +34,11 @@ pub(in crate::daemon) fn model(model: &llm::Model) -> protocol::Model {
         context_window: protocol::ContextWindow {
             effective: model.context_window.effective,
             maximum: model.context_window.maximum,
-            source: model.context_window.source.as_ref().map(ToString::to_string),
+            source: model
+                .context_window
+                .source
+                .as_ref()
+                .map(ToString::to_string),
         },
         max_input_tokens: model.max_input_tokens,
         max_output_tokens: model.max_output_tokens,

@@ -63,7 +63,9 @@ fn limits(params: LimitParams) -> conversation::Limits {
         tool_timeout: params
             .tool_timeout_ms
             .map_or(defaults.tool_timeout, Duration::from_millis),
-        tool_output_bytes: params.tool_output_bytes.unwrap_or(defaults.tool_output_bytes),
+        tool_output_bytes: params
+            .tool_output_bytes
+            .unwrap_or(defaults.tool_output_bytes),
         parallel_tools: params.parallel_tools.is_some_and(|parallel| parallel > 1),
     }
 }
@@ -96,10 +98,18 @@ pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::E
                 _ => Map::new(),
             },
         },
-        Event::ToolResult { id, is_error, preview } => {
-            protocol::Event::ToolResult { id, is_error, preview }
-        }
-        Event::Usage(round) => protocol::Event::Usage { usage: usage(&round) },
+        Event::ToolResult {
+            id,
+            is_error,
+            preview,
+        } => protocol::Event::ToolResult {
+            id,
+            is_error,
+            preview,
+        },
+        Event::Usage(round) => protocol::Event::Usage {
+            usage: usage(&round),
+        },
         Event::Warning { message } => protocol::Event::Warning { message },
     })
 }
@@ -123,14 +133,19 @@ pub(in crate::daemon) fn result(
     stop_reason: protocol::StopReason,
     raw_finish_reason: Option<String>,
 ) -> protocol::PromptResult {
-    let milliseconds =
-        |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     protocol::PromptResult {
         request_id,
         conversation_id,
-        model: outcome.model.clone().unwrap_or_else(|| asked_model.to_owned()),
+        model: outcome
+            .model
+            .clone()
+            .unwrap_or_else(|| asked_model.to_owned()),
         message: outcome.answer().map_or_else(
-            || protocol::Message { role: protocol::Role::Assistant, content: Vec::new() },
+            || protocol::Message {
+                role: protocol::Role::Assistant,
+                content: Vec::new(),
+            },
             message::write,
         ),
         messages: outcome.messages.iter().map(message::write).collect(),

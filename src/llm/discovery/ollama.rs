@@ -55,7 +55,10 @@ pub(super) async fn add<E: Carrier>(inquiry: &Inquiry<'_, E>, models: &mut [Mode
     for model in models.iter_mut().take(MAX_SHOWN) {
         shows.push(ask_show(inquiry, model));
     }
-    stream::iter(shows).buffer_unordered(PARALLEL).collect::<()>().await;
+    stream::iter(shows)
+        .buffer_unordered(PARALLEL)
+        .collect::<()>()
+        .await;
     true
 }
 

@@ -1,0 +1,170 @@
+//! What `initialize` opens: the user's profiles, connections and conversations.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+use crate::{
+    config::{self, Change, Profile, SecretField},
+    conversation,
+    protocol::{ErrorObject, HostCapabilities},
+    rpc::Outbound,
+    ssh,
+};
+
+use super::{
+    Environment, failure,
+    link::Links,
+    route::{Api, Route},
+    wire::{self, config::Changes},
+};
+
+/// An SSH connection that nobody uses is closed after this long.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Conversations live in memory in this version, so they are kept small.
+const HISTORY: conversation::Bounds = conversation::Bounds {
+    conversations: 256,
+    bytes: 16 * 1024 * 1024,
+};
+
+/// What `initialize` opens.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    pub(super) outbound: Outbound,
+    pub(super) capabilities: HostCapabilities,
+    pub(super) store: config::Store,
+    pub(super) pool: ssh::Pool,
+    pub(super) ssh_environment: Arc<ssh::Environment>,
+    pub(super) links: Arc<Links>,
+    pub(super) history: conversation::History,
+    /// The local user's name, for hops that name none.
+    username: Option<String>,
+}
+
+impl Workspace {
+    /// Opens it; touches no file and no network.
+    pub(super) fn open(
+        outbound: Outbound,
+        environment: &Environment,
+        capabilities: HostCapabilities,
+        project_dir: Option<PathBuf>,
+        data_dir: &Path,
+    ) -> Self {
+        let ssh_environment = Arc::new(ssh_environment(environment, data_dir));
+        Self {
+            links: Links::new(outbound.clone()),
+            outbound,
+            capabilities,
+            store: config::Store::open(project_dir),
+            pool: ssh::Pool::new(Arc::clone(&ssh_environment), IDLE),
+            ssh_environment,
+            history: conversation::History::new(HISTORY),
+            username: environment.username.clone(),
+        }
+    }
+
+    /// A saved profile, with what is to be said about it.
+    pub(super) async fn loaded(&self, config_id: &str) -> Result<config::Loaded, ErrorObject> {
+        self.store
+            .get(config_id)
+            .await
+            .map_err(|error| failure::config(&error))
+    }
+
+    /// A saved profile.
+    pub(super) async fn profile(&self, config_id: &str) -> Result<Profile, ErrorObject> {
+        self.loaded(config_id).await.map(|loaded| loaded.profile)
+    }
+
+    /// The way to a saved profile's machine.
+    pub(super) async fn route(&self, config_id: &str) -> Result<Route, ErrorObject> {
+        self.route_of(&self.profile(config_id).await?)
+    }
+
+    /// The way to a profile's machine.
+    pub(super) fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
+        let target = self.target(profile, &Changes::new())?;
+        Ok(Route {
+            config_id: profile.id.clone(),
+            target,
+        })
+    }
+
+    /// How to talk to a profile's LLM server.
+    pub(super) fn api_of(&self, profile: &Profile) -> Result<Api, ErrorObject> {
+        self.api(profile, &Changes::new())
+    }
+
+    /// The way to a profile's machine, with `changes` over its saved secrets.
+    pub(super) fn target(
+        &self,
+        profile: &Profile,
+        changes: &Changes,
+    ) -> Result<ssh::Target, ErrorObject> {
+        wire::config::target(
+            profile,
+            &self.secrets(profile, changes),
+            self.username.as_deref(),
+        )
+        .map_err(|error| failure::config(&error))
+    }
+
+    /// How to talk to a profile's LLM server, with `changes` over its saved secrets.
+    pub(super) fn api(&self, profile: &Profile, changes: &Changes) -> Result<Api, ErrorObject> {
+        let endpoint = profile
+            .llm
+            .api_endpoint
+            .parse()
+            .map_err(|problem| failure::endpoint(&problem))?;
+        let saved = self.store.secrets().fields(&profile.id);
+        let names: BTreeSet<_> = saved
+            .iter()
+            .chain(changes.iter().map(|(field, _)| field))
+            .filter_map(|field| match field {
+                SecretField::Header(name) => Some(name.to_ascii_lowercase()),
+                _ => None,
+            })
+            .collect();
+        let options = wire::config::options(&profile.llm, names, &self.secrets(profile, changes))
+            .map_err(|error| failure::config(&error))?;
+        Ok(Api { endpoint, options })
+    }
+
+    fn secrets<'a>(
+        &self,
+        profile: &'a Profile,
+        changes: &'a Changes,
+    ) -> impl Fn(&SecretField) -> Result<Option<SecretString>, config::Error> + 'a {
+        let saved = self.store.secrets().clone();
+        move |field| match changes.iter().find(|(changed, _)| changed == field) {
+            Some((_, Change::Set(secret))) => Ok(Some(secret.clone())),
+            Some((_, Change::Clear)) => Ok(None),
+            Some((_, Change::Keep)) | None => saved.get(profile, field),
+        }
+    }
+}
+
+fn ssh_environment(environment: &Environment, data_dir: &Path) -> ssh::Environment {
+    let home = environment.home.clone();
+    let dot_ssh = home.as_ref().map(|home| home.join(".ssh"));
+    ssh::Environment {
+        user_known_hosts: dot_ssh
+            .iter()
+            .flat_map(|dot_ssh| [dot_ssh.join("known_hosts"), dot_ssh.join("known_hosts2")])
+            .collect(),
+        global_known_hosts: ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"]
+            .map(PathBuf::from)
+            .into(),
+        own_known_hosts: data_dir.join("known_hosts"),
+        home,
+        ssh_auth_sock: environment.ssh_auth_sock.clone(),
+        client_version: concat!("puffin_remote_llm_", env!("CARGO_PKG_VERSION")).to_owned(),
+        memory: ssh::Memory::default(),
+    }
+}
