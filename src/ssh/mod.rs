@@ -1,1 +1,11 @@
-//! (being built)
+mod clock;
+mod egress;
+mod error;
+mod flight;
+mod known_hosts;
+mod memory;
+mod observe;
+mod prompt;
+mod target;
+mod tcp;
+mod text;
