@@ -171,9 +171,15 @@ mod tests {
     async fn questions_have_a_limit_each_and_one_over_all() {
         let clock = Clock::start(seconds(30));
         let never = || pending::<Result<(), PromptFailure>>();
-        assert_eq!(clock.ask(seconds(90), never()).await, Err(PromptFailure::TimedOut));
+        assert_eq!(
+            clock.ask(seconds(90), never()).await,
+            Err(PromptFailure::TimedOut)
+        );
         assert_eq!(clock.begun.elapsed(), seconds(90));
-        assert_eq!(clock.ask(seconds(90), never()).await, Err(PromptFailure::TimedOut));
+        assert_eq!(
+            clock.ask(seconds(90), never()).await,
+            Err(PromptFailure::TimedOut)
+        );
         assert_eq!(clock.begun.elapsed(), seconds(110));
         assert_eq!(clock.prompt_limit(seconds(90)), Duration::ZERO);
     }

@@ -234,14 +234,12 @@ impl Attempt<'_> {
                 clock: &self.clock,
                 ledger: Ledger::default(),
             };
-            let logged_in = self
-                .clock
-                .run(AUTH_LIMIT, login.run())
-                .await
-                .map_err(|expired| match expired {
+            let logged_in = self.clock.run(AUTH_LIMIT, login.run()).await.map_err(
+                |expired| match expired {
                     Expired::Phase(after) => Cause::AuthTimeout { after },
                     Expired::Total(after) => Cause::ConnectTimeout { after },
-                })??;
+                },
+            )??;
             self.stages.pass(&logged_in.method);
             Ok((handle, logged_in))
         };

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Flight<T> {
     result: watch::Receiver<Option<T>>,
     lease: Weak<Lease>,
+    stop: CancellationToken,
 }
 
 /// One who waits for the result. Dropping it gives up.
@@ -39,10 +40,11 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         let (sender, result) = watch::channel(None);
         let stop = CancellationToken::new();
         let lease = Arc::new(Lease(stop.clone()));
+        let stopped = stop.clone();
         tokio::spawn(async move {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => {}
+                () = stopped.cancelled() => {}
                 value = work => {
                     sender.send_replace(Some(value));
                 }
@@ -51,6 +53,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         let flight = Self {
             result: result.clone(),
             lease: Arc::downgrade(&lease),
+            stop,
         };
         let waiter = Waiter {
             result,
@@ -66,10 +69,15 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
             _lease: self.lease.upgrade()?,
         })
     }
+
+    /// Stops the work, whoever waits for it.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
 }
 
 impl<T: Clone> Waiter<T> {
-    /// The result; `None` if the work panicked.
+    /// The result; `None` if the work was stopped or panicked.
     pub(super) async fn wait(mut self) -> Option<T> {
         self.result
             .wait_for(Option::is_some)
@@ -107,7 +115,10 @@ mod tests {
         });
         let second = flight.join().unwrap();
         drop(first);
-        assert!(gone.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
+        assert!(
+            gone.try_recv()
+                .is_err_and(|e| e == oneshot::error::TryRecvError::Empty)
+        );
         drop(second);
         assert!(gone.await.is_err());
         assert!(flight.join().is_none());

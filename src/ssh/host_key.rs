@@ -227,9 +227,8 @@ impl Closing {
         {
             host_keys.open.remove(&self.name);
         }
-        if let QuestionEnd::Answered(Ok(
-            HostKeyDecision::Accept | HostKeyDecision::AcceptOnce,
-        )) = end
+        if let QuestionEnd::Answered(Ok(HostKeyDecision::Accept | HostKeyDecision::AcceptOnce)) =
+            end
         {
             let once = (self.name.clone(), self.key.fingerprint.clone());
             host_keys.accepted.insert(once);
@@ -267,12 +266,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The table of policies. Changed and revoked keys are refused under each of them.
-fn decide(
-    policy: HostKeyPolicy,
-    verdict: Verdict,
-    key: &HostKeyInfo,
-    name: &HostName,
-) -> Decision {
+fn decide(policy: HostKeyPolicy, verdict: Verdict, key: &HostKeyInfo, name: &HostName) -> Decision {
     let key = key.clone();
     match verdict {
         Verdict::Revoked { file, line } => {

@@ -108,8 +108,10 @@ impl Pool {
     /// Ends the connection to a target, and a connect that is under way.
     pub async fn disconnect(&self, target: &Target) {
         let slot = self.0.slots().remove(&key(&target.hops));
-        if let Some(Slot::Ready(session)) = slot {
-            session.close().await;
+        match slot {
+            Some(Slot::Ready(session)) => session.close().await,
+            Some(Slot::Connecting(flight)) => flight.stop(),
+            None => {}
         }
     }
 
@@ -121,7 +123,10 @@ impl Pool {
             .into_iter()
             .filter_map(|(key, slot)| match slot {
                 Slot::Ready(session) => Some((key.len(), session)),
-                Slot::Connecting(_) => None,
+                Slot::Connecting(flight) => {
+                    flight.stop();
+                    None
+                }
             })
             .collect();
         // Those behind a jump host first, so that their goodbye still gets through.
@@ -248,7 +253,7 @@ impl Inner {
     /// Puts the outcome of a connect into its slot.
     fn landed(self: &Arc<Self>, key: Key, result: &Result<Session, Error>) {
         let mut slots = self.slots();
-        // Removed by a disconnect meanwhile: whoever waited still gets the
+        // Another flight was faster: whoever waited for this one still gets its
         // session, and it ends with them.
         if !matches!(slots.get(&key), Some(Slot::Connecting(_))) {
             return;
@@ -257,7 +262,12 @@ impl Inner {
             Ok(session) if !self.shut.is_cancelled() => {
                 slots.insert(key.clone(), Slot::Ready(session.clone()));
                 drop(slots);
-                tokio::spawn(retire(Arc::downgrade(self), key, session.clone(), self.idle));
+                tokio::spawn(retire(
+                    Arc::downgrade(self),
+                    key,
+                    session.clone(),
+                    self.idle,
+                ));
             }
             _ => {
                 slots.remove(&key);
@@ -299,6 +309,3 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
     }
     session.close().await;
 }
-
-#[cfg(test)]
-mod tests;

@@ -28,7 +28,15 @@ const PASSWORD_LIMIT: Duration = Duration::from_secs(12);
 
 /// Words for what a stored password is not the answer to.
 const NOT_A_PASSWORD: [&str; 9] = [
-    "code", "token", "otp", "pin", "factor", "duo", "verification", "challenge", "username",
+    "code",
+    "token",
+    "otp",
+    "pin",
+    "factor",
+    "duo",
+    "verification",
+    "challenge",
+    "username",
 ];
 
 impl Login<'_> {
@@ -174,7 +182,11 @@ impl Login<'_> {
             return self.try_password(password.clone()).await;
         }
         if !self.prompter.can_answer() {
-            self.skip(METHOD, None, "no password is stored, and there is no way to ask");
+            self.skip(
+                METHOD,
+                None,
+                "no password is stored, and there is no way to ask",
+            );
             return Ok(Progress::Exhausted);
         }
         // The person has just been asked in a dialogue, and that was refused.

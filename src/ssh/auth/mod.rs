@@ -102,9 +102,10 @@ impl Login<'_> {
                 Progress::Rejected | Progress::Exhausted => {}
             }
             let wanted = self.wanted();
-            let next = wanted.iter().copied().find(|method| {
-                self.ledger.allowed.contains(method) && !exhausted.contains(method)
-            });
+            let next = wanted
+                .iter()
+                .copied()
+                .find(|method| self.ledger.allowed.contains(method) && !exhausted.contains(method));
             let Some(method) = next else {
                 return Err(self.failure(wanted));
             };
@@ -217,8 +218,8 @@ impl Login<'_> {
         let cause = self.link.cause();
         match &cause {
             Cause::Protocol { source } => {
+                // The server's last list was empty; the one before says more.
                 if let Some(RusshError::NoAuthMethod) = source.downcast_ref() {
-                    self.ledger.allowed = Vec::new();
                     return self.auth_failed();
                 }
                 cause

@@ -129,7 +129,9 @@ impl Login<'_> {
             .await?;
             chosen_public = public;
             match loaded {
-                Ok(file) if wants_files => candidates.push_back(self.with_certificate(file, true).await?),
+                Ok(file) if wants_files => {
+                    candidates.push_back(self.with_certificate(file, true).await?)
+                }
                 Ok(_) => {}
                 Err(problem) => chosen_problem = Some(problem),
             }
@@ -168,9 +170,9 @@ impl Login<'_> {
 
         if wants_files && self.hop.private_key_path.is_none() && !self.hop.identities_only {
             for file in self.default_files().await? {
-                let known = file.public().is_some_and(|public| {
-                    candidates.iter().any(|candidate| candidate.has(public))
-                });
+                let known = file
+                    .public()
+                    .is_some_and(|public| candidates.iter().any(|candidate| candidate.has(public)));
                 if !known {
                     candidates.push_back(self.with_certificate(file, false).await?);
                 }
@@ -382,7 +384,11 @@ impl Login<'_> {
         };
         let Some(public) = public else {
             if !chosen {
-                self.skip("publickey", Some(name.to_owned()), KeyProblem::PassphraseNeeded);
+                self.skip(
+                    "publickey",
+                    Some(name.to_owned()),
+                    KeyProblem::PassphraseNeeded,
+                );
                 return Ok(Progress::Rejected);
             }
             self.ledger.asked = true;
@@ -452,10 +458,17 @@ impl Login<'_> {
                 }
             };
             progress = match result {
-                Ok(result) => self.note("publickey", Some(name.clone()), Ok(result)).await?,
+                Ok(result) => {
+                    self.note("publickey", Some(name.clone()), Ok(result))
+                        .await?
+                }
                 Err(SignError::Gone) => return Err(self.hung_up().await),
                 Err(SignError::Agent(reason)) => {
-                    self.skip("publickey", Some(name), format!("the agent did not sign: {reason}"));
+                    self.skip(
+                        "publickey",
+                        Some(name),
+                        format!("the agent did not sign: {reason}"),
+                    );
                     return Ok(Progress::Rejected);
                 }
             };
@@ -502,7 +515,11 @@ impl Login<'_> {
                 self.chosen_key_problem(KeyProblem::PassphraseNeeded)
             }
             UnlockError::NoAnswer(PromptFailure::Unsupported) => {
-                self.skip("publickey", Some(name.to_owned()), KeyProblem::PassphraseNeeded);
+                self.skip(
+                    "publickey",
+                    Some(name.to_owned()),
+                    KeyProblem::PassphraseNeeded,
+                );
                 Ok(Progress::Rejected)
             }
             UnlockError::NoAnswer(failure) => Err(Cause::Unanswerable {

@@ -221,7 +221,10 @@ async fn two_keys_for_one_host_at_the_same_time_are_both_refused() {
     let _open = inbox.recv().await.unwrap();
     let verifier = fixture.verifier(HostKeyPolicy::Ask, prompter.clone());
     for result in [verifier.verify(&other).await, first.await.unwrap()] {
-        assert!(matches!(result, Err(Cause::HostKeyConflict { .. })), "{result:?}");
+        assert!(
+            matches!(result, Err(Cause::HostKeyConflict { .. })),
+            "{result:?}"
+        );
     }
 }
 

@@ -166,13 +166,22 @@ mod tests {
         for (line, expected) in [
             (format!("h {KEY}"), good(Marker::None, "h")),
             (format!("  \t h \t {KEY} comment"), good(Marker::None, "h")),
-            (format!("h\t{}", KEY.replace(' ', "\t\t")), good(Marker::None, "h")),
+            (
+                format!("h\t{}", KEY.replace(' ', "\t\t")),
+                good(Marker::None, "h"),
+            ),
             (format!("h {KEY}\r"), good(Marker::None, "h")),
             (format!("h {KEY}\0 rest"), good(Marker::None, "h")),
             (format!("@revoked h {KEY}"), good(Marker::Revoked, "h")),
             (format!("@revoked\th {KEY}"), good(Marker::Revoked, "h")),
-            (format!("@cert-authority  * {KEY}"), good(Marker::Authority, "*")),
-            (format!("@cert-authority @revoked h {KEY}"), good(Marker::Revoked, "h")),
+            (
+                format!("@cert-authority  * {KEY}"),
+                good(Marker::Authority, "*"),
+            ),
+            (
+                format!("@cert-authority @revoked h {KEY}"),
+                good(Marker::Revoked, "h"),
+            ),
             (format!("@cert-authority @cert-authority h {KEY}"), None),
             (format!("@other h {KEY}"), None),
             (format!("# h {KEY}"), None),

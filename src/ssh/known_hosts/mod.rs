@@ -110,12 +110,12 @@ impl Records {
     ) -> Result<Self, Cause> {
         let mut records = Self::default();
         for file in files {
-            records
-                .read_file(file, name, presented)
-                .map_err(|source| Cause::KnownHostsUnreadable {
+            records.read_file(file, name, presented).map_err(|source| {
+                Cause::KnownHostsUnreadable {
                     file: file.clone(),
                     source: Arc::new(source),
-                })?;
+                }
+            })?;
         }
         Ok(records)
     }
@@ -133,9 +133,11 @@ impl Records {
                 .iter()
                 .filter(move |entry| entry.marker == Marker::None && entry.by_bare_name == bare)
         };
-        if let Some(revoked) = self.entries.iter().find(|entry| {
-            entry.marker == Marker::Revoked && (entry.key.is_none() || is_it(entry))
-        }) {
+        if let Some(revoked) = self
+            .entries
+            .iter()
+            .find(|entry| entry.marker == Marker::Revoked && (entry.key.is_none() || is_it(entry)))
+        {
             return Verdict::Revoked {
                 file: revoked.file.clone(),
                 line: revoked.line,
@@ -207,7 +209,9 @@ impl Records {
                 && self.known_as.len() < MAX_KNOWN_AS
                 && let Some(presented) = presented
                 && let Some(names) = line.readable_names()
-                && line.key().is_some_and(|key| key.key_data() == presented.key_data())
+                && line
+                    .key()
+                    .is_some_and(|key| key.key_data() == presented.key_data())
             {
                 self.known_as.push(KnownAs {
                     names,

@@ -80,7 +80,12 @@ fn verdicts_are_those_of_ssh() {
         (format!("@revoked h {ka}\nh {ka}\n"), "h", 22, "revoked"),
         (format!("!h,h {ka}\n"), "h", 22, "unknown"),
         (format!("h {ke}\n"), "h", 22, "changed"),
-        (format!("*.example.com {ka}\n"), "gpu.example.com", 22, "known"),
+        (
+            format!("*.example.com {ka}\n"),
+            "gpu.example.com",
+            22,
+            "known",
+        ),
         (format!("h {ka}\n"), "H", 22, "known"),
         (format!("H {ka}\n"), "h", 22, "known"),
         (format!("h\t{}\n", ka.replace(' ', "\t")), "h", 22, "known"),
@@ -97,8 +102,18 @@ fn verdicts_are_those_of_ssh() {
         (format!("h {ka}\n"), "h", 2222, "known on port 22"),
         (format!("h {kb}\n"), "h", 2222, "unknown"),
         (format!("h {ka}\n[h]:2222 {kb}\n"), "h", 2222, "changed"),
-        (format!("@cert-authority * {ka}\n"), "h", 22, "authority expected"),
-        (format!("@cert-authority h {ka}\nh {kb}\n"), "h", 22, "changed"),
+        (
+            format!("@cert-authority * {ka}\n"),
+            "h",
+            22,
+            "authority expected",
+        ),
+        (
+            format!("@cert-authority h {ka}\nh {kb}\n"),
+            "h",
+            22,
+            "changed",
+        ),
         (format!("@revoked * {ka}\n"), "h", 22, "revoked"),
         (format!("@revoked * {kb}\nh {ka}\n"), "h", 22, "known"),
         (format!("@revoked other {ka}\nh {ka}\n"), "h", 22, "known"),
@@ -166,9 +181,8 @@ fn all_files_are_heard_and_a_missing_one_says_nothing() {
     let global = fixture.write("global", format!("@revoked h {}\n", text(&shown)));
     let missing = fixture.path("missing");
     let name = HostName::new("h", 22);
-    let judge = |files: &[PathBuf]| {
-        short(&Records::read(files, &name, None).unwrap().judge(&shown))
-    };
+    let judge =
+        |files: &[PathBuf]| short(&Records::read(files, &name, None).unwrap().judge(&shown));
     assert_eq!(judge(&[missing.clone(), user.clone()]), "known");
     assert_eq!(judge(&[user, missing, global]), "revoked");
     assert_eq!(judge(&["/dev/null".into()]), "unknown");
@@ -220,7 +234,10 @@ fn an_appended_key_is_found_again_and_only_added_once() {
     let content = std::fs::read_to_string(&file).unwrap();
     assert_eq!(content.lines().count(), 2);
     assert!(content.ends_with('\n'));
-    assert!(content.lines().all(|line| line.starts_with("|1|")), "{content}");
+    assert!(
+        content.lines().all(|line| line.starts_with("|1|")),
+        "{content}"
+    );
     let records = Records::read(std::slice::from_ref(&file), &name, None).unwrap();
     assert_eq!(records.judge(&a), Verdict::Known);
     #[cfg(unix)]
@@ -278,19 +295,60 @@ fn generated_files_are_read_as_ssh_keygen_reads_them() {
     let keys = [text(&key()), text(&key()), text(&ecdsa())];
     let hashed = |host: &str| pattern::hash(host, &[9; 20]).unwrap();
     let names: Vec<String> = [
-        "h", "H", "g", "h,g", "g,h", "!h,h", "h,!h", "*", "?", "h*", "*.example", "!*", "*,!h",
-        "[h]:2222", "[H]:2222", "[h]:*", "[*]:2222", "h.example", "H.Example", ",h", "h,", ",",
-        "h,,g", "!", "!g,h", "hh", "|1|bad", "[h]", "[h]:22", "h h",
+        "h",
+        "H",
+        "g",
+        "h,g",
+        "g,h",
+        "!h,h",
+        "h,!h",
+        "*",
+        "?",
+        "h*",
+        "*.example",
+        "!*",
+        "*,!h",
+        "[h]:2222",
+        "[H]:2222",
+        "[h]:*",
+        "[*]:2222",
+        "h.example",
+        "H.Example",
+        ",h",
+        "h,",
+        ",",
+        "h,,g",
+        "!",
+        "!g,h",
+        "hh",
+        "|1|bad",
+        "[h]",
+        "[h]:22",
+        "h h",
     ]
     .map(str::to_owned)
     .into_iter()
-    .chain([hashed("h"), hashed("[h]:2222"), hashed("H"), format!("{},h", hashed("h"))])
+    .chain([
+        hashed("h"),
+        hashed("[h]:2222"),
+        hashed("H"),
+        format!("{},h", hashed("h")),
+    ])
     .collect();
     let line = (
         prop::sample::select(vec!["", "", "", " ", "\t", " \t "]),
         prop::sample::select(vec![
-            "", "", "", "", "@revoked ", "@cert-authority ", "@cert-authority  ", "@other ",
-            "@revoked \t", "#", "@ ",
+            "",
+            "",
+            "",
+            "",
+            "@revoked ",
+            "@cert-authority ",
+            "@cert-authority  ",
+            "@other ",
+            "@revoked \t",
+            "#",
+            "@ ",
         ]),
         prop::sample::select(names),
         prop::sample::select(vec![" ", "  ", "\t", " \t", ""]),

@@ -69,7 +69,10 @@ fn file_unlocks(path: &Path) -> (Result<(), KeyProblem>, Result<(), KeyProblem>)
 #[test]
 fn every_common_format_is_read_or_refused_with_its_reason() {
     let keys = Keys::new();
-    if keys.run("ssh-keygen -q -t ed25519 -N '' -f plain").is_none() {
+    if keys
+        .run("ssh-keygen -q -t ed25519 -N '' -f plain")
+        .is_none()
+    {
         eprintln!("skipped: no ssh-keygen");
         return;
     }
@@ -84,17 +87,61 @@ fn every_common_format_is_read_or_refused_with_its_reason() {
     };
     let pass = "right horse";
     keygen(&["-q", "-t", "ed25519", "-N", pass, "-f", "ctr"]);
-    for cipher in ["aes256-gcm@openssh.com", "aes256-cbc", "chacha20-poly1305@openssh.com"] {
-        keygen(&["-q", "-t", "ed25519", "-Z", cipher, "-N", pass, "-f", cipher]);
+    for cipher in [
+        "aes256-gcm@openssh.com",
+        "aes256-cbc",
+        "chacha20-poly1305@openssh.com",
+    ] {
+        keygen(&[
+            "-q", "-t", "ed25519", "-Z", cipher, "-N", pass, "-f", cipher,
+        ]);
     }
     keygen(&["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", "rsa"]);
     keygen(&["-q", "-t", "ecdsa", "-N", "", "-f", "ecdsa"]);
-    keygen(&["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", "rsa_pem"]);
-    keygen(&["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", pass, "-f", "rsa_pem_locked"]);
+    keygen(&[
+        "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", "rsa_pem",
+    ]);
+    keygen(&[
+        "-q",
+        "-t",
+        "rsa",
+        "-b",
+        "2048",
+        "-m",
+        "PEM",
+        "-N",
+        pass,
+        "-f",
+        "rsa_pem_locked",
+    ]);
     keygen(&["-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f", "ec_pem"]);
-    keygen(&["-q", "-t", "ecdsa", "-m", "PEM", "-N", pass, "-f", "ec_pem_locked"]);
-    keygen(&["-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "", "-f", "pkcs8"]);
-    keygen(&["-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", pass, "-f", "pkcs8_locked"]);
+    keygen(&[
+        "-q",
+        "-t",
+        "ecdsa",
+        "-m",
+        "PEM",
+        "-N",
+        pass,
+        "-f",
+        "ec_pem_locked",
+    ]);
+    keygen(&[
+        "-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "", "-f", "pkcs8",
+    ]);
+    keygen(&[
+        "-q",
+        "-t",
+        "rsa",
+        "-b",
+        "2048",
+        "-m",
+        "PKCS8",
+        "-N",
+        pass,
+        "-f",
+        "pkcs8_locked",
+    ]);
     std::fs::remove_file(keys.path("pkcs8_locked.pub")).unwrap();
 
     for (name, expected) in [
@@ -134,8 +181,18 @@ fn files_that_are_no_keys_or_not_private_are_refused() {
     for (name, text, mode, expected) in [
         ("text", "hello".to_owned(), 0o600, "is not a private key"),
         ("empty", String::new(), 0o600, "is not a private key"),
-        ("open", "hello".to_owned(), 0o644, "may be read by others (mode 644)"),
-        ("group", "hello".to_owned(), 0o640, "may be read by others (mode 640)"),
+        (
+            "open",
+            "hello".to_owned(),
+            0o644,
+            "may be read by others (mode 644)",
+        ),
+        (
+            "group",
+            "hello".to_owned(),
+            0o640,
+            "may be read by others (mode 640)",
+        ),
         ("large", "x".repeat(65_537), 0o600, "is too large for a key"),
         (
             "broken",
@@ -175,7 +232,9 @@ fn windows_line_ends_and_a_byte_order_mark_do_no_harm() {
 fn debug_output_shows_no_key() {
     let keys = Keys::new();
     let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519).unwrap();
-    let text = key.to_openssh(russh::keys::ssh_key::LineEnding::LF).unwrap();
+    let text = key
+        .to_openssh(russh::keys::ssh_key::LineEnding::LF)
+        .unwrap();
     let path = keys.write("key", &text, 0o600);
     let shown = format!("{:?}", KeyFile::load(&path).unwrap());
     assert!(shown.ends_with("lock: Open }"), "{shown}");
