@@ -1,1 +1,53 @@
-//! (being built)
+//! Reaches a machine as OpenSSH would, and opens byte streams on it.
+//!
+//! The way of a connection: [`Target`] → `tcp` (or a channel of the hop before)
+//! → `egress` → russh's handshake → `host_key` → `auth` → [`Session`] →
+//! `channel_io` → [`ChannelIo`]. [`Pool`] shares sessions; [`connect`] makes one
+//! apart. What only a person can answer goes through a [`Prompter`].
+//!
+//! russh's types stop at the door of this room, and its traps are dealt with
+//! here: it has no time limits, stops a whole connection for one unread channel,
+//! calls a lost connection the end of the data, and leaks channels.
+//!
+//! What this room does not do: read ssh_config, run a ProxyCommand, validate
+//! host certificates, reconnect by itself, or run anything on the other machine.
+
+mod algorithms;
+mod auth;
+mod channel_io;
+mod clock;
+mod connect;
+mod egress;
+mod error;
+mod flight;
+mod handler;
+mod host_key;
+mod known_hosts;
+mod link;
+mod memory;
+mod observe;
+mod pool;
+mod prompt;
+mod session;
+mod stages;
+mod target;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use self::channel_io::ChannelIo;
+pub use self::connect::connect;
+pub use self::error::{
+    AgentProblem, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error, HostKeyInfo,
+    KeyProblem, KnownKey, Lost, NotTrusted, Place, SlowConsumer,
+};
+pub use self::memory::Memory;
+pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};
+pub use self::pool::Pool;
+pub use self::prompt::{
+    Answers, BoxFuture, HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, NoPrompter,
+    Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter,
+};
+pub use self::session::Session;
+pub use self::target::{AuthMethod, Destination, Environment, Hop, HostKeyPolicy, Target};

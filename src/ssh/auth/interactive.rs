@@ -1,0 +1,250 @@
+//! Keyboard-interactive and password: answers that a person knows.
+
+use std::time::Duration;
+
+use russh::client::{KeyboardInteractiveAuthResponse as Response, Prompt as ServerPrompt};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
+
+use super::{Login, Progress};
+use crate::ssh::error::Cause;
+use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
+use crate::ssh::target::AuthMethod;
+use crate::ssh::text::{sanitize, sanitize_lines};
+
+/// How long a person may look for a code.
+const ASK_LIMIT: Duration = Duration::from_secs(90);
+
+/// How often a person may try again.
+const ATTEMPTS: u32 = 3;
+
+/// More questions in one dialogue are no login.
+const MAX_ROUNDS: u32 = 16;
+const MAX_PROMPTS: usize = 16;
+
+/// PAM takes 2 to 4 s for a wrong password. A server that wants the password
+/// changed gets no answer out of russh at all, and waits for ever.
+const PASSWORD_LIMIT: Duration = Duration::from_secs(12);
+
+/// Words for what a stored password is not the answer to.
+const NOT_A_PASSWORD: [&str; 9] = [
+    "code",
+    "token",
+    "otp",
+    "pin",
+    "factor",
+    "duo",
+    "verification",
+    "challenge",
+    "username",
+];
+
+impl Login<'_> {
+    /// One dialogue: the server asks, we or the person answer, until it is satisfied.
+    pub(super) async fn keyboard_interactive(&mut self) -> Result<Progress, Cause> {
+        const METHOD: &str = "keyboard-interactive";
+        let stored_left = self.hop.password.is_some() && !self.ledger.password_spent;
+        if !stored_left && !self.prompter.can_answer() {
+            self.skip(METHOD, None, "there is no way to ask");
+            return Ok(Progress::Exhausted);
+        }
+        if self.ledger.rounds >= ATTEMPTS {
+            return Ok(Progress::Exhausted);
+        }
+        self.ledger.rounds += 1;
+        let attempt = self.ledger.rounds;
+        let mut person_answered = false;
+        let mut response = self
+            .handle
+            .authenticate_keyboard_interactive_start(self.hop.username.clone(), None)
+            .await;
+        for _ in 0..MAX_ROUNDS {
+            match response {
+                Ok(Response::Success) => {
+                    self.pass(METHOD, None);
+                    return Ok(Progress::Done);
+                }
+                Ok(Response::Failure {
+                    remaining_methods,
+                    partial_success,
+                }) => {
+                    let progress = self
+                        .fail(METHOD, None, remaining_methods, partial_success)
+                        .await?;
+                    // The same without a person would only fail the same way.
+                    return Ok(match progress {
+                        Progress::Rejected if !person_answered && !stored_left => {
+                            Progress::Exhausted
+                        }
+                        Progress::Rejected if !self.prompter.can_answer() => Progress::Exhausted,
+                        progress => progress,
+                    });
+                }
+                Ok(Response::InfoRequest {
+                    name,
+                    instructions,
+                    prompts,
+                }) => {
+                    let answers = self
+                        .answers(&name, &instructions, prompts, attempt, &mut person_answered)
+                        .await?;
+                    response = self
+                        .handle
+                        .authenticate_keyboard_interactive_respond(answers)
+                        .await;
+                }
+                Err(_) => return Err(self.hung_up().await),
+            }
+        }
+        Err(Cause::Unanswerable {
+            kind: PromptKind::KeyboardInteractive,
+            failure: PromptFailure::Unfit,
+        })
+    }
+
+    /// Answers one round of questions. russh must be given some answer, or it
+    /// stays in this dialogue for ever.
+    async fn answers(
+        &mut self,
+        name: &str,
+        instruction: &str,
+        prompts: Vec<ServerPrompt>,
+        attempt: u32,
+        person_answered: &mut bool,
+    ) -> Result<Vec<String>, Cause> {
+        if prompts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unanswerable = |failure| Cause::Unanswerable {
+            kind: PromptKind::KeyboardInteractive,
+            failure,
+        };
+        if prompts.len() > MAX_PROMPTS {
+            return Err(unanswerable(PromptFailure::Unfit));
+        }
+        if let Some(password) = self.stored_answer(&prompts) {
+            self.ledger.password_spent = true;
+            return Ok(vec![password.expose_secret().to_owned()]);
+        }
+        if !self.prompter.can_answer() {
+            return Ok(vec![String::new(); prompts.len()]);
+        }
+        *person_answered = true;
+        self.ledger.asked = true;
+        let wanted = prompts.len();
+        let question = PromptQuestion {
+            place: self.link.place.clone(),
+            username: self.hop.username.clone(),
+            kind: PromptKind::KeyboardInteractive,
+            name: sanitize(name),
+            instruction: sanitize_lines(instruction),
+            prompts: prompts
+                .into_iter()
+                .map(|prompt| Prompt {
+                    text: sanitize_lines(&prompt.prompt),
+                    echo: prompt.echo,
+                })
+                .collect(),
+            attempt,
+            time_limit: self.clock.prompt_limit(ASK_LIMIT),
+        };
+        let answers = self
+            .clock
+            .ask(ASK_LIMIT, self.prompter.answer(question))
+            .await;
+        match answers {
+            Ok(answers) if answers.len() == wanted => Ok(answers
+                .iter()
+                .map(|answer| answer.expose_secret().to_owned())
+                .collect()),
+            Ok(_) => Err(unanswerable(PromptFailure::Unfit)),
+            Err(failure) => Err(unanswerable(failure)),
+        }
+    }
+
+    /// The stored password answers one hidden question that may well be for it, once.
+    fn stored_answer(&self, prompts: &[ServerPrompt]) -> Option<SecretString> {
+        let [prompt] = prompts else { return None };
+        let text = prompt.prompt.to_lowercase();
+        let fits = !prompt.echo
+            && !self.ledger.password_spent
+            && !NOT_A_PASSWORD.iter().any(|word| text.contains(word));
+        self.hop.password.clone().filter(|_| fits)
+    }
+
+    pub(super) async fn password(&mut self) -> Result<Progress, Cause> {
+        const METHOD: &str = "password";
+        if let Some(password) = &self.hop.password {
+            if self.ledger.password_spent {
+                return Ok(Progress::Exhausted);
+            }
+            self.ledger.password_spent = true;
+            return self.try_password(password.clone()).await;
+        }
+        if !self.prompter.can_answer() {
+            self.skip(
+                METHOD,
+                None,
+                "no password is stored, and there is no way to ask",
+            );
+            return Ok(Progress::Exhausted);
+        }
+        // The person has just been asked in a dialogue, and that was refused.
+        if self.ledger.rounds > 0 && self.hop.auth == AuthMethod::Auto {
+            self.skip(METHOD, None, "keyboard-interactive was tried");
+            return Ok(Progress::Exhausted);
+        }
+        self.ledger.asked = true;
+        for attempt in 1..=ATTEMPTS {
+            let password = self.ask_password(attempt).await?;
+            let progress = self.try_password(password).await?;
+            let again = self.ledger.allowed.contains(&russh::MethodKind::Password);
+            if progress != Progress::Rejected || !again {
+                return Ok(progress);
+            }
+        }
+        Ok(Progress::Exhausted)
+    }
+
+    async fn ask_password(&mut self, attempt: u32) -> Result<SecretString, Cause> {
+        let unanswerable = |failure| Cause::Unanswerable {
+            kind: PromptKind::Password,
+            failure,
+        };
+        let question = PromptQuestion {
+            place: self.link.place.clone(),
+            username: self.hop.username.clone(),
+            kind: PromptKind::Password,
+            name: String::new(),
+            instruction: String::new(),
+            prompts: vec![Prompt {
+                text: format!("Password of {}@{}", self.hop.username, self.link.place.host),
+                echo: false,
+            }],
+            attempt,
+            time_limit: self.clock.prompt_limit(ASK_LIMIT),
+        };
+        let answers = self
+            .clock
+            .ask(ASK_LIMIT, self.prompter.answer(question))
+            .await
+            .map_err(unanswerable)?;
+        let [password] = <[SecretString; 1]>::try_from(answers)
+            .map_err(|_| unanswerable(PromptFailure::Unfit))?;
+        Ok(password)
+    }
+
+    async fn try_password(&mut self, password: SecretString) -> Result<Progress, Cause> {
+        // russh wants a String of its own, and wipes it.
+        let attempt = self
+            .handle
+            .authenticate_password(self.hop.username.clone(), password.expose_secret());
+        match timeout(PASSWORD_LIMIT, attempt).await {
+            Ok(result) => self.note("password", None, result).await,
+            Err(_) => Err(Cause::PasswordExpired {
+                username: self.hop.username.clone(),
+                after: PASSWORD_LIMIT,
+            }),
+        }
+    }
+}

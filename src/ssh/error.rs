@@ -1,0 +1,468 @@
+//! What can go wrong, with the data that a useful sentence needs.
+//!
+//! The messages here are for logs. The sentence for the user and the wire code
+//! are made from the data by `daemon::failure`.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::prompt::{HostKeyReason, KnownAs, PromptFailure, PromptKind};
+use super::target::{Destination, host_and_port};
+
+/// Something went wrong, and where on the route. Cheap to clone: everybody
+/// who waited for the same connect gets the same error.
+#[derive(Debug, Clone)]
+pub struct Error {
+    pub place: Place,
+    pub cause: Cause,
+}
+
+impl Error {
+    /// Whether trying again without anybody's help may succeed.
+    pub fn is_transient(&self) -> bool {
+        self.cause.is_transient()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.cause)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.cause)
+    }
+}
+
+/// A hop on the route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from 0.
+    pub hop: usize,
+    /// How many hops the route has.
+    pub hops: usize,
+    pub host: String,
+    pub port: u16,
+    pub username: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&host_and_port(&self.host, self.port))?;
+        if self.hops > 1 {
+            write!(f, " (hop {} of {})", self.hop + 1, self.hops)?;
+        }
+        Ok(())
+    }
+}
+
+/// A server's host key, as people compare it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostKeyInfo {
+    /// As in known_hosts: `ssh-ed25519`, `ssh-rsa`, …
+    pub key_type: String,
+    /// `SHA256:…`
+    pub fingerprint: String,
+    pub bits: u32,
+}
+
+/// A recorded host key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownKey {
+    pub key: HostKeyInfo,
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: u64,
+}
+
+/// One way of authenticating, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthAttempt {
+    /// `none`, `publickey`, `keyboard-interactive`, `password`.
+    pub method: &'static str,
+    /// Which key: `~/.ssh/id_ed25519`, `agent: comment`.
+    pub detail: Option<String>,
+    pub outcome: AuthOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthOutcome {
+    Rejected,
+    /// Accepted, but the server wants another factor.
+    Partial,
+    /// Not tried, and why.
+    Skipped(String),
+}
+
+/// What went wrong. Every variant says who can help.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Cause {
+    /// The target has no hops: a bug of the caller.
+    #[error("the route has no hops")]
+    NoRoute,
+
+    // --- reaching the machine ---
+    /// The name has no address on this computer: check its spelling.
+    #[error("no address found: {source}")]
+    Resolve { source: Arc<io::Error> },
+    /// The name server does not answer.
+    #[error("no address found within {after:?}")]
+    ResolveTimeout { after: Duration },
+    /// The machine is up, and nothing listens on that port.
+    #[error("connection refused")]
+    Refused { source: Arc<io::Error> },
+    /// Silence: off, firewalled, or not on this network.
+    #[error("no answer within {after:?}")]
+    Unanswered { after: Duration },
+    /// This computer knows no way there.
+    #[error("not reachable: {source}")]
+    Unreachable { source: Arc<io::Error> },
+    /// Any other failure of the TCP connect.
+    #[error("connect failed: {source}")]
+    Tcp { source: Arc<io::Error> },
+    /// The hop before this one could not open the way to it.
+    #[error("{via} could not reach it: {cause}")]
+    NotReachedThrough { via: Place, cause: Box<Self> },
+    /// `connect_timeout` was over before any single step was.
+    #[error("not connected within {after:?}")]
+    ConnectTimeout { after: Duration },
+
+    // --- handshake ---
+    /// Something else than an SSH server listens there; `said` are its first words.
+    #[error("not an SSH server (it said: {said:?})")]
+    NotSsh { said: String },
+    /// Accepted and hung up before the key exchange was done, as an overloaded
+    /// or banning server does; `said` is what it said before.
+    #[error("the server closed the connection during the handshake (it said: {said:?})")]
+    HandshakeClosed { said: Option<String> },
+    /// Accepted and stayed silent.
+    #[error("no SSH handshake within {after:?}")]
+    HandshakeTimeout { after: Duration },
+    /// An old server: it needs newer algorithms.
+    #[error("no common {kind} algorithm (the server offers {})", theirs.join(", "))]
+    NoCommonAlgorithm {
+        /// `key exchange`, `host key`, `cipher`, `MAC` or `compression`.
+        kind: &'static str,
+        ours: Vec<String>,
+        theirs: Vec<String>,
+    },
+
+    // --- host key ---
+    /// Nobody vouches for the key; `why` says why it was not simply asked.
+    #[error("unknown host key {}: {why}", key.fingerprint)]
+    HostKeyUnknown {
+        key: HostKeyInfo,
+        reason: HostKeyReason,
+        known_as: Vec<KnownAs>,
+        why: NotTrusted,
+    },
+    /// Another key is recorded for this host: an interception, or a new installation.
+    #[error("host key changed to {}", key.fingerprint)]
+    HostKeyChanged {
+        key: HostKeyInfo,
+        known: Vec<KnownKey>,
+        /// The command that removes the recorded key.
+        remove_command: String,
+    },
+    /// Two connections at the same time were shown different keys for one host.
+    #[error("host showed two different keys, {} and {}", key.fingerprint, other.fingerprint)]
+    HostKeyConflict {
+        key: HostKeyInfo,
+        other: HostKeyInfo,
+    },
+    /// A file says that this key must never be trusted.
+    #[error("host key {} is revoked by {}:{line}", key.fingerprint, file.display())]
+    HostKeyRevoked {
+        key: HostKeyInfo,
+        file: PathBuf,
+        line: u64,
+    },
+    /// The person said no.
+    #[error("host key {} was rejected", key.fingerprint)]
+    HostKeyRejected { key: HostKeyInfo },
+    /// A known_hosts file exists and cannot be read, so nothing can be trusted.
+    #[error("{} cannot be read: {source}", file.display())]
+    KnownHostsUnreadable {
+        file: PathBuf,
+        source: Arc<io::Error>,
+    },
+
+    // --- authentication ---
+    /// The server accepted none of what there was to try.
+    #[error("user {username} was not accepted (allowed: {})", allowed.join(", "))]
+    AuthFailed {
+        username: String,
+        tried: Vec<AuthAttempt>,
+        /// The methods that the server allows.
+        allowed: Vec<String>,
+        /// What the server said before: policies, sometimes a link to follow.
+        banner: Option<String>,
+    },
+    /// More keys than a server lets one try: choose one.
+    #[error("none of the first {offered} keys was accepted, {untried} more were not tried")]
+    TooManyKeys {
+        username: String,
+        offered: usize,
+        untried: usize,
+        tried: Vec<AuthAttempt>,
+        allowed: Vec<String>,
+    },
+    /// The chosen key file cannot be used.
+    #[error("{}: {problem}", path.display())]
+    KeyUnusable { path: PathBuf, problem: KeyProblem },
+    /// The agent was chosen, and there is none.
+    #[error("no SSH agent: {problem}")]
+    NoAgent { problem: AgentProblem },
+    /// The server took a password and then wants it changed, which can only be
+    /// done in a terminal, or it takes unusually long to check one.
+    #[error("no answer to the password within {after:?}: it has probably expired")]
+    PasswordExpired { username: String, after: Duration },
+    /// The server thinks for too long.
+    #[error("not authenticated within {after:?}")]
+    AuthTimeout { after: Duration },
+    /// A person had to answer, and did not.
+    #[error("{failure}")]
+    Unanswerable {
+        kind: PromptKind,
+        failure: PromptFailure,
+    },
+
+    // --- channels ---
+    /// Nothing listens at the destination (some servers say the same for a forbidden socket).
+    #[error("{destination} refused the connection")]
+    DestinationRefused { destination: Destination },
+    /// The server's policy forbids this forwarding.
+    #[error("forwarding to {destination} is not allowed")]
+    ForwardingDenied { destination: Destination },
+    /// The server does not know this kind of forwarding (dropbear and Unix sockets).
+    #[error("the server cannot forward to {destination}")]
+    ForwardingUnsupported { destination: Destination },
+    /// The server has no room for another channel now.
+    #[error("the server has no room for a channel to {destination}")]
+    ServerFull { destination: Destination },
+    /// The destination, or the server, does not answer.
+    #[error("{destination} did not answer within {after:?}")]
+    ChannelTimeout {
+        destination: Destination,
+        after: Duration,
+    },
+
+    // --- any time ---
+    /// The server ended the connection; `message` is its reason if it gave one.
+    #[error("disconnected by the server ({})", message.as_deref().unwrap_or("no reason given"))]
+    Disconnected { message: Option<String> },
+    /// The server stopped answering.
+    #[error("the server stopped answering")]
+    KeepaliveTimeout,
+    /// The connection broke.
+    #[error("connection lost: {source}")]
+    ConnectionLost {
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// This side ended the connection.
+    #[error("the connection was closed")]
+    Closed,
+    /// The server broke the protocol, or we did.
+    #[error("SSH protocol error: {source}")]
+    Protocol {
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Cause {
+    /// Whether trying again without anybody's help may succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Resolve { .. }
+            | Self::ResolveTimeout { .. }
+            | Self::Refused { .. }
+            | Self::Unanswered { .. }
+            | Self::Unreachable { .. }
+            | Self::Tcp { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::HandshakeClosed { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::DestinationRefused { .. }
+            | Self::ServerFull { .. }
+            | Self::ChannelTimeout { .. }
+            | Self::Disconnected { .. }
+            | Self::KeepaliveTimeout
+            | Self::ConnectionLost { .. } => true,
+            Self::NotReachedThrough { cause, .. } => cause.is_transient(),
+            Self::NoRoute
+            | Self::NotSsh { .. }
+            | Self::NoCommonAlgorithm { .. }
+            | Self::HostKeyUnknown { .. }
+            | Self::HostKeyChanged { .. }
+            | Self::HostKeyConflict { .. }
+            | Self::HostKeyRevoked { .. }
+            | Self::HostKeyRejected { .. }
+            | Self::KnownHostsUnreadable { .. }
+            | Self::AuthFailed { .. }
+            | Self::TooManyKeys { .. }
+            | Self::KeyUnusable { .. }
+            | Self::NoAgent { .. }
+            | Self::PasswordExpired { .. }
+            | Self::AuthTimeout { .. }
+            | Self::Unanswerable { .. }
+            | Self::ForwardingDenied { .. }
+            | Self::ForwardingUnsupported { .. }
+            | Self::Closed
+            | Self::Protocol { .. } => false,
+        }
+    }
+}
+
+/// Why an unknown key was not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotTrusted {
+    /// The policy is strict, or accept-new and a certificate was due.
+    #[error("the policy does not allow asking")]
+    Policy,
+    /// The question was not answered; `Unsupported`: nobody is there to ask.
+    #[error("{0}")]
+    NoAnswer(PromptFailure),
+}
+
+/// Why a private key file is of no use.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyProblem {
+    #[error("cannot be read: {0}")]
+    Unreadable(Arc<io::Error>),
+    #[error("is not a regular file")]
+    NotAFile,
+    #[error("is too large for a key")]
+    TooLarge,
+    /// Others may read it; `chmod 600` helps.
+    #[error("may be read by others (mode {0:03o})")]
+    Permissions(u32),
+    #[error("is a public key; the private key is the file beside it without .pub")]
+    PublicKey,
+    #[error("is not a private key")]
+    Unrecognised,
+    /// `ssh-keygen -p -f <file>` rewrites the key in a format that works.
+    #[error("is encrypted in an old way; convert it with ssh-keygen -p")]
+    OldEncryption,
+    /// Only the agent can use a key that lives on a security key.
+    #[error("belongs to a security key, which only an SSH agent can use")]
+    SecurityKey,
+    /// Only the agent can use a key whose type this program does not know.
+    #[error("has an unsupported key type")]
+    UnsupportedType,
+    #[error("is encrypted, and there is no passphrase")]
+    PassphraseNeeded,
+    #[error("has another passphrase")]
+    PassphraseWrong,
+    #[error("is damaged")]
+    Damaged,
+    /// The server only takes SHA-1 signatures from RSA keys.
+    #[error("is an RSA key, and the server only accepts SHA-1 signatures")]
+    OnlySha1,
+    /// The certificate that belongs to the key.
+    #[error("has a certificate that {0}")]
+    Certificate(CertificateProblem),
+}
+
+/// Why a user certificate would not be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateProblem {
+    #[error("cannot be read")]
+    Unreadable,
+    #[error("belongs to another key")]
+    OtherKey,
+    #[error("is not a user certificate")]
+    NotForUsers,
+    #[error("has expired")]
+    Expired,
+    #[error("is not valid yet")]
+    NotYetValid,
+    #[error("is not made out to {0}")]
+    OtherPrincipal(String),
+    #[error("is of a type that cannot be used with a key file")]
+    UnsupportedType,
+}
+
+/// Why the agent is of no use.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AgentProblem {
+    /// Neither SSH_AUTH_SOCK nor a socket of the profile.
+    #[error("SSH_AUTH_SOCK is not set")]
+    NoSocket,
+    #[error("{} cannot be opened: {source}", path.display())]
+    Unreachable {
+        path: PathBuf,
+        source: Arc<io::Error>,
+    },
+    #[error("it does not answer")]
+    Silent,
+    #[error("it holds no keys")]
+    Empty,
+    #[error("it holds no key that matches the chosen one")]
+    NoMatch,
+    #[error("it does not work: {0}")]
+    Broken(String),
+}
+
+/// The connection under a stream is gone: this is not the end of the stream's data.
+///
+/// Found as the source of the [`io::Error`] that [`ChannelIo`](super::ChannelIo) returns.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("SSH connection lost: {0}")]
+pub struct Lost(pub Error);
+
+/// The stream's reader was too slow, and the stream was given up to protect the others.
+///
+/// Found as the source of the [`io::Error`] that [`ChannelIo`](super::ChannelIo) returns.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("stream given up: {buffered} bytes were waiting to be read")]
+pub struct SlowConsumer {
+    pub buffered: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_its_hop_only_on_a_longer_route() {
+        let mut place = Place {
+            hop: 1,
+            hops: 3,
+            host: "gpu1".into(),
+            port: 22,
+            username: "ai".into(),
+        };
+        assert_eq!(place.to_string(), "gpu1:22 (hop 2 of 3)");
+        place.hops = 1;
+        assert_eq!(place.to_string(), "gpu1:22");
+    }
+
+    #[test]
+    fn what_a_jump_host_could_not_reach_is_as_transient_as_its_reason() {
+        let via = Place {
+            hop: 0,
+            hops: 2,
+            host: "bastion".into(),
+            port: 22,
+            username: "ai".into(),
+        };
+        let destination = Destination::Tcp {
+            host: "gpu1".into(),
+            port: 22,
+        };
+        let because = |cause| Cause::NotReachedThrough {
+            via: via.clone(),
+            cause: Box::new(cause),
+        };
+        let refused = Cause::DestinationRefused {
+            destination: destination.clone(),
+        };
+        assert!(because(refused).is_transient());
+        assert!(!because(Cause::ForwardingDenied { destination }).is_transient());
+    }
+}

@@ -1,0 +1,200 @@
+//! What russh asks and tells us about a connection.
+//!
+//! These calls run inside russh's session loop, so none may wait for anything;
+//! the one exception is the host key, which only delays its own connect.
+
+use std::sync::Arc;
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, Error as RusshError};
+use tokio_util::sync::DropGuard;
+
+use super::error::Cause;
+use super::host_key::Verifier;
+use super::known_hosts;
+use super::link::Link;
+use super::observe::Stage;
+use super::stages::Stages;
+use super::text::sanitize;
+
+pub(super) struct ClientHandler {
+    link: Arc<Link>,
+    verifier: Verifier,
+    stages: Arc<Stages>,
+    /// However the session's task ends, even by a panic, this goes with it.
+    _dead: DropGuard,
+}
+
+/// Why the handshake failed.
+#[derive(Debug)]
+pub(super) enum HandlerError {
+    /// We do not want this server.
+    Refused(Box<Cause>),
+    Russh(RusshError),
+}
+
+impl From<RusshError> for HandlerError {
+    fn from(error: RusshError) -> Self {
+        Self::Russh(error)
+    }
+}
+
+impl ClientHandler {
+    pub(super) fn new(link: Arc<Link>, verifier: Verifier, stages: Arc<Stages>) -> Self {
+        let dead = link.dead.clone().drop_guard();
+        Self {
+            link,
+            verifier,
+            stages,
+            _dead: dead,
+        }
+    }
+}
+
+impl Handler for ClientHandler {
+    type Error = HandlerError;
+
+    async fn check_server_key(
+        &mut self,
+        presented: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        self.stages.pass("keys exchanged");
+        self.stages.begin(Stage::HostKey);
+        // Certificates are never asked for; one that comes anyway is no plain key.
+        let PublicKeyOrCertificate::PublicKey { key, .. } = presented else {
+            return Err(RusshError::UnknownKey.into());
+        };
+        let info = known_hosts::describe(key);
+        let _ = self.link.host_key.set(info.clone());
+        let verified = tokio::select! {
+            biased;
+            () = self.link.cut.cancelled() => Err(Cause::Closed),
+            verified = self.verifier.verify(key) => verified,
+        };
+        match verified {
+            Ok(why) => {
+                self.stages
+                    .pass(&format!("{} {} ({why})", info.key_type, info.fingerprint));
+                Ok(true)
+            }
+            Err(cause) => Err(HandlerError::Refused(Box::new(cause))),
+        }
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
+        self.link.add_banner(banner);
+        Ok(())
+    }
+
+    async fn disconnected(
+        &mut self,
+        reason: DisconnectReason<Self::Error>,
+    ) -> Result<(), Self::Error> {
+        self.link.end(match reason {
+            DisconnectReason::ReceivedDisconnect(info) => Cause::Disconnected {
+                message: Some(sanitize(&info.message)).filter(|text| !text.is_empty()),
+            },
+            DisconnectReason::Error(_) if self.link.closing.is_cancelled() => Cause::Closed,
+            DisconnectReason::Error(HandlerError::Refused(cause)) => *cause,
+            DisconnectReason::Error(HandlerError::Russh(error)) => classify(error),
+        });
+        self.link.dead.cancel();
+        Ok(())
+    }
+
+    // A server has no business opening channels here. Dropping the handle says no.
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+/// What an error of russh means once a connection stands.
+pub(super) fn classify(error: RusshError) -> Cause {
+    match error {
+        RusshError::KeepaliveTimeout | RusshError::InactivityTimeout => Cause::KeepaliveTimeout,
+        RusshError::Disconnect | RusshError::HUP => Cause::Disconnected { message: None },
+        RusshError::IO(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Cause::Disconnected { message: None }
+        }
+        RusshError::IO(source) => Cause::ConnectionLost {
+            source: Arc::new(source),
+        },
+        RusshError::SendError | RusshError::RecvError => Cause::Disconnected { message: None },
+        error => Cause::Protocol {
+            source: Arc::new(error),
+        },
+    }
+}

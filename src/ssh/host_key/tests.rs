@@ -1,0 +1,259 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use russh::keys::{Algorithm, PrivateKey};
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::ssh::error::KnownKey;
+use crate::ssh::memory::Memory;
+use crate::ssh::prompt::{Answers, BoxFuture, NoPrompter, PromptQuestion};
+
+fn key() -> PublicKey {
+    let mut rng = russh::keys::key::safe_rng();
+    let key = PrivateKey::random(&mut rng, Algorithm::Ed25519).unwrap();
+    PublicKey::new(key.public_key().key_data().clone(), "")
+}
+
+/// Hands each question to the test, which answers it.
+struct Asked {
+    questions: mpsc::Sender<(HostKeyQuestion, oneshot::Sender<HostKeyDecision>)>,
+    count: AtomicUsize,
+}
+
+impl Prompter for Asked {
+    fn verify_host_key(
+        &self,
+        question: HostKeyQuestion,
+    ) -> BoxFuture<'_, Result<HostKeyDecision, PromptFailure>> {
+        Box::pin(async move {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            let (answer, wait) = oneshot::channel();
+            let _ = self.questions.send((question, answer)).await;
+            wait.await.map_err(|_| PromptFailure::HostGone)
+        })
+    }
+
+    fn answer(&self, _: PromptQuestion) -> BoxFuture<'_, Result<Answers, PromptFailure>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+struct Fixture {
+    directory: tempfile::TempDir,
+    environment: Arc<Environment>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let environment = Arc::new(Environment {
+            home: None,
+            ssh_auth_sock: None,
+            user_known_hosts: vec![directory.path().join("user")],
+            global_known_hosts: vec![],
+            own_known_hosts: directory.path().join("own"),
+            client_version: "test".into(),
+            memory: Memory::default(),
+        });
+        Self {
+            directory,
+            environment,
+        }
+    }
+
+    fn verifier(&self, policy: HostKeyPolicy, prompter: Arc<dyn Prompter>) -> Arc<Verifier> {
+        Arc::new(Verifier {
+            place: Place {
+                hop: 0,
+                hops: 1,
+                host: "gpu1".into(),
+                port: 2222,
+                username: "ai".into(),
+            },
+            policy,
+            environment: self.environment.clone(),
+            prompter,
+            clock: Clock::start(Duration::from_secs(30)),
+        })
+    }
+
+    fn own_file(&self) -> Option<String> {
+        std::fs::read_to_string(&self.environment.own_known_hosts).ok()
+    }
+}
+
+fn asked() -> (
+    Arc<Asked>,
+    mpsc::Receiver<(HostKeyQuestion, oneshot::Sender<HostKeyDecision>)>,
+) {
+    let (questions, inbox) = mpsc::channel(8);
+    let prompter = Asked {
+        questions,
+        count: AtomicUsize::new(0),
+    };
+    (Arc::new(prompter), inbox)
+}
+
+#[test]
+fn policies_decide_by_the_table() {
+    let info = known_hosts::describe(&key());
+    let name = HostName::new("h", 2222);
+    let unknown = |authority_expected, on_port_22| Verdict::Unknown {
+        authority_expected,
+        on_port_22,
+        known_as: vec![],
+    };
+    let known = || KnownKey {
+        key: info.clone(),
+        file: PathBuf::from("/home/a b/known_hosts"),
+        line: 3,
+    };
+    let rows: [(&dyn Fn() -> Verdict, [&str; 3]); 6] = [
+        (
+            &|| Verdict::Revoked {
+                file: "f".into(),
+                line: 1,
+            },
+            ["revoked"; 3],
+        ),
+        (&|| Verdict::Known, ["accept"; 3]),
+        (&|| Verdict::Changed(vec![known()]), ["changed"; 3]),
+        (&|| unknown(false, false), ["ask", "learn", "unknown"]),
+        (&|| unknown(false, true), ["ask", "learn", "unknown"]),
+        (&|| unknown(true, false), ["ask", "unknown", "unknown"]),
+    ];
+    let policies = [
+        HostKeyPolicy::Ask,
+        HostKeyPolicy::AcceptNew,
+        HostKeyPolicy::Strict,
+    ];
+    for (verdict, expected) in rows {
+        for (policy, expected) in policies.into_iter().zip(expected) {
+            let decision = decide(policy, verdict(), &info, &name);
+            let got = match &decision {
+                Decision::Accept => "accept",
+                Decision::Learn => "learn",
+                Decision::Ask { .. } => "ask",
+                Decision::Refuse(Cause::HostKeyRevoked { .. }) => "revoked",
+                Decision::Refuse(Cause::HostKeyUnknown { .. }) => "unknown",
+                Decision::Refuse(Cause::HostKeyChanged { remove_command, .. }) => {
+                    assert_eq!(
+                        remove_command,
+                        "ssh-keygen -f '/home/a b/known_hosts' -R '[h]:2222'"
+                    );
+                    "changed"
+                }
+                Decision::Refuse(_) => "other",
+            };
+            assert_eq!(got, expected, "{policy:?} {decision:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_anybody_to_ask_an_unknown_key_is_refused() {
+    let fixture = Fixture::new();
+    let verifier = fixture.verifier(HostKeyPolicy::Ask, Arc::new(NoPrompter));
+    let error = verifier.verify(&key()).await.unwrap_err();
+    assert!(matches!(
+        error,
+        Cause::HostKeyUnknown {
+            why: NotTrusted::NoAnswer(PromptFailure::Unsupported),
+            ..
+        }
+    ));
+    assert_eq!(fixture.own_file(), None);
+}
+
+#[tokio::test]
+async fn fifty_connections_ask_once_and_the_answer_is_recorded() {
+    let fixture = Fixture::new();
+    let (prompter, mut inbox) = asked();
+    let shown = key();
+    let all: Vec<_> = (0..50)
+        .map(|_| {
+            let verifier = fixture.verifier(HostKeyPolicy::Ask, prompter.clone());
+            let shown = shown.clone();
+            tokio::spawn(async move { verifier.verify(&shown).await })
+        })
+        .collect();
+    let (question, answer) = inbox.recv().await.unwrap();
+    assert_eq!(question.key, known_hosts::describe(&shown));
+    answer.send(HostKeyDecision::Accept).unwrap();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(prompter.count.load(Ordering::Relaxed), 1);
+    assert_eq!(fixture.own_file().unwrap().lines().count(), 1);
+    // The next one finds it in the file.
+    let verifier = fixture.verifier(HostKeyPolicy::Strict, Arc::new(NoPrompter));
+    assert_eq!(verifier.verify(&shown).await.unwrap(), "known");
+}
+
+#[tokio::test]
+async fn accepted_once_lives_in_the_process_only() {
+    let fixture = Fixture::new();
+    let (prompter, mut inbox) = asked();
+    let shown = key();
+    let verifier = fixture.verifier(HostKeyPolicy::Ask, prompter.clone());
+    let answering = async {
+        let (_, answer) = inbox.recv().await.unwrap();
+        answer.send(HostKeyDecision::AcceptOnce).unwrap();
+    };
+    let (verified, ()) = tokio::join!(verifier.verify(&shown), answering);
+    verified.unwrap();
+    verifier.verify(&shown).await.unwrap();
+    assert_eq!(prompter.count.load(Ordering::Relaxed), 1);
+    assert_eq!(fixture.own_file(), None);
+}
+
+#[tokio::test]
+async fn two_keys_for_one_host_at_the_same_time_are_both_refused() {
+    let fixture = Fixture::new();
+    let (prompter, mut inbox) = asked();
+    let (one, other) = (key(), key());
+    let first = tokio::spawn({
+        let verifier = fixture.verifier(HostKeyPolicy::Ask, prompter.clone());
+        let one = one.clone();
+        async move { verifier.verify(&one).await }
+    });
+    let _open = inbox.recv().await.unwrap();
+    let verifier = fixture.verifier(HostKeyPolicy::Ask, prompter.clone());
+    for result in [verifier.verify(&other).await, first.await.unwrap()] {
+        assert!(
+            matches!(result, Err(Cause::HostKeyConflict { .. })),
+            "{result:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_key_is_not_remembered() {
+    let fixture = Fixture::new();
+    let (prompter, mut inbox) = asked();
+    let verifier = fixture.verifier(HostKeyPolicy::Ask, prompter.clone());
+    let shown = key();
+    for _ in 0..2 {
+        let answering = async {
+            let (_, answer) = inbox.recv().await.unwrap();
+            answer.send(HostKeyDecision::Reject).unwrap();
+        };
+        let (verified, ()) = tokio::join!(verifier.verify(&shown), answering);
+        assert!(matches!(verified, Err(Cause::HostKeyRejected { .. })));
+    }
+    assert!(fixture.own_file().is_none());
+    assert!(fixture.directory.path().exists());
+}
+
+#[tokio::test]
+async fn accept_new_records_without_asking() {
+    let fixture = Fixture::new();
+    let verifier = fixture.verifier(HostKeyPolicy::AcceptNew, Arc::new(NoPrompter));
+    verifier.verify(&key()).await.unwrap();
+    assert_eq!(fixture.own_file().unwrap().lines().count(), 1);
+    assert!(matches!(
+        verifier.verify(&key()).await,
+        Err(Cause::HostKeyChanged { .. })
+    ));
+}

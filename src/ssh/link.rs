@@ -1,0 +1,107 @@
+//! The state of one SSH connection that its tasks share.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::channel_io::Budget;
+use super::error::{Cause, Error, HostKeyInfo, Place};
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) place: Place,
+    /// The connection is gone: nobody may wait for it any more.
+    pub(super) dead: CancellationToken,
+    /// Ends the connection at once, without a word to the server.
+    pub(super) cut: CancellationToken,
+    /// Ends the connection in good order.
+    pub(super) closing: CancellationToken,
+    /// The tasks of its channels.
+    pub(super) tasks: TaskTracker,
+    pub(super) budget: Arc<Budget>,
+    pub(super) activity: watch::Sender<Activity>,
+    pub(super) host_key: OnceLock<HostKeyInfo>,
+    ended: OnceLock<Cause>,
+    banner: Mutex<String>,
+}
+
+/// How much the connection is used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Activity {
+    pub(super) streams: usize,
+    pub(super) last: Instant,
+}
+
+impl Link {
+    pub(super) fn new(place: Place, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self {
+            place,
+            dead: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            budget,
+            activity: watch::Sender::new(Activity {
+                streams: 0,
+                last: Instant::now(),
+            }),
+            host_key: OnceLock::new(),
+            ended: OnceLock::new(),
+            banner: Mutex::default(),
+        })
+    }
+
+    /// Records why the connection ends; the first reason counts.
+    pub(super) fn end(&self, cause: Cause) {
+        let _ = self.ended.set(cause);
+    }
+
+    /// Why the connection ended.
+    pub(super) fn cause(&self) -> Cause {
+        if let Some(cause) = self.ended.get() {
+            return cause.clone();
+        }
+        if self.closing.is_cancelled() {
+            return Cause::Closed;
+        }
+        Cause::Disconnected { message: None }
+    }
+
+    /// The error for everything that was under way.
+    pub(super) fn loss(&self) -> Error {
+        self.error(self.cause())
+    }
+
+    pub(super) fn error(&self, cause: Cause) -> Error {
+        Error {
+            place: self.place.clone(),
+            cause,
+        }
+    }
+
+    /// What the server says before authentication is done.
+    pub(super) fn add_banner(&self, text: &str) {
+        let mut banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        if banner.len() < 2048 {
+            if !banner.is_empty() {
+                banner.push('\n');
+            }
+            banner.push_str(&super::text::sanitize_lines(text));
+        }
+    }
+
+    pub(super) fn banner(&self) -> Option<String> {
+        let banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        (!banner.is_empty()).then(|| banner.clone())
+    }
+
+    pub(super) fn touch(&self, streams: impl FnOnce(usize) -> usize) {
+        self.activity.send_modify(|activity| {
+            activity.streams = streams(activity.streams);
+            activity.last = Instant::now();
+        });
+    }
+}

@@ -1,0 +1,66 @@
+//! What the process remembers across connections, and shares between them.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::channel_io::Budget;
+use super::error::HostKeyInfo;
+use super::flight::Flight;
+use super::prompt::{HostKeyDecision, PromptFailure};
+
+/// Clones are the same memory; one per process, with the default.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    host_keys: Mutex<HostKeys>,
+    /// Bytes waiting to be read, over all streams of all connections.
+    budget: Arc<Budget>,
+}
+
+/// Host keys that people were asked about.
+#[derive(Default)]
+pub(super) struct HostKeys {
+    /// Accepted until the process ends: name and fingerprint.
+    pub(super) accepted: HashSet<(String, String)>,
+    /// Questions that are open now, by name.
+    pub(super) open: HashMap<String, OpenQuestion>,
+}
+
+/// A question that others may wait for, too.
+pub(super) struct OpenQuestion {
+    pub(super) key: HostKeyInfo,
+    pub(super) flight: Flight<QuestionEnd>,
+    /// Cancelled when somebody is shown another key for the same host.
+    pub(super) conflict: Arc<Mutex<Option<HostKeyInfo>>>,
+    pub(super) conflicted: CancellationToken,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum QuestionEnd {
+    Answered(Result<HostKeyDecision, PromptFailure>),
+    Conflict(HostKeyInfo),
+}
+
+impl Memory {
+    pub(super) fn host_keys(&self) -> MutexGuard<'_, HostKeys> {
+        self.0
+            .host_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn budget(&self) -> Arc<Budget> {
+        self.0.budget.clone()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}

@@ -1,0 +1,311 @@
+//! One connection per route, shared by everybody who goes the same way.
+//!
+//! Also the hops in between are shared: two targets behind one bastion connect
+//! to it once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::connect::{Dialer, no_route};
+use super::error::{Cause, Error};
+use super::flight::{Flight, Waiter};
+use super::observe::Observer;
+use super::prompt::{BoxFuture, Prompter};
+use super::session::Session;
+use super::target::{AuthMethod, Environment, Hop, HostKeyPolicy, Target};
+
+/// The connections of the process. Clones are the same pool.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    environment: Arc<Environment>,
+    idle: Duration,
+    slots: Mutex<HashMap<Key, Slot>>,
+    /// No new connections after this.
+    shut: CancellationToken,
+}
+
+enum Slot {
+    Connecting(Flight<Result<Session, Error>>),
+    Ready(Session),
+}
+
+/// A route without its secrets and time-outs.
+type Key = Vec<HopKey>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct HopKey {
+    host: String,
+    port: u16,
+    username: String,
+    auth: AuthMethod,
+    private_key_path: Option<PathBuf>,
+    certificate_path: Option<PathBuf>,
+    identity_agent: Option<PathBuf>,
+    identities_only: bool,
+    host_key_policy: HostKeyPolicy,
+}
+
+fn key(hops: &[Hop]) -> Key {
+    hops.iter()
+        .map(|hop| HopKey {
+            host: hop.host.to_ascii_lowercase(),
+            port: hop.port,
+            username: hop.username.clone(),
+            auth: hop.auth,
+            private_key_path: hop.private_key_path.clone(),
+            certificate_path: hop.certificate_path.clone(),
+            identity_agent: hop.identity_agent.clone(),
+            identities_only: hop.identities_only,
+            host_key_policy: hop.host_key_policy,
+        })
+        .collect()
+}
+
+impl Pool {
+    /// A connection without streams is closed after `idle`.
+    pub fn new(environment: Arc<Environment>, idle: Duration) -> Self {
+        Self(Arc::new(Inner {
+            environment,
+            idle,
+            slots: Mutex::default(),
+            shut: CancellationToken::new(),
+        }))
+    }
+
+    /// The connection to a target, made if there is none.
+    ///
+    /// However many ask, one connects; `prompter` and `observer` are those of
+    /// the first to ask. Dropping the future gives up waiting; the connect goes
+    /// on for the others, and stops when nobody waits any more.
+    pub async fn session(
+        &self,
+        target: &Target,
+        prompter: Arc<dyn Prompter>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Session, Error> {
+        let dialer = Dialer {
+            environment: self.0.environment.clone(),
+            prompter,
+            observer,
+        };
+        self.0.session(target, target.hops.len(), dialer).await
+    }
+
+    /// The connection to a target if there is a living one.
+    pub fn current(&self, target: &Target) -> Option<Session> {
+        match self.0.slots().get(&key(&target.hops)) {
+            Some(Slot::Ready(session)) if session.is_alive() => Some(session.clone()),
+            _ => None,
+        }
+    }
+
+    /// Ends the connection to a target, and a connect that is under way.
+    pub async fn disconnect(&self, target: &Target) {
+        let slot = self.0.slots().remove(&key(&target.hops));
+        match slot {
+            Some(Slot::Ready(session)) => session.close().await,
+            Some(Slot::Connecting(flight)) => flight.stop(),
+            None => {}
+        }
+    }
+
+    /// Ends everything, in about a second; no connection is made any more.
+    pub async fn shutdown(&self) {
+        self.0.shut.cancel();
+        let slots: Vec<_> = self.0.slots().drain().collect();
+        let mut sessions: Vec<_> = slots
+            .into_iter()
+            .filter_map(|(key, slot)| match slot {
+                Slot::Ready(session) => Some((key.len(), session)),
+                Slot::Connecting(flight) => {
+                    flight.stop();
+                    None
+                }
+            })
+            .collect();
+        // Those behind a jump host first, so that their goodbye still gets through.
+        sessions.sort_by_key(|(hops, _)| std::cmp::Reverse(*hops));
+        let mut at_once = Vec::new();
+        let mut length = None;
+        for (hops, session) in sessions {
+            if length.is_some_and(|length| length != hops) {
+                futures_util::future::join_all(at_once.drain(..)).await;
+            }
+            length = Some(hops);
+            at_once.push(async move { session.close().await });
+        }
+        futures_util::future::join_all(at_once).await;
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("connections", &self.0.slots().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a route's slot has for somebody who asks.
+enum Found {
+    Session(Session),
+    Wait(Waiter<Result<Session, Error>>),
+}
+
+impl Inner {
+    fn slots(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection to the first `hops` hops of a target.
+    fn session<'a>(
+        self: &'a Arc<Self>,
+        target: &'a Target,
+        hops: usize,
+        dialer: Dialer,
+    ) -> BoxFuture<'a, Result<Session, Error>> {
+        Box::pin(async move {
+            let Some(route) = target.hops.get(..hops).filter(|route| !route.is_empty()) else {
+                return Err(no_route(target));
+            };
+            let closed = || Error {
+                place: super::error::Place {
+                    hop: hops - 1,
+                    hops: target.hops.len(),
+                    host: route.last().map(|hop| hop.host.clone()).unwrap_or_default(),
+                    port: route.last().map_or(0, |hop| hop.port),
+                    username: route
+                        .last()
+                        .map(|hop| hop.username.clone())
+                        .unwrap_or_default(),
+                },
+                cause: Cause::Closed,
+            };
+            if self.shut.is_cancelled() {
+                return Err(closed());
+            }
+            match self.find_or_start(key(route), target, hops, dialer) {
+                Found::Session(session) => {
+                    session.touch();
+                    Ok(session)
+                }
+                Found::Wait(waiter) => tokio::select! {
+                    biased;
+                    () = self.shut.cancelled() => Err(closed()),
+                    result = waiter.wait() => result.unwrap_or_else(|| Err(closed())),
+                },
+            }
+        })
+    }
+
+    fn find_or_start(
+        self: &Arc<Self>,
+        key: Key,
+        target: &Target,
+        hops: usize,
+        dialer: Dialer,
+    ) -> Found {
+        let mut slots = self.slots();
+        match slots.get(&key) {
+            Some(Slot::Ready(session)) if session.is_alive() => {
+                return Found::Session(session.clone());
+            }
+            Some(Slot::Connecting(flight)) => {
+                if let Some(waiter) = flight.join() {
+                    return Found::Wait(waiter);
+                }
+            }
+            Some(Slot::Ready(_)) | None => {}
+        }
+        let work = {
+            let (pool, key, target) = (Arc::clone(self), key.clone(), target.clone());
+            async move {
+                let result = pool.connect(&target, hops, dialer).await;
+                pool.landed(key, &result);
+                result
+            }
+        };
+        let (flight, waiter) = Flight::start(work);
+        slots.insert(key, Slot::Connecting(flight));
+        Found::Wait(waiter)
+    }
+
+    async fn connect(
+        self: &Arc<Self>,
+        target: &Target,
+        hops: usize,
+        dialer: Dialer,
+    ) -> Result<Session, Error> {
+        let before = if hops > 1 {
+            Some(self.session(target, hops - 1, dialer.clone()).await?)
+        } else {
+            None
+        };
+        dialer.reach(target, hops - 1, before).await
+    }
+
+    /// Puts the outcome of a connect into its slot.
+    fn landed(self: &Arc<Self>, key: Key, result: &Result<Session, Error>) {
+        let mut slots = self.slots();
+        // Another flight was faster: whoever waited for this one still gets its
+        // session, and it ends with them.
+        if !matches!(slots.get(&key), Some(Slot::Connecting(_))) {
+            return;
+        }
+        match result {
+            Ok(session) if !self.shut.is_cancelled() => {
+                slots.insert(key.clone(), Slot::Ready(session.clone()));
+                drop(slots);
+                tokio::spawn(retire(
+                    Arc::downgrade(self),
+                    key,
+                    session.clone(),
+                    self.idle,
+                ));
+            }
+            _ => {
+                slots.remove(&key);
+            }
+        }
+    }
+
+    /// Takes a session out of its slot.
+    fn forget(&self, key: &Key, session: &Session) {
+        let mut slots = self.slots();
+        if matches!(slots.get(key), Some(Slot::Ready(current)) if current.is(session)) {
+            slots.remove(key);
+        }
+    }
+}
+
+/// Waits until a session is gone, or was of no use for long enough; then lets it go.
+async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
+    let gone = session.when_gone();
+    tokio::pin!(gone);
+    let mut activity = session.activity();
+    loop {
+        let now = *activity.borrow_and_update();
+        let unused = async {
+            if now.streams > 0 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep_until(now.last + idle).await;
+        };
+        tokio::select! {
+            biased;
+            () = &mut gone => break,
+            changed = activity.changed() => if changed.is_err() { break },
+            () = unused => break,
+        }
+    }
+    if let Some(pool) = pool.upgrade() {
+        pool.forget(&key, &session);
+    }
+    session.close().await;
+}

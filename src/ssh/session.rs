@@ -1,0 +1,271 @@
+//! An authenticated connection: opens streams, and ends in good order.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use russh::client::{Handle, Msg};
+use russh::{Channel, ChannelOpenFailure, Disconnect, Error as RusshError};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::auth::LoggedIn;
+use super::channel_io::{ChannelIo, Pump};
+use super::egress::Gate;
+use super::error::{Cause, Error, HostKeyInfo, Place};
+use super::handler::{ClientHandler, classify};
+use super::link::{Activity, Link};
+use super::target::Destination;
+
+/// How long a channel may take to open. The server's own connect to a
+/// black hole takes minutes.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// The steps of an orderly end: channels, goodbye, the server's answer.
+const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);
+const GOODBYE_LIMIT: Duration = Duration::from_millis(300);
+const END_LIMIT: Duration = Duration::from_millis(400);
+
+/// A connection to one machine. Clones are the same connection, which ends when
+/// the last clone and the last stream are gone, or with [`close`](Self::close).
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    link: Arc<Link>,
+    handle: Arc<Handle<ClientHandler>>,
+    gate: Gate,
+    login: LoggedIn,
+    host_key: HostKeyInfo,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.link.closing.cancel();
+    }
+}
+
+impl Session {
+    pub(super) fn start(
+        link: Arc<Link>,
+        handle: Handle<ClientHandler>,
+        gate: Gate,
+        login: LoggedIn,
+    ) -> Self {
+        let handle = Arc::new(handle);
+        let host_key = link.host_key.get().cloned().unwrap_or(HostKeyInfo {
+            key_type: String::new(),
+            fingerprint: String::new(),
+            bits: 0,
+        });
+        tokio::spawn(end_in_order(link.clone(), handle.clone()));
+        Self(Arc::new(Inner {
+            link,
+            handle,
+            gate,
+            login,
+            host_key,
+        }))
+    }
+
+    /// Opens a stream. Costs one round trip.
+    ///
+    /// Dropping the future gives the stream up: should it open later, it is
+    /// closed at once.
+    pub async fn open(&self, to: Destination) -> Result<ChannelIo, Error> {
+        let inner = &self.0;
+        inner.link.touch(|streams| streams);
+        let (sender, receiver) = oneshot::channel();
+        // An open that is cancelled would leave its channel behind at the
+        // server: it runs in a task of its own.
+        inner.link.tasks.spawn(open_detached(
+            Arc::downgrade(inner),
+            inner.link.clone(),
+            inner.handle.clone(),
+            inner.gate.clone(),
+            to.clone(),
+            sender,
+        ));
+        let cause = match timeout(OPEN_LIMIT, receiver).await {
+            Ok(Ok(Ok(stream))) => return Ok(stream),
+            Ok(Ok(Err(cause))) => cause,
+            Ok(Err(_)) => inner.link.cause(),
+            Err(_) => Cause::ChannelTimeout {
+                destination: to,
+                after: OPEN_LIMIT,
+            },
+        };
+        Err(inner.link.error(cause))
+    }
+
+    /// How the login was done: `publickey (~/.ssh/id_ed25519)`, `password`, …
+    pub fn auth_method(&self) -> &str {
+        &self.0.login.method
+    }
+
+    /// Whether the login needed nobody's help, and can be repeated without any.
+    pub fn logged_in_silently(&self) -> bool {
+        self.0.login.silent
+    }
+
+    pub fn host_key(&self) -> &HostKeyInfo {
+        &self.0.host_key
+    }
+
+    /// The machine at the end of the route.
+    pub fn place(&self) -> &Place {
+        &self.0.link.place
+    }
+
+    pub fn is_alive(&self) -> bool {
+        !self.0.link.dead.is_cancelled() && !self.0.link.closing.is_cancelled()
+    }
+
+    /// Waits until the connection is gone, for whatever reason, and tells it.
+    pub async fn closed(&self) -> Error {
+        self.0.link.dead.cancelled().await;
+        self.0.link.loss()
+    }
+
+    /// One round trip to the server, at most two seconds.
+    pub async fn latency(&self) -> Result<Duration, Error> {
+        let link = &self.0.link;
+        let begun = Instant::now();
+        let ping = timeout(PING_LIMIT, self.0.handle.send_ping());
+        // russh calls a ping to a dead connection answered.
+        let answered = tokio::select! {
+            biased;
+            () = link.dead.cancelled() => return Err(link.loss()),
+            answered = ping => answered,
+        };
+        match answered {
+            Ok(Ok(())) if !link.dead.is_cancelled() => Ok(begun.elapsed()),
+            Ok(_) => Err(link.loss()),
+            Err(_) => Err(link.error(Cause::KeepaliveTimeout)),
+        }
+    }
+
+    /// Closes all streams, says goodbye, and waits until the connection is gone;
+    /// about a second at most.
+    pub async fn close(&self) {
+        self.0.link.closing.cancel();
+        self.0.link.dead.cancelled().await;
+    }
+
+    pub(super) fn stream_opened(&self) {
+        self.0.link.touch(|streams| streams + 1);
+    }
+
+    pub(super) fn stream_closed(&self) {
+        self.0.link.touch(|streams| streams.saturating_sub(1));
+    }
+
+    pub(super) fn touch(&self) {
+        self.0.link.touch(|streams| streams);
+    }
+
+    pub(super) fn activity(&self) -> watch::Receiver<Activity> {
+        self.0.link.activity.subscribe()
+    }
+
+    /// Without keeping the connection open.
+    pub(super) fn when_gone(&self) -> impl Future<Output = ()> + Send + 'static {
+        let link = self.0.link.clone();
+        async move { link.dead.cancelled().await }
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("place", &self.0.link.place)
+            .field("alive", &self.is_alive())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn open_detached(
+    inner: Weak<Inner>,
+    link: Arc<Link>,
+    handle: Arc<Handle<ClientHandler>>,
+    gate: Gate,
+    to: Destination,
+    answer: oneshot::Sender<Result<ChannelIo, Cause>>,
+) {
+    let opened = tokio::select! {
+        biased;
+        () = link.dead.cancelled() => Err(link.cause()),
+        () = link.closing.cancelled() => Err(Cause::Closed),
+        opened = open_channel(&handle, &to) => {
+            opened.map_err(|error| refusal(error, to, &link))
+        }
+    };
+    let result = opened.and_then(|channel| {
+        let pump = Pump::start(channel, &link, gate);
+        match inner.upgrade() {
+            Some(inner) => Ok(ChannelIo::new(&pump, Session(inner))),
+            None => {
+                pump.stop();
+                Err(Cause::Closed)
+            }
+        }
+    });
+    // Nobody waits any more: dropping the stream closes it.
+    let _ = answer.send(result);
+}
+
+async fn open_channel(
+    handle: &Handle<ClientHandler>,
+    to: &Destination,
+) -> Result<Channel<Msg>, RusshError> {
+    match to {
+        // The originator is of no use to anybody; OpenSSH sends the like for -W.
+        Destination::Tcp { host, port } => {
+            handle
+                .channel_open_direct_tcpip(host.clone(), u32::from(*port), "127.0.0.1", 0)
+                .await
+        }
+        Destination::Unix { path } => handle.channel_open_direct_streamlocal(path.clone()).await,
+    }
+}
+
+fn refusal(error: RusshError, destination: Destination, link: &Link) -> Cause {
+    match error {
+        RusshError::ChannelOpenFailure(failure) => match failure {
+            ChannelOpenFailure::ConnectFailed => Cause::DestinationRefused { destination },
+            ChannelOpenFailure::AdministrativelyProhibited => {
+                Cause::ForwardingDenied { destination }
+            }
+            ChannelOpenFailure::UnknownChannelType => Cause::ForwardingUnsupported { destination },
+            ChannelOpenFailure::ResourceShortage => Cause::ServerFull { destination },
+            ChannelOpenFailure::Other { .. } => Cause::DestinationRefused { destination },
+        },
+        RusshError::SendError | RusshError::Disconnect => link.cause(),
+        error => classify(error),
+    }
+}
+
+/// Lives as long as the connection: ends it in good order when asked to.
+async fn end_in_order(link: Arc<Link>, handle: Arc<Handle<ClientHandler>>) {
+    tokio::select! {
+        biased;
+        () = link.dead.cancelled() => {}
+        () = link.closing.cancelled() => {
+            link.tasks.close();
+            let _ = timeout(CLOSE_CHANNELS_LIMIT, link.tasks.wait()).await;
+            let goodbye = handle.disconnect(Disconnect::ByApplication, "", "");
+            let _ = timeout(GOODBYE_LIMIT, goodbye).await;
+            let _ = timeout(END_LIMIT, link.dead.cancelled()).await;
+        }
+    }
+    link.cut.cancel();
+    // Without its socket, russh's task ends, and that ends the connection.
+    link.dead.cancelled().await;
+}
