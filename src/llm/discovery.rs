@@ -22,8 +22,6 @@ use super::{
 mod list;
 mod llama_cpp;
 mod ollama;
-#[cfg(test)]
-mod tests;
 
 /// Largest model list.
 const MAX_LIST: usize = 4 * 1024 * 1024;
@@ -182,7 +180,5 @@ impl<E: Carrier> Inquiry<'_, E> {
 }
 
 fn version_of(json: &Value) -> Option<String> {
-    json.get("version")?
-        .as_str()
-        .map(|version| super::sanitize::sanitize(version))
+    json.get("version")?.as_str().map(super::sanitize::sanitize)
 }

@@ -39,7 +39,7 @@ pub enum Block {
     ToolResult {
         tool_use_id: String,
         /// Text and images.
-        content: Vec<Block>,
+        content: Vec<Self>,
         is_error: bool,
     },
     Image {

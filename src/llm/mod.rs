@@ -28,6 +28,8 @@ mod refusal;
 mod retry_after;
 mod sanitize;
 mod sse;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,

@@ -141,6 +141,10 @@ fn kind(status: Option<u16>, said: &Said) -> RefusalKind {
     if let Some((_, hint)) = TOOLS.iter().find(|(phrase, _)| text.contains(phrase)) {
         return RefusalKind::ToolsUnsupported { hint: *hint };
     }
+    // A template that cannot do tools; one that dislikes something else says so without the word.
+    if has(&["jinja", "chat template"]) && has(&["tool"]) {
+        return RefusalKind::ToolsUnsupported { hint: None };
+    }
     if has(&[
         "image input is not supported",
         "does not support image",
@@ -149,7 +153,9 @@ fn kind(status: Option<u16>, said: &Said) -> RefusalKind {
     ]) {
         return RefusalKind::ImagesUnsupported;
     }
-    if names_a_missing_model(&text) || said.param.as_deref() == Some("model") && is(&[404]) {
+    if names_a_missing_model(first_paragraph(&text))
+        || said.param.as_deref() == Some("model") && is(&[404])
+    {
         return RefusalKind::InvalidModel;
     }
     if is(&[404, 405]) {
@@ -231,8 +237,6 @@ const TOOLS: &[(&str, Option<&str>)] = &[
     ("tools are not supported", None),
     ("tools param requires", None),
     ("does not support tool", None),
-    ("jinja", None),
-    ("chat template", None),
 ];
 
 fn names_a_missing_model(text: &str) -> bool {

@@ -40,11 +40,20 @@ impl Redactor {
         // Redacted before it is cut: half a secret would not be recognised.
         let mut text = self.clean(text);
         if text.len() > EXCERPT {
-            text.truncate(text.floor_char_boundary(EXCERPT));
+            text.truncate(cut(&text, EXCERPT).len());
             text.push('…');
         }
         text
     }
+}
+
+/// The beginning of a text, at most `limit` bytes and no half character.
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// A short dummy key ("x", "none") is replaced only where it stands alone: elsewhere it is part

@@ -41,17 +41,15 @@ pub(super) struct Reader {
     start: Instant,
     /// When the connection was there.
     connected: Instant,
-    /// `None` before the first output.
-    last: Option<LastHeard>,
+    /// How long we have waited since the last event, comments or not; `None` before the first
+    /// output.
+    without_event: Option<Duration>,
+    /// Since when nothing has come although we were reading. A consumer that takes its time is no
+    /// silence of the server's.
+    waiting_since: Option<Instant>,
     warned_of_utf8: bool,
     /// The server has said all there is to say; how long to wait for the rest.
     until: Option<Instant>,
-}
-
-#[derive(Clone, Copy)]
-struct LastHeard {
-    byte: Instant,
-    event: Instant,
 }
 
 enum Form {
@@ -109,7 +107,8 @@ impl Reader {
             received: 0,
             clocks: *clocks,
             start,
-            last: None,
+            without_event: None,
+            waiting_since: None,
             warned_of_utf8: false,
             until: None,
         })
@@ -117,11 +116,7 @@ impl Reader {
 
     /// From now on the idle clock runs.
     pub(super) fn first_output(&mut self) {
-        let now = Instant::now();
-        self.last.get_or_insert(LastHeard {
-            byte: now,
-            event: now,
-        });
+        self.without_event.get_or_insert_default();
     }
 
     /// Hands the connection on, or closes it.
@@ -135,10 +130,19 @@ impl Reader {
         answer: &mut Answer,
         events: &mut Vec<ChatEvent>,
     ) -> Result<Piece, Error<E>> {
-        let (deadline, clock, limit) = self.deadline();
-        match timeout_at(deadline, self.exchange.chunk()).await {
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let (deadline, clock, limit) = self.deadline(waiting_since);
+        let waited = timeout_at(deadline, self.exchange.chunk()).await;
+        if waited.is_ok() {
+            self.waiting_since = None;
+            if let Some(so_far) = &mut self.without_event {
+                *so_far += waiting_since.elapsed();
+            }
+        }
+        match waited {
             Ok(Some(Ok(data))) => {
                 self.feed(&data, answer, events)?;
+                self.check_flood(events)?;
                 Ok(Piece::More)
             }
             Ok(Some(Err(source))) => {
@@ -155,18 +159,21 @@ impl Reader {
     }
 
     /// The clock that runs out first, and what it was set to.
-    fn deadline(&self) -> (Instant, Clock, Duration) {
+    fn deadline(&self, waiting_since: Instant) -> (Instant, Clock, Duration) {
         let clocks = &self.clocks;
-        let (mut deadline, mut clock, mut limit) = match self.last {
+        let (mut deadline, mut clock, mut limit) = match self.without_event {
             None => (
                 self.connected + clocks.first_token,
                 Clock::FirstToken,
                 clocks.first_token,
             ),
-            Some(last) => {
-                let silence = last.byte + clocks.idle;
-                let comments = last.event + clocks.idle.max(COMMENTS_ONLY);
-                (silence.min(comments), Clock::Idle, clocks.idle)
+            Some(so_far) => {
+                let comments = clocks.idle.max(COMMENTS_ONLY).saturating_sub(so_far);
+                (
+                    waiting_since + clocks.idle.min(comments),
+                    Clock::Idle,
+                    clocks.idle,
+                )
             }
         };
         if let Some(total) = clocks.total
@@ -177,17 +184,32 @@ impl Reader {
         (earliest(deadline, self.until), clock, limit)
     }
 
+    /// A deadline never fires while there are always bytes to read, so the clocks that no byte
+    /// may stop are looked at after each piece too.
+    fn check_flood<E: Carrier>(&self, fresh: &[ChatEvent]) -> Result<(), Error<E>> {
+        let now = Instant::now();
+        let ran_out = |clock, start: Instant, limit: Duration| match now >= start + limit {
+            true => Err(Error::Timeout { clock, limit }),
+            false => Ok(()),
+        };
+        if self.until.is_some() {
+            return Ok(());
+        }
+        if self.without_event.is_none() && fresh.is_empty() {
+            ran_out(Clock::FirstToken, self.connected, self.clocks.first_token)?;
+        }
+        self.clocks
+            .total
+            .map_or(Ok(()), |total| ran_out(Clock::Total, self.start, total))
+    }
+
     fn feed<E: Carrier>(
         &mut self,
         data: &[u8],
         answer: &mut Answer,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), Error<E>> {
-        let now = Instant::now();
         self.received += data.len();
-        if let Some(last) = &mut self.last {
-            last.byte = now;
-        }
         let mut frames = Vec::new();
         let limit = match &mut self.form {
             Form::Whole(body) => {
@@ -220,8 +242,8 @@ impl Reader {
             if answer.is_done() {
                 break;
             }
-            if let (Frame::Event { .. }, Some(last)) = (frame, &mut self.last) {
-                last.event = now;
+            if let (Frame::Event { .. }, Some(so_far)) = (frame, &mut self.without_event) {
+                *so_far = Duration::ZERO;
             }
             answer.take(frame, events)?;
         }

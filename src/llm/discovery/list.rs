@@ -1,6 +1,6 @@
 //! Model lists: one shape, with many servers' additions.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -11,9 +11,10 @@ const MAX_MODELS: usize = 10_000;
 
 /// Whether this can be a model list at all.
 pub(super) fn is_list(json: &Value) -> bool {
-    json.is_array()
-        || json.get("data").is_some_and(Value::is_array)
-        || json.get("models").is_some_and(Value::is_array)
+    let lists = [Some(json), json.get("data"), json.get("models")];
+    // Ollama without a model says null.
+    let is_null = json.get("data").is_some_and(Value::is_null) && json.get("object").is_some();
+    is_null || lists.into_iter().flatten().any(Value::is_array)
 }
 
 fn entries(list: &Value) -> &[Value] {
@@ -53,53 +54,65 @@ pub(super) fn kind(list: &Value) -> ServerKind {
 /// Every model once, in the server's order.
 pub(super) fn models(list: &Value) -> Vec<Model> {
     let entries = entries(list);
+    let by_id = index(entries, "id");
+    // llama.cpp lists its models a second time, in Ollama's shape.
+    let twins = index(
+        list.get("models")
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice),
+        "model",
+    );
     let mut seen = HashSet::new();
-    let mut models: Vec<_> = entries
-        .iter()
-        .filter_map(|entry| model(entry, list))
-        .filter(|model| seen.insert(model.id.clone()))
-        .take(MAX_MODELS)
-        .collect();
-    // A LoRA adapter has the window of the model that it sits on.
-    for model in &mut models {
+    let mut models = Vec::new();
+    for entry in entries {
+        let Some(id) = id(entry).filter(|id| seen.insert(*id)) else {
+            continue;
+        };
+        let mut model = model(id, entry, twins.get(id).copied());
+        // A LoRA adapter has the window of the model that it sits on.
         if model.context_window.effective.is_none()
-            && let Some(window) = window_of_parent(&model.id, entries)
+            && let Some(parent) = entry.get("parent").and_then(Value::as_str)
+            && let Some(window) = by_id
+                .get(parent)
+                .and_then(|parent| number(parent, "max_model_len"))
         {
             model.context_window.effective = Some(window);
             model.context_window.source = Some("max_model_len of the parent");
+        }
+        models.push(model);
+        if models.len() == MAX_MODELS {
+            break;
         }
     }
     models
 }
 
-fn window_of_parent(id: &str, entries: &[Value]) -> Option<u64> {
-    let find = |id: &str| {
-        entries
-            .iter()
-            .find(|entry| entry.get("id").and_then(Value::as_str) == Some(id))
-    };
-    let parent = find(id)?.get("parent")?.as_str()?;
-    number(find(parent)?, "max_model_len")
+/// Entries by one of their texts.
+pub(super) fn index<'a>(entries: &'a [Value], key: &str) -> HashMap<&'a str, &'a Value> {
+    let pairs = entries
+        .iter()
+        .filter_map(|entry| Some((entry.get(key)?.as_str()?, entry)));
+    pairs.collect()
 }
 
-fn model(entry: &Value, list: &Value) -> Option<Model> {
-    let id = entry
+fn id(entry: &Value) -> Option<&str> {
+    let field = |key: &str| {
+        entry
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    };
+    entry
         .as_str()
-        .map(str::to_owned)
-        .or_else(|| text(entry, "id"))
-        .or_else(|| text(entry, "model"))
-        .or_else(|| text(entry, "name"))?;
-    // llama.cpp lists its models a second time, in Ollama's shape.
-    let twin = list
-        .get("models")
-        .and_then(Value::as_array)
-        .and_then(|models| {
-            models
-                .iter()
-                .find(|twin| text(twin, "model").is_some_and(|name| name == id))
-        });
-    Some(Model {
-        name: text(entry, "name").unwrap_or_else(|| id.clone()),
+        .or_else(|| field("id"))
+        .or_else(|| field("model"))
+        .or_else(|| field("name"))
+}
+
+fn model(id: &str, entry: &Value, twin: Option<&Value>) -> Model {
+    Model {
+        id: id.to_owned(),
+        name: text(entry, "name").unwrap_or_else(|| id.to_owned()),
         description: text(entry, "description"),
         parameters: parameters(entry, twin),
         context_window: context_window(entry),
@@ -108,8 +121,7 @@ fn model(entry: &Value, list: &Value) -> Option<Model> {
             .or_else(|| number(entry.get("top_provider")?, "max_completion_tokens")),
         capabilities: capabilities(entry, twin),
         state: state(entry),
-        id,
-    })
+    }
 }
 
 fn parameters(entry: &Value, twin: Option<&Value>) -> Parameters {
@@ -152,7 +164,7 @@ pub(super) fn count(text: &str) -> Option<u64> {
         clippy::cast_sign_loss,
         reason = "checked to be a sane positive number"
     )]
-    (count >= 1.0 && count < 1e18).then_some(count.round() as u64)
+    (1.0..1e18).contains(&count).then_some(count.round() as u64)
 }
 
 fn context_window(entry: &Value) -> ContextWindow {

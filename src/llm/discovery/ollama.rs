@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Inquiry,
-    list::{count, number, text},
+    list::{count, index, number, text},
 };
 use crate::llm::{
     carrier::Carrier,
@@ -34,12 +34,14 @@ pub(super) async fn add<E: Carrier>(inquiry: &Inquiry<'_, E>, models: &mut [Mode
         .as_ref()
         .and_then(|ps| ps.get("models"))
         .and_then(Value::as_array);
+    let tags = index(tags, "name");
+    let running = running.map(|running| index(running, "name"));
     for model in models.iter_mut() {
-        if let Some(tag) = tags.iter().find(|tag| is_for(tag, &model.id)) {
+        if let Some(tag) = tags.get(model.id.as_str()) {
             add_tag(tag, model);
         }
-        if let Some(running) = running {
-            let entry = running.iter().find(|entry| is_for(entry, &model.id));
+        if let Some(running) = &running {
+            let entry = running.get(model.id.as_str());
             model.state = if entry.is_some() {
                 ModelState::Loaded
             } else {
@@ -74,12 +76,6 @@ fn is_imitated(tag: &Value) -> bool {
     let digest = text(tag, "digest").unwrap_or_default();
     let digest = digest.strip_prefix("sha256:").unwrap_or(&digest);
     digest.is_empty() || digest.starts_with("sglang") || digest.bytes().all(|byte| byte == b'0')
-}
-
-fn is_for(entry: &Value, id: &str) -> bool {
-    ["model", "name"]
-        .iter()
-        .any(|key| text(entry, key).is_some_and(|name| name == id))
 }
 
 fn add_tag(tag: &Value, model: &mut Model) {

@@ -121,6 +121,11 @@ impl Connection {
         })
     }
 
+    /// The first bytes that the other side ever sent.
+    pub(super) fn greeting(&self) -> Vec<u8> {
+        self.seen.greeting()
+    }
+
     fn explain(&self, error: &hyper::Error) -> SendError {
         let greeting = self.seen.greeting();
         if !error.is_parse() {

@@ -20,8 +20,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 mod connection;
 mod pool;
 mod tap;
-#[cfg(test)]
-mod tests;
 
 use self::{
     connection::{BodyError, Connection, SendError},
@@ -145,6 +143,15 @@ impl<E: Carrier> Client<E> {
                 }
                 // The idle connection had just died; the pool runs dry, so this ends.
                 Err(SendError::Unsent(unsent)) if is_reused => request = *unsent,
+                // It spoke before it was asked: HTTP servers don't, SSH servers do.
+                Err(SendError::Unsent(_)) => {
+                    let greeting = connection.greeting();
+                    let error = match greeting.is_empty() {
+                        true => SendError::Closed(None),
+                        false => SendError::NotHttp { greeting },
+                    };
+                    return Err(self.explain(error, patience));
+                }
                 Err(error) => return Err(self.explain(error, patience)),
             }
         }

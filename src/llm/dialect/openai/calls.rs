@@ -120,7 +120,7 @@ impl Calls {
                 slot.id = Some(id.clone());
                 out.push(ChatEvent::ToolCallStarted {
                     id: id.clone(),
-                    name: names.from_wire(&slot.name),
+                    name: names.original(&slot.name),
                 });
                 (id, slot.arguments.as_str())
             }
@@ -184,7 +184,7 @@ impl Calls {
                 outcome.nameless += 1;
                 continue;
             };
-            let name = names.from_wire(&slot.name);
+            let name = names.original(&slot.name);
             let input = if cut {
                 Err("the answer reached its token limit before the call was complete".to_owned())
             } else {
@@ -323,8 +323,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// (id, name, input or raw arguments) of what the fragments come to.
-    fn put_together(fragments: &[Value]) -> Vec<(String, String, Value)> {
+    /// (id, name, input or raw arguments)
+    type Made = (String, String, Value);
+
+    fn put_together(fragments: &[Value]) -> Vec<Made> {
         let mut calls = Calls::new("seed000".into());
         let mut events = Vec::new();
         let names = Names::default();
@@ -352,14 +354,14 @@ mod tests {
         json!({"id": id, "index": index, "function": {"name": name, "arguments": arguments}})
     }
 
-    fn made(id: &str, name: &str, input: Value) -> (String, String, Value) {
+    fn made(id: &str, name: &str, input: Value) -> Made {
         (id.into(), name.into(), input)
     }
 
     #[test]
     fn fragments_find_their_call() {
         let f = fragment;
-        let cases: Vec<(&str, Vec<Value>, Vec<(String, String, Value)>)> = vec![
+        let cases: Vec<(&str, Vec<Value>, Vec<Made>)> = vec![
             (
                 "id and name first, then pieces by index, two calls interleaved",
                 vec![

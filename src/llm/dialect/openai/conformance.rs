@@ -69,7 +69,7 @@ pub(super) fn play<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
     match outcome {
         Ok(()) => {}
         Err(Fault::Refused(refusal)) => {
-            writeln!(out, "refused {:?}: {}", refusal.kind, refusal.message).unwrap()
+            writeln!(out, "refused {:?}: {}", refusal.kind, refusal.message).unwrap();
         }
         Err(Fault::Protocol(problem)) => writeln!(out, "protocol error: {problem}").unwrap(),
         Err(Fault::Unfinished) => writeln!(out, "unfinished after {:?}", answer.text()).unwrap(),

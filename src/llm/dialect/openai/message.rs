@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::names::Names;
-use crate::llm::message::{Block, ChatRequest, ImageSource, Message, Role};
+use crate::llm::{
+    message::{Block, ChatRequest, ImageSource, Message, Role},
+    sanitize::cut,
+};
 
 /// Longest error text of a tool that is sent, in bytes.
 const ERROR_TEXT: usize = 4096;
@@ -172,8 +175,7 @@ fn result_text(content: &[Block], is_error: bool) -> String {
         text.push_str("[image: see the next message]");
     }
     if is_error {
-        let end = text.floor_char_boundary(ERROR_TEXT);
-        text.truncate(end);
+        text.truncate(cut(&text, ERROR_TEXT).len());
         return format!(
             "Error: {}",
             if text.is_empty() {

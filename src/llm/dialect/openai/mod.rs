@@ -9,8 +9,6 @@ mod names;
 mod request;
 
 #[cfg(test)]
-mod captures;
-#[cfg(test)]
 mod conformance;
 
 pub(in crate::llm) use self::{

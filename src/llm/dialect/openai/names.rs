@@ -66,7 +66,7 @@ impl Names {
     }
 
     /// The host's name of what the model called.
-    pub(super) fn from_wire(&self, wire: &str) -> String {
+    pub(super) fn original(&self, wire: &str) -> String {
         self.from_wire
             .get(wire)
             .map_or(wire, String::as_str)
@@ -92,11 +92,11 @@ mod tests {
         for name in ["fs.read", "fs_read", "fs read", "Größe", "", "ok-1"] {
             let wire = names.to_wire(name);
             assert!(is_fit(&wire), "{wire}");
-            assert_eq!(names.from_wire(&wire), name);
+            assert_eq!(names.original(&wire), name);
         }
         assert_eq!(names.to_wire("fs_read"), "fs_read");
         assert_eq!(names.to_wire("gone.tool"), "gone_tool");
-        assert_eq!(names.from_wire("unheard_of"), "unheard_of");
+        assert_eq!(names.original("unheard_of"), "unheard_of");
     }
 
     #[test]

@@ -1,0 +1,220 @@
+//! The four clocks, on paused time.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::peer::{Connection, DONE, Peer, Refused, clocks, delta, drain, finish, prompt, server};
+use crate::llm::{ChatEvent, ChatStream, Clock, Error, Options, Server};
+
+/// A stream whose head has come.
+async fn begun(options: Options) -> (ChatStream<Refused>, Connection, Server<Refused>, Peer) {
+    let (server, mut peer) = server(options);
+    let (stream, connection) =
+        tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
+            let mut connection = peer.accept().await;
+            connection.request().await;
+            connection.stream_head().await;
+            connection
+        });
+    (stream, connection, server, peer)
+}
+
+fn timed_out(error: Option<Error<Refused>>, expected: Clock) {
+    match error {
+        Some(Error::Timeout { clock, .. }) => assert_eq!(clock, expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_holds_its_head_runs_into_the_first_token_clock() {
+    let (server, mut peer) = server(clocks(10, 600, 120, None));
+    let start = Instant::now();
+    let (result, _connection) = tokio::join!(server.chat(prompt()), async {
+        let mut connection = peer.accept().await;
+        connection.request().await;
+        connection
+    });
+    timed_out(result.err(), Clock::FirstToken);
+    assert_eq!(start.elapsed(), Duration::from_secs(600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_and_role_deltas_do_not_stop_the_first_token_clock() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 100, 10, None)).await;
+    let start = Instant::now();
+    let serve = async {
+        loop {
+            sleep(Duration::from_secs(15)).await;
+            connection.chunk(": ping\n\n").await;
+            let role = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+            connection.chunk(role).await;
+        }
+    };
+    let (events, error) = tokio::select! {
+        drained = drain(&mut stream) => drained,
+        () = serve => unreachable!(),
+    };
+    assert_eq!(events, []);
+    timed_out(error, Clock::FirstToken);
+    assert_eq!(start.elapsed(), Duration::from_secs(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_silence_before_the_first_output_is_no_idleness() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 600, 60, None)).await;
+    let ((_, error), ()) = tokio::join!(drain(&mut stream), async {
+        for _ in 0..20 {
+            sleep(Duration::from_secs(15)).await;
+            connection.chunk(": ping - 2026\n\n").await;
+        }
+        connection
+            .chunk(&(delta("Hi") + &finish("stop") + DONE))
+            .await;
+        connection.write("0\r\n\r\n").await;
+    });
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(stream.timing().first_token, Some(Duration::from_secs(300)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_after_the_first_output_is_idleness_and_keeps_the_text() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 600, 120, None)).await;
+    connection.chunk(&delta("par")).await;
+    let start = Instant::now();
+    let (_, error) = drain(&mut stream).await;
+    timed_out(error, Clock::Idle);
+    assert_eq!(start.elapsed(), Duration::from_secs(120));
+    assert_eq!(stream.partial_text(), "par");
+    connection.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_keep_an_answer_alive_but_not_for_ever() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 600, 120, None)).await;
+    connection.chunk(&delta("par")).await;
+    let start = Instant::now();
+    let serve = async {
+        loop {
+            sleep(Duration::from_secs(30)).await;
+            connection.chunk(":\n\n").await;
+        }
+    };
+    let (_, error) = tokio::select! {
+        drained = drain(&mut stream) => drained,
+        () = serve => unreachable!(),
+    };
+    timed_out(error, Clock::Idle);
+    assert_eq!(start.elapsed(), Duration::from_secs(600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_clock_ends_an_answer_that_goes_on() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 600, 120, Some(100))).await;
+    let serve = async {
+        loop {
+            connection.chunk(&delta("x")).await;
+            sleep(Duration::from_millis(1500)).await;
+        }
+    };
+    let (events, error) = tokio::select! {
+        drained = drain(&mut stream) => drained,
+        () = serve => unreachable!(),
+    };
+    timed_out(error, Clock::Total);
+    assert_eq!(events.len(), 67);
+    assert_eq!(stream.timing().total, Duration::from_secs(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_clock_also_runs_before_the_head() {
+    let (server, mut peer) = server(clocks(10, 600, 120, Some(50)));
+    let (result, _connection) = tokio::join!(server.chat(prompt()), async {
+        let mut connection = peer.accept().await;
+        connection.request().await;
+        connection
+    });
+    timed_out(result.err(), Clock::Total);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_read_the_request_runs_into_the_connect_clock() {
+    let (server, mut peer) = server(clocks(10, 600, 120, None));
+    let mut request = prompt();
+    request.system = Some("x".repeat(4 * 1024 * 1024));
+    let start = Instant::now();
+    let (result, _connection) = tokio::join!(server.chat(request), peer.accept());
+    timed_out(result.err(), Clock::Connect);
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_answer_waits_five_seconds_for_its_end_and_a_done_one_does_not() {
+    for (tail, wait) in [
+        ("", Duration::from_secs(5)),
+        (DONE, Duration::from_millis(100)),
+    ] {
+        let (mut stream, mut connection, ..) = begun(clocks(10, 600, 120, None)).await;
+        connection
+            .chunk(&(delta("all") + &finish("stop") + tail))
+            .await;
+        let start = Instant::now();
+        let (events, error) = drain(&mut stream).await;
+        assert!(error.is_none(), "{error:?}");
+        assert!(matches!(events.last(), Some(ChatEvent::Finished(_))));
+        assert_eq!(start.elapsed(), wait);
+        connection.closed().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_takes_its_time_is_no_silence_of_the_server() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 600, 120, None)).await;
+    connection.chunk(&delta("a")).await;
+    assert_eq!(
+        stream.next().await.unwrap().unwrap(),
+        ChatEvent::Text("a".into())
+    );
+    sleep(Duration::from_secs(1000)).await;
+    let ((_, error), ()) = tokio::join!(drain(&mut stream), async {
+        sleep(Duration::from_secs(100)).await;
+        connection.chunk(&(delta("b") + &finish("stop"))).await;
+        connection.write("0\r\n\r\n").await;
+    });
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(stream.partial_text(), "ab");
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_again_and_again_does_not_stop_the_idle_clock() {
+    let (mut stream, mut connection, ..) = begun(clocks(10, 600, 120, None)).await;
+    connection.chunk(&delta("a")).await;
+    stream.next().await.unwrap().unwrap();
+    let start = Instant::now();
+    let error = loop {
+        if let Ok(next) = tokio::time::timeout(Duration::from_secs(5), stream.next()).await {
+            break next.unwrap().unwrap_err();
+        }
+    };
+    timed_out(Some(error), Clock::Idle);
+    assert_eq!(start.elapsed(), Duration::from_secs(120));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_comments_does_not_outrun_the_clocks() {
+    for (options, clock) in [
+        (clocks(10, 100, 120, None), Clock::FirstToken),
+        (clocks(10, 600, 120, Some(100)), Clock::Total),
+    ] {
+        let (mut stream, mut connection, ..) = begun(options).await;
+        // Already there when the deadline passes.
+        for _ in 0..1000 {
+            connection.chunk(":\n\n").await;
+        }
+        sleep(Duration::from_secs(101)).await;
+        let (events, error) = drain(&mut stream).await;
+        assert_eq!(events, []);
+        timed_out(error, clock);
+    }
+}

@@ -1,0 +1,7 @@
+//! The room as a whole against scripted servers, on in-memory byte streams and paused time.
+
+mod captures;
+mod clocks;
+mod discovery;
+mod peer;
+mod transport;

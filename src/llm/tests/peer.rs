@@ -1,0 +1,204 @@
+//! A server whose every byte is written by the test.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    sync::mpsc,
+};
+
+use crate::llm::{
+    Block, BoxFuture, ByteStream, Carrier, ChatEvent, ChatRequest, ChatStream, Clocks, Dial, Error,
+    Message, Opener, Options, Role, Server,
+};
+
+/// The carrier's error.
+#[derive(Debug, thiserror::Error)]
+#[error("channel refused")]
+pub(super) struct Refused;
+
+impl Carrier for Refused {
+    fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+/// Hands the far end of every opened stream to the test.
+struct Script {
+    opened: mpsc::Sender<DuplexStream>,
+}
+
+impl Opener<Refused> for Script {
+    fn open(&self, _to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, Refused>> {
+        Box::pin(async {
+            let (near, far) = duplex(1024 * 1024);
+            self.opened.send(far).await.map_err(|_| Refused)?;
+            Ok(Box::new(near) as Box<dyn ByteStream>)
+        })
+    }
+}
+
+/// The test's side of a server.
+pub(super) struct Peer {
+    opened: mpsc::Receiver<DuplexStream>,
+}
+
+/// One connection, seen from the server.
+pub(super) struct Connection(DuplexStream);
+
+pub(super) fn server(options: Options) -> (Server<Refused>, Peer) {
+    let (sender, opened) = mpsc::channel(16);
+    let endpoint = "http://localhost:8080".parse().unwrap();
+    let server = Server::new(endpoint, Arc::new(Script { opened: sender }), options);
+    (server, Peer { opened })
+}
+
+pub(super) fn clocks(connect: u64, first_token: u64, idle: u64, total: Option<u64>) -> Options {
+    Options {
+        clocks: Clocks {
+            connect: Duration::from_secs(connect),
+            first_token: Duration::from_secs(first_token),
+            idle: Duration::from_secs(idle),
+            total: total.map(Duration::from_secs),
+            ..Clocks::default()
+        },
+        ..Options::default()
+    }
+}
+
+impl Peer {
+    /// The next connection.
+    pub(super) async fn accept(&mut self) -> Connection {
+        Connection(self.opened.recv().await.unwrap())
+    }
+
+    /// Whether no connection waits to be accepted.
+    pub(super) fn is_idle(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    /// Accepts connections until the test ends, and answers each request by its first line.
+    pub(super) async fn serve(mut self, answer: impl Fn(&str) -> Vec<u8> + Clone + Send + 'static) {
+        while let Some(stream) = self.opened.recv().await {
+            let mut connection = Connection(stream);
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                while let Some(request) = connection.try_request().await {
+                    let line = request.lines().next().unwrap_or_default().to_owned();
+                    let _ = connection.0.write_all(&answer(&line)).await;
+                }
+            });
+        }
+    }
+}
+
+impl Connection {
+    /// Reads one whole request; `None` when the client has closed.
+    pub(super) async fn try_request(&mut self) -> Option<String> {
+        let mut bytes = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: "))
+                    .map_or(0, |length| length.parse().unwrap());
+                if body.len() >= length {
+                    return Some(text);
+                }
+            }
+            let mut piece = [0; 4096];
+            match self.0.read(&mut piece).await.unwrap() {
+                0 => return None,
+                read => bytes.extend_from_slice(&piece[..read]),
+            }
+        }
+    }
+
+    pub(super) async fn request(&mut self) -> String {
+        self.try_request().await.unwrap()
+    }
+
+    pub(super) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// A head that says an event stream follows, in chunks.
+    pub(super) async fn stream_head(&mut self) {
+        self.write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            .await;
+    }
+
+    /// One HTTP chunk.
+    pub(super) async fn chunk(&mut self, data: &str) {
+        self.write(format!("{:x}\r\n{data}\r\n", data.len())).await;
+    }
+
+    /// The text, the finish, and the end of the body.
+    pub(super) async fn answer(&mut self, text: &str) {
+        self.stream_head().await;
+        self.chunk(&delta(text)).await;
+        self.chunk(&(finish("stop") + DONE)).await;
+        self.write("0\r\n\r\n").await;
+    }
+
+    pub(super) async fn json(&mut self, status: u16, body: &str) {
+        self.write(json(status, body)).await;
+    }
+
+    /// Waits until the client has closed, and wants nothing more to have been sent.
+    pub(super) async fn closed(&mut self) {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest).await {
+            Ok(_) => assert_eq!(rest, b""),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::BrokenPipe),
+        }
+    }
+}
+
+pub(super) const DONE: &str = "data: [DONE]\n\n";
+
+pub(super) fn delta(text: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
+pub(super) fn finish(reason: &str) -> String {
+    format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\n"
+    )
+}
+
+pub(super) fn json(status: u16, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+pub(super) fn prompt() -> ChatRequest {
+    ChatRequest {
+        model: "m".into(),
+        messages: vec![Message {
+            role: Role::User,
+            content: vec![Block::Text { text: "hi".into() }],
+        }],
+        ..ChatRequest::default()
+    }
+}
+
+/// Everything a stream tells until it ends.
+pub(super) async fn drain(
+    stream: &mut ChatStream<Refused>,
+) -> (Vec<ChatEvent>, Option<Error<Refused>>) {
+    let mut events = Vec::new();
+    loop {
+        match stream.next().await {
+            None => return (events, None),
+            Some(Ok(event)) => events.push(event),
+            Some(Err(error)) => {
+                assert!(stream.next().await.is_none(), "nothing follows an error");
+                return (events, Some(error));
+            }
+        }
+    }
+}
