@@ -11,7 +11,7 @@ pub struct ErrorObject {
     /// A sentence for a person: what happened, at which hop, what to do next.
     pub message: String,
     /// Everything a program may want to know.
-    pub data: ErrorData,
+    pub data: Box<ErrorData>,
 }
 
 /// The part of an error that programs read.

@@ -35,6 +35,13 @@ enum Slot {
     Ready(Session),
 }
 
+impl Target {
+    /// Whether a pool gives both the same connection.
+    pub fn shares_connection(&self, other: &Self) -> bool {
+        key(&self.hops) == key(&other.hops)
+    }
+}
+
 /// A route without its secrets and time-outs.
 type Key = Vec<HopKey>;
 

@@ -177,7 +177,8 @@ impl Session {
         async move { link.dead.cancelled().await }
     }
 
-    pub(super) fn is(&self, other: &Self) -> bool {
+    /// Whether both are the same connection.
+    pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }

@@ -63,7 +63,7 @@ fn with_data(data: ErrorData, message: String) -> ErrorObject {
     ErrorObject {
         code: data.code.number(),
         message,
-        data,
+        data: Box::new(data),
     }
 }
 
