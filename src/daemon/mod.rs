@@ -72,6 +72,8 @@ pub async fn serve(
 ) -> End {
     let limits = rpc::Limits {
         message_bytes: protocol::MAX_MESSAGE_BYTES,
+        // Where a host does not read, a prompt's events wait and merge; see `stream`.
+        queue_bytes: 2 * 1024 * 1024,
         ..rpc::Limits::default()
     };
     let (outbound, mut incoming) = match rpc::Peer::start(input, output, limits) {

@@ -23,7 +23,8 @@ pub(super) fn sanitize_bytes(text: &[u8]) -> String {
 
 fn clean(text: &str, keep_newlines: bool) -> String {
     let mut out = String::new();
-    for c in text.trim_end().chars() {
+    // The blank after a prompt's colon is the server's wish; the line's end is not.
+    for c in text.trim_end_matches(['\r', '\n']).chars() {
         if out.len() >= MAX_BYTES {
             out.push('…');
             break;

@@ -66,8 +66,8 @@ async fn the_main_job_runs_from_first_to_last() {
         [
             "started",
             "tool-call-started",
-            "tool-call-ready",
             "usage",
+            "tool-call-ready",
             "tool-result",
             "text-delta",
             "usage",

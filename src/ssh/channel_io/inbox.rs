@@ -17,7 +17,7 @@ use crate::ssh::error::{Lost, SlowConsumer};
 const STREAM_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Over all streams of the process, so that it stays below 64 MiB as a whole.
-const TOTAL_LIMIT: usize = 24 * 1024 * 1024;
+const TOTAL_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Smaller messages are copied together: a token of 100 bytes should not cost
 /// an allocation each while it waits.
