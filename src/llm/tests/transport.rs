@@ -18,8 +18,8 @@ use tokio::{
 
 use super::peer::{self, Refused, clocks, delta, drain, finish, prompt, server};
 use crate::llm::{
-    BoxFuture, ByteStream, ChatEvent, Dial, Error, Opener, Options, Phase, RefusalKind, Server,
-    StopReason,
+    Block, BoxFuture, ByteStream, ChatEvent, Dial, Error, Message, Opener, Options, Phase,
+    RefusalKind, Role, Server, StopReason,
 };
 
 async fn finished(stream: &mut crate::llm::ChatStream<Refused>) -> crate::llm::Completion {
@@ -429,6 +429,97 @@ async fn rejected_stream_options_are_left_out_from_then_on() {
         assert!(!connection.request().await.contains("stream_options"));
         connection.answer("ok").await;
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn null_content_becomes_empty_text_for_a_server_that_refuses_it() {
+    let (server, mut peer) = server(Options::default());
+    let mut request = prompt();
+    request.messages.push(Message {
+        role: Role::Assistant,
+        content: vec![Block::ToolUse {
+            id: "a".into(),
+            name: "f".into(),
+            input: serde_json::json!({}),
+        }],
+    });
+    let (stream, mut connection) = tokio::join!(
+        async { server.chat(request.clone()).await.unwrap() },
+        async {
+            let mut connection = peer.accept().await;
+            assert!(connection.request().await.contains("\"content\":null"));
+            let rejection =
+                "{\"error\":{\"message\":\"messages.1.content: Input should be a valid string\"}}";
+            connection.json(500, rejection).await;
+            assert!(
+                connection
+                    .request()
+                    .await
+                    .contains("\"content\":\"\",\"tool_calls\"")
+            );
+            connection.stream_head().await;
+            connection
+        }
+    );
+    drop(stream);
+    connection.closed().await;
+    let (_stream, ()) = tokio::join!(async { server.chat(request).await.unwrap() }, async {
+        let mut connection = peer.accept().await;
+        assert!(!connection.request().await.contains("\"content\":null"));
+        connection.stream_head().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_larger_than_every_buffer_arrives_whole() {
+    let (server, mut peer) = server(Options::default());
+    let mut request = prompt();
+    request.system = Some("x".repeat(3 * 1024 * 1024));
+    let (_stream, ()) = tokio::join!(async { server.chat(request).await.unwrap() }, async {
+        let mut connection = peer.accept().await;
+        assert!(connection.request().await.len() > 3 * 1024 * 1024);
+        connection.stream_head().await;
+    });
+}
+
+/// A recorded exchange cut after every byte: never twice asked, never called whole too early,
+/// and no text lost that had come.
+#[tokio::test(start_paused = true)]
+async fn an_exchange_cut_at_any_byte_is_never_called_whole() {
+    let recorded = super::captures::capture("llama-server/router-second-model-stream");
+    let text = String::from_utf8(recorded.clone()).unwrap();
+    let finish = text.find("\"finish_reason\":\"length\"").unwrap();
+    for cut in 0..recorded.len() {
+        let (server, mut peer) = server(Options::default());
+        let serve = async {
+            let mut connection = peer.accept().await;
+            connection.request().await;
+            connection.write(&recorded[..cut]).await;
+        };
+        let (stream, ()) = tokio::join!(server.chat(prompt()), serve);
+        let whole = match stream {
+            Err(Error::NoReply { .. }) => false,
+            Err(error) => panic!("{cut}: {error:?}"),
+            Ok(mut stream) => {
+                let (events, error) = drain(&mut stream).await;
+                let told: String = events
+                    .iter()
+                    .filter_map(|event| match event {
+                        ChatEvent::Text(text) => Some(text.as_str()),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(stream.partial_text(), told);
+                match error {
+                    None => true,
+                    Some(Error::Interrupted { .. }) => false,
+                    Some(error) => panic!("{cut}: {error:?}"),
+                }
+            }
+        };
+        assert!(!whole || cut > finish, "called whole when cut at {cut}");
+        assert!(peer.is_idle(), "asked twice when cut at {cut}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ const ERROR_TEXT: usize = 4096;
 ///
 /// Equal conversations give equal text, and a longer one begins with the text of the shorter:
 /// servers find their prompt cache by that.
-pub(super) fn messages(request: &ChatRequest, names: &Names) -> Vec<Value> {
+pub(super) fn messages(request: &ChatRequest, names: &Names, empty_content: bool) -> Vec<Value> {
     let mut out = Vec::new();
     let system = system(request);
     if !system.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn messages(request: &ChatRequest, names: &Names) -> Vec<Value> {
     for run in spoken.chunk_by(|a, b| a.role == b.role) {
         for message in run.iter().filter(|message| message.role == Role::Assistant) {
             answer_open_calls(&mut open, &[], &mut out);
-            assistant(message, names, &mut open, &mut out);
+            assistant(message, names, empty_content, &mut open, &mut out);
         }
         if run.iter().any(|message| message.role == Role::User) {
             users(run, &mut open, &mut out);
@@ -62,6 +62,7 @@ fn system(request: &ChatRequest) -> String {
 fn assistant<'a>(
     message: &'a Message,
     names: &Names,
+    empty_content: bool,
     open: &mut Vec<&'a str>,
     out: &mut Vec<Value>,
 ) {
@@ -86,10 +87,9 @@ fn assistant<'a>(
         }
         return;
     }
-    let content = if text.is_empty() {
-        Value::Null
-    } else {
-        text.into()
+    let content = match text.is_empty() && !empty_content {
+        true => Value::Null,
+        false => text.into(),
     };
     out.push(json!({"role": "assistant", "content": content, "tool_calls": calls}));
 }
@@ -281,7 +281,7 @@ mod tests {
                 .collect(),
             ..ChatRequest::default()
         };
-        super::messages(&request, &Names::new(["fs.read"])).into()
+        super::messages(&request, &Names::new(["fs.read"]), false).into()
     }
 
     #[test]
