@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -670,4 +670,92 @@ async fn head_and_small_body_leave_in_one_write_and_the_request_side_stays_open(
     // The only stream is gone: the carrier's own error comes through.
     let error = server.chat(prompt()).await.unwrap_err();
     assert!(matches!(&error, error @ Error::Open(Refused) if error.is_transient()));
+}
+
+/// What a carrier puts into its I/O errors.
+#[derive(Debug, thiserror::Error)]
+#[error("keepalive lost")]
+struct Lost;
+
+/// Takes every write; once asked, gives the scripted bytes and then the carrier's error.
+struct Failing {
+    script: &'static [u8],
+    asked: bool,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.asked {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if self.script.is_empty() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, Lost)));
+        }
+        buf.put_slice(std::mem::take(&mut self.script));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.asked = true;
+        self.reader.take().into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Opener<Refused> for &'static [u8] {
+    fn open(&self, _to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, Refused>> {
+        Box::pin(async {
+            Ok(Box::new(Failing {
+                script: self,
+                asked: false,
+                reader: None,
+            }) as Box<dyn ByteStream>)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_carriers_own_error_comes_through() {
+    fn is_lost(source: Option<&io::Error>) -> bool {
+        source
+            .and_then(io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<Lost>())
+    }
+    let endpoint = || "http://localhost".parse().unwrap();
+    let begun: &'static [u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"par\"}}]}\n\n";
+    let server = Server::new(endpoint(), Arc::new(begun), Options::default());
+    let mut stream = server.chat(prompt()).await.unwrap();
+    let (events, error) = drain(&mut stream).await;
+    assert_eq!(events, [ChatEvent::Text("par".into())]);
+    match error {
+        Some(Error::Interrupted { source }) => assert!(is_lost(source.as_ref()), "{source:?}"),
+        other => panic!("{other:?}"),
+    }
+
+    let cut: &'static [u8] = b"HTTP/1.1 200";
+    let server = Server::new(endpoint(), Arc::new(cut), Options::default());
+    match server.chat(prompt()).await {
+        Err(Error::NoReply { source }) => assert!(is_lost(source.as_ref()), "{source:?}"),
+        other => panic!("{other:?}"),
+    }
 }
