@@ -83,28 +83,32 @@ impl<E: Carrier> Question<E> {
     /// Sends the request. Each refusal that can be learned from is met at most once.
     pub(super) async fn ask(&self) -> Result<Reply, Error<E>> {
         let prefixes = self.server.endpoint.api_prefixes();
-        let mut tried = self.server.learned().prefix.unwrap_or(0);
+        let learned = self.server.learned();
+        let mut tried = learned.prefix.unwrap_or(0);
+        let mut adjustments = learned.adjustments;
         let mut first_refusal = None;
         loop {
-            let adjustments = self.server.learned().adjustments;
             let Some(prefix) = prefixes.get(tried) else {
                 // Every place said that there is nothing; the first was the likeliest.
                 let unknown = || Error::Protocol("no path to ask under".to_owned());
                 return Err(first_refusal.map_or_else(unknown, Error::Refused));
             };
-            let exchange = self.send(prefix, adjustments).await?;
+            let body = openai::body(&self.request, &self.names, adjustments);
+            let body = Bytes::from(Value::from(body).to_string());
+            let exchange = self.send(prefix, body.clone()).await?;
             if exchange.status == 200 {
-                self.server.learn(|learned| learned.prefix = Some(tried));
+                self.server
+                    .learn(|server| server.confirm(tried, learned.adjustments, adjustments));
                 return Ok(Reply::Head(Box::new(exchange)));
             }
-            let (refusal, body) = self.refusal(exchange).await;
-            if self.adjust(refusal.status, &body, adjustments) {
+            let (refusal, said) = self.refusal(exchange).await;
+            if adjust(&mut adjustments, &refusal, &said, &body) {
                 continue;
             }
             match refusal.kind {
                 RefusalKind::Loading => return Ok(Reply::Loading(refusal)),
                 RefusalKind::WrongPath
-                    if refusal.status == Some(404) && self.server.learned().prefix.is_none() =>
+                    if refusal.status == Some(404) && learned.prefix.is_none() =>
                 {
                     first_refusal.get_or_insert(refusal);
                     tried += 1;
@@ -114,14 +118,13 @@ impl<E: Carrier> Question<E> {
         }
     }
 
-    async fn send(&self, prefix: &str, adjustments: Adjustments) -> Result<Exchange, Error<E>> {
+    async fn send(&self, prefix: &str, body: Bytes) -> Result<Exchange, Error<E>> {
         let options = &self.server.options;
-        let body = openai::body(&self.request, &self.names, adjustments);
         let outgoing = Outgoing {
             path: &format!("{prefix}/chat/completions"),
             headers: self.server.headers.as_ref().map_err(Clone::clone)?,
             extra_header: self.affinity.clone(),
-            body: Some(Bytes::from(Value::from(body).to_string())),
+            body: Some(body),
             accept: "text/event-stream, application/json",
         };
         let patience = Patience {
@@ -149,24 +152,52 @@ impl<E: Carrier> Question<E> {
         let refusal = refusal::of_response(status, &body, wait, &self.server.options.redactor());
         (refusal, String::from_utf8_lossy(&body).into_owned())
     }
+}
 
-    /// Drops what the refusal names, if it was sent; true if asking again is worth it.
-    fn adjust(&self, status: Option<u16>, body: &str, sent: Adjustments) -> bool {
-        if !matches!(status, Some(400 | 422)) {
-            return false;
-        }
-        if !sent.no_stream_options
-            && (body.contains("stream_options") || body.contains("include_usage"))
+/// Changes what the refusal names, if it was sent; true if asking again is worth it. Each change
+/// is made at most once, so this ends.
+fn adjust(adjustments: &mut Adjustments, refusal: &Refusal, said: &str, sent: &[u8]) -> bool {
+    let status = refusal.status.unwrap_or_default();
+    if matches!(status, 400 | 422) {
+        if !adjustments.no_stream_options
+            && (said.contains("stream_options") || said.contains("include_usage"))
         {
-            self.server
-                .learn(|learned| learned.adjustments.no_stream_options = true);
+            adjustments.no_stream_options = true;
             return true;
         }
-        if sent.return_progress && body.contains("return_progress") {
-            self.server
-                .learn(|learned| learned.adjustments.return_progress = false);
+        if adjustments.return_progress && said.contains("return_progress") {
+            adjustments.return_progress = false;
             return true;
         }
-        false
+    }
+    // Templates that join strings fail on null, in their own words and often with a 500.
+    let has_null = || {
+        sent.windows(NULL_CONTENT.len())
+            .any(|window| window == NULL_CONTENT)
+    };
+    if matches!(status, 400 | 422 | 500)
+        && refusal.kind == RefusalKind::Other
+        && !adjustments.empty_content
+        && said.contains("content")
+        && has_null()
+    {
+        adjustments.empty_content = true;
+        return true;
+    }
+    false
+}
+
+/// Within a JSON string the quotes would be escaped.
+const NULL_CONTENT: &[u8] = b"\"content\":null";
+
+impl Learned {
+    /// Remembers what a request that was accepted looked like, where it differs from what was
+    /// known before.
+    fn confirm(&mut self, prefix: usize, before: Adjustments, now: Adjustments) {
+        self.prefix = Some(prefix);
+        let known = &mut self.adjustments;
+        known.no_stream_options |= now.no_stream_options;
+        known.empty_content |= now.empty_content;
+        known.return_progress &= now.return_progress == before.return_progress;
     }
 }

@@ -126,6 +126,11 @@ impl Connection {
         self.seen.greeting()
     }
 
+    /// The carrier's own error, once.
+    pub(super) fn take_error(&self) -> Option<io::Error> {
+        self.seen.take_error()
+    }
+
     fn explain(&self, error: &hyper::Error) -> SendError {
         let greeting = self.seen.greeting();
         if !error.is_parse() {

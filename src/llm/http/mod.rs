@@ -3,13 +3,12 @@
 //! Redirects are not followed, proxies not asked, compression not accepted. A request is sent a
 //! second time only when no byte of it was taken by the first connection.
 
-use std::{future::poll_fn, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, StatusCode,
-    body::Incoming,
     header::{
         ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
         HeaderName, HeaderValue, LOCATION,
@@ -18,11 +17,13 @@ use hyper::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 mod connection;
+mod exchange;
 mod pool;
 mod tap;
 
+pub(super) use self::exchange::{Exchange, ReadError};
 use self::{
-    connection::{BodyError, Connection, SendError},
+    connection::{Connection, SendError},
     pool::Pool,
 };
 use super::{
@@ -31,9 +32,6 @@ use super::{
     error::{Clock, Error},
     sanitize::Redactor,
 };
-
-/// Longest wait for the body of an answer that is not an event stream.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends requests to one server.
 pub(super) struct Client<E> {
@@ -65,33 +63,11 @@ pub(super) struct Patience {
     pub(super) deadline: Option<Instant>,
 }
 
-/// A response whose body has not been read yet. Dropping it closes the connection.
-pub(super) struct Exchange {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    /// Opening took this long; zero on a reused connection.
-    pub(super) connect: Duration,
-    /// When the connection was there.
-    pub(super) connected: Instant,
-    connection: Connection,
-    body: Incoming,
-    ended: bool,
-    pool: Pool,
-}
-
 /// A response read to its end, or to the limit asked for.
 pub(super) struct Fetched {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-}
-
-/// Why a body could not be read to its end.
-#[derive(Debug)]
-pub(super) enum ReadError {
-    Cut(Option<io::Error>),
-    TooLong,
-    Late,
 }
 
 impl<E: Carrier> Client<E> {
@@ -146,9 +122,10 @@ impl<E: Carrier> Client<E> {
                 // It spoke before it was asked: HTTP servers don't, SSH servers do.
                 Err(SendError::Unsent(_)) => {
                     let greeting = connection.greeting();
-                    let error = match greeting.is_empty() {
-                        true => SendError::Closed(None),
-                        false => SendError::NotHttp { greeting },
+                    let error = if greeting.is_empty() || greeting.starts_with(b"HTTP/") {
+                        SendError::Closed(connection.take_error())
+                    } else {
+                        SendError::NotHttp { greeting }
                     };
                     return Err(self.explain(error, patience));
                 }
@@ -296,72 +273,6 @@ fn readable(greeting: &[u8]) -> String {
     }
 }
 
-impl Exchange {
-    /// The next piece of the body; `None` at its end. Safe to drop and to call again.
-    pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, Option<io::Error>>> {
-        if self.ended {
-            return None;
-        }
-        match poll_fn(|cx| self.connection.poll_chunk(&mut self.body, cx)).await {
-            Some(Ok(data)) => Some(Ok(data)),
-            Some(Err(BodyError(source))) => Some(Err(source)),
-            None => {
-                self.ended = true;
-                None
-            }
-        }
-    }
-
-    /// Hands the connection on if the body has been read to its end; closes it otherwise.
-    pub(super) fn release(self) {
-        if self.ended {
-            let limit = keep_alive(&self.headers);
-            self.pool.put(self.connection, limit);
-        }
-    }
-
-    /// The body up to `limit` bytes, with what went wrong after them.
-    pub(super) async fn read(
-        mut self,
-        limit: usize,
-        deadline: Instant,
-    ) -> (Bytes, Result<(), ReadError>) {
-        let mut body = Vec::new();
-        let read = loop {
-            match timeout_at(deadline, self.chunk()).await {
-                Err(_) => break Err(ReadError::Late),
-                Ok(None) => break Ok(()),
-                Ok(Some(Err(source))) => break Err(ReadError::Cut(source)),
-                Ok(Some(Ok(data))) => {
-                    let room = limit.saturating_sub(body.len());
-                    body.extend_from_slice(data.get(..room).unwrap_or(&data));
-                    if data.len() > room {
-                        break Err(ReadError::TooLong);
-                    }
-                }
-            }
-        };
-        self.release();
-        (body.into(), read)
-    }
-
-    /// The body of an error: as much as is there in reasonable time.
-    pub(super) async fn read_error(self, deadline: Option<Instant>) -> Bytes {
-        const LIMIT: usize = 64 * 1024;
-        let deadline = earliest(Instant::now() + BODY_PATIENCE, deadline);
-        self.read(LIMIT, deadline).await.0
-    }
-}
-
 pub(super) fn earliest(a: Instant, b: Option<Instant>) -> Instant {
     b.map_or(a, |b| a.min(b))
-}
-
-/// `Keep-Alive: timeout=5, max=100`
-fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
-    let seconds = value
-        .split(',')
-        .find_map(|part| part.trim().strip_prefix("timeout="))?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
 }

@@ -96,18 +96,22 @@ impl Connection {
     /// Reads one whole request; `None` when the client has closed.
     pub(super) async fn try_request(&mut self) -> Option<String> {
         let mut bytes = Vec::new();
+        let mut whole = None;
         loop {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head
+            if whole.is_none()
+                && let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n")
+            {
+                let text = std::str::from_utf8(&bytes[..head]).unwrap();
+                let length = text
                     .lines()
                     .find_map(|line| line.strip_prefix("content-length: "))
                     .map_or(0, |length| length.parse().unwrap());
-                if body.len() >= length {
-                    return Some(text);
-                }
+                whole = Some(head + 4 + length);
             }
-            let mut piece = [0; 4096];
+            if whole.is_some_and(|whole| bytes.len() >= whole) {
+                return Some(String::from_utf8(bytes).unwrap());
+            }
+            let mut piece = vec![0; 64 * 1024];
             match self.0.read(&mut piece).await.unwrap() {
                 0 => return None,
                 read => bytes.extend_from_slice(&piece[..read]),

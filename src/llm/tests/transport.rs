@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -18,8 +18,8 @@ use tokio::{
 
 use super::peer::{self, Refused, clocks, delta, drain, finish, prompt, server};
 use crate::llm::{
-    BoxFuture, ByteStream, ChatEvent, Dial, Error, Opener, Options, Phase, RefusalKind, Server,
-    StopReason,
+    Block, BoxFuture, ByteStream, ChatEvent, Dial, Error, Message, Opener, Options, Phase,
+    RefusalKind, Role, Server, StopReason,
 };
 
 async fn finished(stream: &mut crate::llm::ChatStream<Refused>) -> crate::llm::Completion {
@@ -432,6 +432,97 @@ async fn rejected_stream_options_are_left_out_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn null_content_becomes_empty_text_for_a_server_that_refuses_it() {
+    let (server, mut peer) = server(Options::default());
+    let mut request = prompt();
+    request.messages.push(Message {
+        role: Role::Assistant,
+        content: vec![Block::ToolUse {
+            id: "a".into(),
+            name: "f".into(),
+            input: serde_json::json!({}),
+        }],
+    });
+    let (stream, mut connection) = tokio::join!(
+        async { server.chat(request.clone()).await.unwrap() },
+        async {
+            let mut connection = peer.accept().await;
+            assert!(connection.request().await.contains("\"content\":null"));
+            let rejection =
+                "{\"error\":{\"message\":\"messages.1.content: Input should be a valid string\"}}";
+            connection.json(500, rejection).await;
+            assert!(
+                connection
+                    .request()
+                    .await
+                    .contains("\"content\":\"\",\"tool_calls\"")
+            );
+            connection.stream_head().await;
+            connection
+        }
+    );
+    drop(stream);
+    connection.closed().await;
+    let (_stream, ()) = tokio::join!(async { server.chat(request).await.unwrap() }, async {
+        let mut connection = peer.accept().await;
+        assert!(!connection.request().await.contains("\"content\":null"));
+        connection.stream_head().await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_larger_than_every_buffer_arrives_whole() {
+    let (server, mut peer) = server(Options::default());
+    let mut request = prompt();
+    request.system = Some("x".repeat(3 * 1024 * 1024));
+    let (_stream, ()) = tokio::join!(async { server.chat(request).await.unwrap() }, async {
+        let mut connection = peer.accept().await;
+        assert!(connection.request().await.len() > 3 * 1024 * 1024);
+        connection.stream_head().await;
+    });
+}
+
+/// A recorded exchange cut after every byte: never twice asked, never called whole too early,
+/// and no text lost that had come.
+#[tokio::test(start_paused = true)]
+async fn an_exchange_cut_at_any_byte_is_never_called_whole() {
+    let recorded = super::captures::capture("llama-server/router-second-model-stream");
+    let text = String::from_utf8(recorded.clone()).unwrap();
+    let finish = text.find("\"finish_reason\":\"length\"").unwrap();
+    for cut in 0..recorded.len() {
+        let (server, mut peer) = server(Options::default());
+        let serve = async {
+            let mut connection = peer.accept().await;
+            connection.request().await;
+            connection.write(&recorded[..cut]).await;
+        };
+        let (stream, ()) = tokio::join!(server.chat(prompt()), serve);
+        let whole = match stream {
+            Err(Error::NoReply { .. }) => false,
+            Err(error) => panic!("{cut}: {error:?}"),
+            Ok(mut stream) => {
+                let (events, error) = drain(&mut stream).await;
+                let told: String = events
+                    .iter()
+                    .filter_map(|event| match event {
+                        ChatEvent::Text(text) => Some(text.as_str()),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(stream.partial_text(), told);
+                match error {
+                    None => true,
+                    Some(Error::Interrupted { .. }) => false,
+                    Some(error) => panic!("{cut}: {error:?}"),
+                }
+            }
+        };
+        assert!(!whole || cut > finish, "called whole when cut at {cut}");
+        assert!(peer.is_idle(), "asked twice when cut at {cut}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_prefix_is_tried_when_the_path_is_not_there() {
     let (server, mut peer) = server(Options::default());
     let (_stream, ()) = tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
@@ -579,4 +670,92 @@ async fn head_and_small_body_leave_in_one_write_and_the_request_side_stays_open(
     // The only stream is gone: the carrier's own error comes through.
     let error = server.chat(prompt()).await.unwrap_err();
     assert!(matches!(&error, error @ Error::Open(Refused) if error.is_transient()));
+}
+
+/// What a carrier puts into its I/O errors.
+#[derive(Debug, thiserror::Error)]
+#[error("keepalive lost")]
+struct Lost;
+
+/// Takes every write; once asked, gives the scripted bytes and then the carrier's error.
+struct Failing {
+    script: &'static [u8],
+    asked: bool,
+    reader: Option<Waker>,
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.asked {
+            self.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if self.script.is_empty() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, Lost)));
+        }
+        buf.put_slice(std::mem::take(&mut self.script));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.asked = true;
+        self.reader.take().into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Opener<Refused> for &'static [u8] {
+    fn open(&self, _to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, Refused>> {
+        Box::pin(async {
+            Ok(Box::new(Failing {
+                script: self,
+                asked: false,
+                reader: None,
+            }) as Box<dyn ByteStream>)
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_carriers_own_error_comes_through() {
+    fn is_lost(source: Option<&io::Error>) -> bool {
+        source
+            .and_then(io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<Lost>())
+    }
+    let endpoint = || "http://localhost".parse().unwrap();
+    let begun: &'static [u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"par\"}}]}\n\n";
+    let server = Server::new(endpoint(), Arc::new(begun), Options::default());
+    let mut stream = server.chat(prompt()).await.unwrap();
+    let (events, error) = drain(&mut stream).await;
+    assert_eq!(events, [ChatEvent::Text("par".into())]);
+    match error {
+        Some(Error::Interrupted { source }) => assert!(is_lost(source.as_ref()), "{source:?}"),
+        other => panic!("{other:?}"),
+    }
+
+    let cut: &'static [u8] = b"HTTP/1.1 200";
+    let server = Server::new(endpoint(), Arc::new(cut), Options::default());
+    match server.chat(prompt()).await {
+        Err(Error::NoReply { source }) => assert!(is_lost(source.as_ref()), "{source:?}"),
+        other => panic!("{other:?}"),
+    }
 }

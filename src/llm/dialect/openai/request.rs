@@ -10,6 +10,8 @@ use crate::llm::message::{ChatRequest, Tool, ToolChoice};
 pub(in crate::llm) struct Adjustments {
     /// It refuses `stream_options`.
     pub(in crate::llm) no_stream_options: bool,
+    /// It refuses `content: null` beside tool calls, which others insist on.
+    pub(in crate::llm) empty_content: bool,
     /// It tells how far the prompt has been read when asked (llama.cpp).
     pub(in crate::llm) return_progress: bool,
 }
@@ -34,7 +36,10 @@ pub(in crate::llm) fn body(
     let mut body = Map::new();
     let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
     set("model", request.model.as_str().into());
-    set("messages", messages(request, names).into());
+    set(
+        "messages",
+        messages(request, names, adjustments.empty_content).into(),
+    );
     if !request.tools.is_empty() {
         let tools: Vec<_> = request
             .tools
