@@ -59,7 +59,7 @@ mod tests {
             ("a\u{202e}b", "a\\u{202e}b"),
             ("a\u{9b}b", "a\\u{9b}b"),
             ("two\nlines", "two\\u{a}lines"),
-            ("tab\there \r\n", "tab here"),
+            ("tab\there \r\n", "tab here "),
         ] {
             assert_eq!(sanitize(given), expected);
         }

@@ -335,7 +335,7 @@ async fn two_factors_are_chained() {
     assert_eq!(
         question.prompts,
         [Prompt {
-            text: "Verification code:".into(),
+            text: "Verification code: ".into(),
             echo: true
         }]
     );
@@ -360,7 +360,7 @@ async fn the_stored_password_answers_one_hidden_question_once() {
         .await
         .unwrap();
     assert_eq!(prompter.asked().len(), 1);
-    assert_eq!(prompter.asked()[0].prompts[0].text, "One-time token:");
+    assert_eq!(prompter.asked()[0].prompts[0].text, "One-time token: ");
     server.events_so_far();
 
     // Without anybody to ask, a dialogue that wants more just fails.
