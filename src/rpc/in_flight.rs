@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jsonrpsee_types::Id;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The table of requests in flight. Clones share it.
@@ -12,6 +13,8 @@ pub(super) struct InFlight {
     table: Arc<Mutex<Table>>,
     /// Parent of every request's token.
     all: CancellationToken,
+    /// How many requests have no reply in the queue yet.
+    unanswered: Arc<watch::Sender<usize>>,
     requests: usize,
     bytes: usize,
 }
@@ -29,7 +32,12 @@ pub(super) struct Entry {
     id: Id<'static>,
     bytes: usize,
     table: Arc<Mutex<Table>>,
+    unanswered: Unanswered,
 }
+
+/// A request without its reply in the queue.
+#[derive(Debug)]
+pub(super) struct Unanswered(Arc<watch::Sender<usize>>);
 
 /// Why a request was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +53,7 @@ impl InFlight {
         Self {
             table: Arc::default(),
             all: CancellationToken::new(),
+            unanswered: Arc::default(),
             requests,
             bytes,
         }
@@ -64,7 +73,9 @@ impl InFlight {
         table.tokens.insert(id.clone(), token.clone());
         table.bytes += bytes;
         drop(table);
+        self.unanswered.send_modify(|count| *count += 1);
         Ok(Entry {
+            unanswered: Unanswered(Arc::clone(&self.unanswered)),
             token,
             id,
             bytes,
@@ -86,6 +97,12 @@ impl InFlight {
         self.all.cancel();
     }
 
+    /// Waits until no request but one has its reply still to come.
+    pub(super) async fn but_one(&self) {
+        // The sender is ours, so it lives.
+        let _ = self.unanswered.subscribe().wait_for(|&count| count <= 1).await;
+    }
+
     pub(super) fn len(&self) -> usize {
         lock(&self.table).tokens.len()
     }
@@ -93,11 +110,25 @@ impl InFlight {
 
 // === impl Entry ===
 
+impl Entry {
+    /// Frees the id, before the host can see the reply.
+    pub(super) fn free(self) -> Unanswered {
+        self.unanswered.0.send_modify(|count| *count += 1);
+        Unanswered(Arc::clone(&self.unanswered.0))
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
         table.tokens.remove(&self.id);
         table.bytes = table.bytes.saturating_sub(self.bytes);
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 

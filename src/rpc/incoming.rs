@@ -193,7 +193,7 @@ impl Incoming {
             ));
         };
 
-        let call = Call::new(method, id.clone(), entry.token.clone());
+        let call = Call::new(method, id.clone(), entry.token.clone(), self.in_flight.clone());
         let span = tracing::debug_span!("request", method, id = %call.id());
         let params = Params::new(params.map(RawValue::get)).into_owned();
         let handler = callback(
@@ -298,8 +298,9 @@ async fn answer(
     };
     // The id is free before the host can see the reply, and the request counts until there is
     // room for it.
-    drop(entry);
+    let unanswered = entry.free();
     slot.fill(reply);
+    drop(unanswered);
     if let Some(on_queued) = on_queued {
         on_queued.notify(true);
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::decode::{Unreadable, decode_params};
 use super::error::ErrorReply;
+use super::in_flight::InFlight;
 
 type Guard<C> = dyn Fn(&C, &str) -> Result<(), ErrorReply> + Send + Sync;
 type OnNotification<C> = dyn Fn(&Arc<C>, Option<&str>) -> Result<(), Unreadable> + Send + Sync;
@@ -35,6 +36,7 @@ pub struct Call {
     /// The method that was called.
     pub method: &'static str,
     id: Id<'static>,
+    in_flight: InFlight,
 }
 
 // === impl Router ===
@@ -164,8 +166,19 @@ impl<C> fmt::Debug for Router<C> {
 // === impl Call ===
 
 impl Call {
-    pub(super) fn new(method: &'static str, id: Id<'static>, token: CancellationToken) -> Self {
-        Self { token, method, id }
+    pub(super) fn new(
+        method: &'static str,
+        id: Id<'static>,
+        token: CancellationToken,
+        in_flight: InFlight,
+    ) -> Self {
+        Self { token, method, id, in_flight }
+    }
+
+    /// Waits until every other request has its reply in the queue, so that this one's comes
+    /// after them. Two requests that both wait would wait for each other.
+    pub async fn others_answered(&self) {
+        self.in_flight.but_one().await;
     }
 
     pub(super) fn into_extensions(self) -> Extensions {

@@ -78,14 +78,15 @@ fn absolute(field: &str, path: Option<String>) -> Result<Option<PathBuf>, ErrorO
 pub(in crate::daemon) async fn shutdown(
     daemon: Arc<Daemon>,
     _: Empty,
-    _: Call,
+    call: Call,
 ) -> Result<Empty, ErrorObject> {
     daemon.end();
-    if tokio::time::timeout(ENDING, daemon.running.cancel_all())
-        .await
-        .is_err()
-    {
-        tracing::warn!("a prompt did not end in time");
+    let ended = async {
+        daemon.running.cancel_all().await;
+        call.others_answered().await;
+    };
+    if tokio::time::timeout(ENDING, ended).await.is_err() {
+        tracing::warn!("a request did not end in time");
     }
     if tokio::time::timeout(ENDING, daemon.close_connections())
         .await

@@ -70,12 +70,13 @@ fn limits(params: LimitParams) -> conversation::Limits {
     }
 }
 
-/// An event for the host; `None` for the first one, which the handler tells itself, because
-/// it alone knows when the prompt began.
+/// An event for the host; `None` for those about the beginning, which the handler tells
+/// itself, because it alone knows whether a connection is being made.
 pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::Event> {
     use conversation::Event;
     Some(match event {
-        Event::Started => return None,
+        Event::Started
+        | Event::Status { phase: conversation::Phase::Connecting, .. } => return None,
         Event::Status { phase, progress } => protocol::Event::Status {
             phase: match phase {
                 conversation::Phase::Connecting => protocol::Phase::Connecting,
