@@ -213,7 +213,8 @@ impl Inner {
     ) -> Found {
         let mut slots = self.slots();
         match slots.get(&key) {
-            Some(Slot::Ready(session)) if session.is_alive() => {
+            // A worn one is left to those who use it, and ends when they are done.
+            Some(Slot::Ready(session)) if session.is_alive() && !session.is_worn() => {
                 return Found::Session(session.clone());
             }
             Some(Slot::Connecting(flight)) => {

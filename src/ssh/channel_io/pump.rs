@@ -1,6 +1,7 @@
 //! The task that owns a channel: moves bytes both ways and closes it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -95,6 +96,7 @@ impl Task {
                 self.outbox.end(End::Clean);
             }
             EndedBy::Us => {
+                self.link.closed_here.fetch_add(1, Ordering::Relaxed);
                 // After its CLOSE, russh delivers nothing more for a channel.
                 tokio::select! {
                     biased;

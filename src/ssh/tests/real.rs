@@ -554,3 +554,30 @@ async fn passwords_of_a_real_account() {
     let session = soon(server.fixture.connect(&target)).await.unwrap();
     println!("dropbear -j: {}", session.open(to).await.unwrap_err());
 }
+
+/// `PUFFIN_TEST_EXPIRED=user:password` names an account whose password must be
+/// changed (`chage -d 0 user`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd and an account"]
+async fn an_expired_password_of_a_real_account() {
+    let Ok(account) = std::env::var("PUFFIN_TEST_EXPIRED") else {
+        println!("skipped: no PUFFIN_TEST_EXPIRED");
+        return;
+    };
+    let (username, password) = account.split_once(':').unwrap();
+    for (name, extra) in [("PAM", "UsePAM yes"), ("no PAM", "")] {
+        let server = Real::sshd(extra).await;
+        let mut target = server.target("key");
+        target.hops[0] = Hop {
+            auth: AuthMethod::Password,
+            password: Some(password.into()),
+            ..Hop::new("127.0.0.1", server.port, username)
+        };
+        let begun = Instant::now();
+        let result = soon(server.fixture.connect(&target)).await;
+        println!("{name}, expired: {result:?} after {:?}", begun.elapsed());
+        if let Ok(session) = result {
+            println!("  open: {:?}", session.open(somewhere()).await);
+        }
+    }
+}
