@@ -13,7 +13,7 @@ use super::error::{Cause, Error, HostKeyInfo, Place};
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) place: Place,
+    pub(super) place: Arc<Place>,
     /// The connection is gone: nobody may wait for it any more.
     pub(super) dead: CancellationToken,
     /// Ends the connection at once, without a word to the server.
@@ -42,7 +42,7 @@ pub(super) struct Activity {
 }
 
 impl Link {
-    pub(super) fn new(place: Place, budget: Arc<Budget>) -> Arc<Self> {
+    pub(super) fn new(place: Arc<Place>, budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             place,
             dead: CancellationToken::new(),

@@ -130,7 +130,7 @@ impl Login<'_> {
             chosen_public = public;
             match loaded {
                 Ok(file) if wants_files => {
-                    candidates.push_back(self.with_certificate(file, true).await?)
+                    candidates.push_back(self.with_certificate(file, true).await?);
                 }
                 Ok(_) => {}
                 Err(problem) => chosen_problem = Some(problem),
@@ -379,7 +379,7 @@ impl Login<'_> {
         let mut signer = Passphrase {
             prompter: self.prompter.clone(),
             clock: self.clock.clone(),
-            place: self.link.place.clone(),
+            place: Place::clone(&self.link.place),
             file,
         };
         let Some(public) = public else {

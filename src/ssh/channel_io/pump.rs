@@ -87,8 +87,13 @@ impl Task {
             biased;
             () = self.stop.cancelled() => EndedBy::Us,
             () = self.link.closing.cancelled() => EndedBy::Us,
-            ended_by = receive(&mut self.reading, &self.inbox) => ended_by,
-            () = send(&self.writing, &self.outbox, &self.gate) => EndedBy::Loss,
+            ended_by = async {
+                // Without bias: a flood of one direction must not starve the other.
+                tokio::select! {
+                    ended_by = receive(&mut self.reading, &self.inbox) => ended_by,
+                    () = send(&self.writing, &self.outbox, &self.gate) => EndedBy::Loss,
+                }
+            } => ended_by,
         };
         match ended_by {
             EndedBy::Server => {

@@ -581,3 +581,59 @@ async fn an_expired_password_of_a_real_account() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd"]
+async fn twenty_unread_floods_cost_little_and_hold_nobody_up() {
+    let server = Real::sshd("").await;
+    let (to, _ends) = echo_server().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let chunk = vec![1; 64 * 1024];
+                while socket.write_all(&chunk).await.is_ok() {}
+            });
+        }
+    });
+    let flood = Destination::Tcp {
+        host: "127.0.0.1".into(),
+        port,
+    };
+    let session = soon(server.connect("key")).await.unwrap();
+    let mut tokens = session.open(to).await.unwrap();
+    let memory = |name: &str| {
+        std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix(name).map(|kb| kb.trim().to_owned()))
+            .unwrap()
+    };
+    println!("before: RSS {}", memory("VmRSS:"));
+    let mut floods = Vec::new();
+    for _ in 0..20 {
+        floods.push(session.open(flood.clone()).await.unwrap());
+    }
+    let begun = Instant::now();
+    let mut gaps = Vec::new();
+    while begun.elapsed() < Duration::from_secs(3) {
+        gaps.push(round_trip(&mut tokens).await);
+    }
+    gaps.sort();
+    let given_up = floods
+        .iter()
+        .filter(|stream| stream.buffered() == 0)
+        .count();
+    println!(
+        "20 floods: {given_up} given up, RSS {}, peak {}; beside them {} round trips, median {:?}, \
+         p99 {:?}, max {:?}",
+        memory("VmRSS:"),
+        memory("VmHWM:"),
+        gaps.len(),
+        gaps[gaps.len() / 2],
+        gaps[gaps.len() * 99 / 100],
+        gaps[gaps.len() - 1]
+    );
+}
