@@ -259,7 +259,9 @@ impl Attempt<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let environment = &self.dialer.environment;
-        let recorded = host_key::recorded_types(&self.place, environment).await?;
+        let recorded = host_key::recorded_types(&self.place, environment)
+            .await
+            .inspect_err(|_| self.stages.begin(Stage::HostKey))?;
         self.stages.begin(Stage::SshHandshake);
         let config = Arc::new(self.config(&recorded));
         let verifier = Verifier {

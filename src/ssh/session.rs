@@ -27,7 +27,7 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// After so many channels closed from this side, russh's leavings are worth a
 /// new connection: about 7 MiB.
-const WORN_AFTER: usize = 2048;
+const WORN_AFTER: usize = if cfg!(test) { 16 } else { 2048 };
 
 /// The steps of an orderly end: channels, goodbye, russh's end, the last bytes.
 const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);

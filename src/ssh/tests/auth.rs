@@ -581,10 +581,16 @@ async fn an_unreadable_known_hosts_file_is_never_ignored() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     std::fs::create_dir(fixture.directory.path().join("user")).unwrap();
-    let error = fixture
-        .connect_asking(&fixture.target(&server), Answering::with([]))
-        .await
-        .unwrap_err();
+    let recording = Arc::new(Recording::default());
+    let error = connect(
+        &fixture.target(&server),
+        fixture.environment.clone(),
+        Answering::with([]),
+        recording.clone(),
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(recording.told().last().unwrap(), "0 HostKey failed");
     assert!(
         matches!(error.cause, Cause::KnownHostsUnreadable { .. }),
         "{error:?}"

@@ -257,6 +257,47 @@ async fn every_kind_of_key_logs_in_and_streams_work() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs sshd"]
+async fn certificates_and_other_algorithms() {
+    let authority = tempfile::tempdir().unwrap();
+    let ca = authority.path().join("ca").display().to_string();
+    run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &ca]);
+    let server = Real::sshd(&format!("TrustedUserCAKeys {ca}.pub")).await;
+    let public = server
+        .fixture
+        .directory
+        .path()
+        .join("stranger.pub")
+        .display()
+        .to_string();
+    for (principal, validity) in [
+        ("root", "-5m:+5m"),
+        ("other", "-5m:+5m"),
+        ("root", "-5m:-1m"),
+    ] {
+        run(
+            "ssh-keygen",
+            &[
+                "-q", "-s", &ca, "-I", "id", "-n", principal, "-V", validity, &public,
+            ],
+        );
+        match soon(server.connect("stranger")).await {
+            Ok(session) => println!("certificate: {}", session.auth_method()),
+            Err(error) => println!("certificate: {error}\n  {:?}", error.cause),
+        }
+    }
+
+    // Only the ed25519 key is known.
+    let server = Real::sshd("HostKeyAlgorithms ecdsa-sha2-nistp256").await;
+    let error = soon(server.connect("key")).await.unwrap_err();
+    println!("other type: {error}\n  {:?}", error.cause);
+    let server =
+        Real::sshd("KexAlgorithms ecdh-sha2-nistp256\nCiphers aes128-ctr\nMACs hmac-sha2-256")
+            .await;
+    soon(server.connect("key")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd"]
 async fn refusals_of_a_real_server() {
     let server = Real::sshd("AllowTcpForwarding no").await;
     let session = soon(server.connect("key")).await.unwrap();
