@@ -250,6 +250,13 @@ async fn every_kind_of_key_logs_in_and_streams_work() {
         session.close().await;
         println!("{key}: close took {:?}", closing.elapsed());
     }
+    // Everybody said goodbye before closing.
+    soon(async {
+        while server.log().matches("Received disconnect from").count() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     let mut target = server.target("locked");
     target.hops[0].passphrase = Some("open sesame".into());
     soon(server.fixture.connect(&target)).await.unwrap();
