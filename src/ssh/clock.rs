@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::prompt::PromptFailure;
 
+/// Longer limits are none; it also keeps the sums below from overflowing.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// What all questions of one login may take together.
 const PROMPT_BUDGET: Duration = Duration::from_secs(110);
 
@@ -44,7 +47,7 @@ impl Clock {
     pub(super) fn start(total: Duration) -> Self {
         Self {
             begun: Instant::now(),
-            total,
+            total: total.min(LONGEST),
             pauses: Arc::new(watch::Sender::new(Pauses::default())),
         }
     }

@@ -86,15 +86,15 @@ pub(super) fn no_route(target: &Target) -> Error {
     }
 }
 
-fn place(target: &Target, index: usize) -> Place {
+pub(super) fn place(target: &Target, index: usize) -> Arc<Place> {
     let hop = target.hops.get(index);
-    Place {
+    Arc::new(Place {
         hop: index,
         hops: target.hops.len(),
         host: hop.map(|hop| hop.host.clone()).unwrap_or_default(),
         port: hop.map_or(0, |hop| hop.port),
         username: hop.map(|hop| hop.username.clone()).unwrap_or_default(),
-    }
+    })
 }
 
 impl Dialer {
@@ -128,7 +128,7 @@ impl Dialer {
 struct Attempt<'a> {
     dialer: &'a Dialer,
     hop: &'a Hop,
-    place: Place,
+    place: Arc<Place>,
     stages: Arc<Stages>,
     clock: Clock,
 }
@@ -197,7 +197,7 @@ impl Attempt<'_> {
         };
         let not_reached = |cause| {
             self.error(Cause::NotReachedThrough {
-                via: via.clone(),
+                via: Place::clone(via),
                 cause: Box::new(cause),
             })
         };
@@ -269,11 +269,13 @@ impl Attempt<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let environment = &self.dialer.environment;
-        let recorded = host_key::recorded_types(&self.place, environment).await?;
+        let recorded = host_key::recorded_types(&self.place, environment)
+            .await
+            .inspect_err(|_| self.stages.begin(Stage::HostKey))?;
         self.stages.begin(Stage::SshHandshake);
         let config = Arc::new(self.config(&recorded));
         let verifier = Verifier {
-            place: self.place.clone(),
+            place: Place::clone(&self.place),
             policy: self.hop.host_key_policy,
             environment: environment.clone(),
             prompter: self.dialer.prompter.clone(),
@@ -312,8 +314,10 @@ impl Attempt<'_> {
             maximum_packet_size: PACKET,
             channel_buffer_size: CHANNEL_MESSAGES,
             preferred: algorithms::preferred(recorded),
-            keepalive_interval: self.hop.keepalive_interval,
-            keepalive_max: usize::try_from(self.hop.keepalive_count_max).unwrap_or(usize::MAX),
+            keepalive_interval: self.hop.keepalive_interval.filter(|every| !every.is_zero()),
+            // For russh, none means to ask for ever.
+            keepalive_max: usize::try_from(self.hop.keepalive_count_max.max(1))
+                .unwrap_or(usize::MAX),
             ..client::Config::default()
         }
     }

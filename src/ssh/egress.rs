@@ -85,18 +85,14 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Egress<S> {
 impl Gate {
     /// Waits until channel data may be sent.
     pub(super) async fn pass(&self) {
-        loop {
-            let drained = self.0.drained.notified();
-            tokio::pin!(drained);
-            drained.as_mut().enable();
-            {
-                let state = self.0.lock();
-                if state.queued < GATE || state.finished || state.failed.is_some() {
-                    return;
-                }
-            }
-            drained.await;
-        }
+        self.0
+            .until(|state| state.queued < GATE || state.finished)
+            .await;
+    }
+
+    /// Waits until everything has left.
+    pub(super) async fn emptied(&self) {
+        self.0.until(|state| state.queued == 0).await;
     }
 
     /// The first bytes that the other side sent.
@@ -108,6 +104,22 @@ impl Gate {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a state of the queue, or for its failure.
+    async fn until(&self, wanted: impl Fn(&State) -> bool) {
+        loop {
+            let drained = self.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            {
+                let state = self.lock();
+                if state.failed.is_some() || wanted(&state) {
+                    return;
+                }
+            }
+            drained.await;
+        }
     }
 
     /// Takes no more; says whether that was so already.

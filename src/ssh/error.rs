@@ -16,7 +16,7 @@ use super::target::{Destination, host_and_port};
 /// who waited for the same connect gets the same error.
 #[derive(Debug, Clone)]
 pub struct Error {
-    pub place: Place,
+    pub place: Arc<Place>,
     pub cause: Cause,
 }
 

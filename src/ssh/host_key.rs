@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::error::{Cause, HostKeyInfo, NotTrusted, Place};
 use super::flight::{Flight, Waiter};
-use super::known_hosts::{self, HostName, Records, Verdict};
+use super::known_hosts::{self, Appended, HostName, Records, Verdict};
 use super::memory::{OpenQuestion, QuestionEnd};
 use super::prompt::{
     HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, PromptFailure, Prompter,
@@ -52,18 +52,11 @@ impl Verifier {
     pub(super) async fn verify(&self, key: &PublicKey) -> Result<&'static str, Cause> {
         let name = HostName::new(&self.place.host, self.place.port);
         let info = known_hosts::describe(key);
-        let verdict = {
-            let (files, name, key) = (self.environment.known_hosts(), name.clone(), key.clone());
-            blocking(&self.environment, move || {
-                Ok(Records::read(&files, &name, Some(&key))?.judge(&key))
-            })
-            .await?
-        };
-        match decide(self.policy, verdict, &info, &name) {
+        match self.decision(&name, key, &info).await? {
             Decision::Accept => Ok("known"),
             Decision::Refuse(cause) => Err(cause),
             Decision::Learn => {
-                self.learn(name, key).await;
+                self.learn(&name, key, &info).await?;
                 Ok("new, recorded now")
             }
             Decision::Ask { reason, known_as } => {
@@ -73,18 +66,29 @@ impl Verifier {
                 }
                 match self.ask(&name, &info, reason, known_as).await? {
                     HostKeyDecision::Accept => {
-                        self.environment.memory.host_keys().accepted.insert(once);
-                        self.learn(name, key).await;
+                        self.learn(&name, key, &info).await?;
                         Ok("new, accepted and recorded")
                     }
-                    HostKeyDecision::AcceptOnce => {
-                        self.environment.memory.host_keys().accepted.insert(once);
-                        Ok("new, accepted for this session")
-                    }
+                    HostKeyDecision::AcceptOnce => Ok("new, accepted for this session"),
                     HostKeyDecision::Reject => Err(Cause::HostKeyRejected { key: info }),
                 }
             }
         }
+    }
+
+    /// What the files and the policy say.
+    async fn decision(
+        &self,
+        name: &HostName,
+        key: &PublicKey,
+        info: &HostKeyInfo,
+    ) -> Result<Decision, Cause> {
+        let (files, host, key) = (self.environment.known_hosts(), name.clone(), key.clone());
+        let verdict = blocking(&self.environment, move || {
+            Ok(Records::read(&files, &host, Some(&key))?.judge(&key))
+        })
+        .await?;
+        Ok(decide(self.policy, verdict, info, name))
     }
 
     /// Asks the person, or waits for the answer to the same question.
@@ -195,18 +199,30 @@ impl Verifier {
         Ok(waiter)
     }
 
-    /// Records the key in our own file. The person has decided: a full disk does
-    /// not undo that, it only means to be asked again some day.
-    async fn learn(&self, name: HostName, key: &PublicKey) {
+    /// Records the key in our own file. A full disk does not undo the decision,
+    /// it only means to be asked again some day; but another key that was
+    /// recorded meanwhile does.
+    async fn learn(
+        &self,
+        name: &HostName,
+        key: &PublicKey,
+        info: &HostKeyInfo,
+    ) -> Result<(), Cause> {
         let file = self.environment.own_known_hosts.clone();
-        let key = key.clone();
+        let (host, new) = (name.clone(), key.clone());
         let stored =
-            tokio::task::spawn_blocking(move || known_hosts::append(&file, &name, &key)).await;
+            tokio::task::spawn_blocking(move || known_hosts::append(&file, &host, &new)).await;
         match stored {
-            Ok(Ok(())) => {}
+            Ok(Ok(Appended::Recorded)) => {}
+            Ok(Ok(Appended::Contradicted)) => {
+                if let Decision::Refuse(cause) = self.decision(name, key, info).await? {
+                    return Err(cause);
+                }
+            }
             Ok(Err(error)) => tracing::warn!(%error, "the host key could not be recorded"),
             Err(error) => tracing::warn!(%error, "the host key could not be recorded"),
         }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state of one SSH connection that its tasks share.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -12,18 +13,23 @@ use super::error::{Cause, Error, HostKeyInfo, Place};
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) place: Place,
+    pub(super) place: Arc<Place>,
     /// The connection is gone: nobody may wait for it any more.
     pub(super) dead: CancellationToken,
     /// Ends the connection at once, without a word to the server.
     pub(super) cut: CancellationToken,
     /// Ends the connection in good order.
     pub(super) closing: CancellationToken,
+    /// The last bytes have left, or never will.
+    pub(super) over: CancellationToken,
     /// The tasks of its channels.
     pub(super) tasks: TaskTracker,
     pub(super) budget: Arc<Budget>,
     pub(super) activity: watch::Sender<Activity>,
     pub(super) host_key: OnceLock<HostKeyInfo>,
+    /// How many channels were closed from this side. russh keeps about 3 KiB for
+    /// each of them until the connection ends.
+    pub(super) closed_here: AtomicUsize,
     ended: OnceLock<Cause>,
     banner: Mutex<String>,
 }
@@ -36,12 +42,13 @@ pub(super) struct Activity {
 }
 
 impl Link {
-    pub(super) fn new(place: Place, budget: Arc<Budget>) -> Arc<Self> {
+    pub(super) fn new(place: Arc<Place>, budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             place,
             dead: CancellationToken::new(),
             cut: CancellationToken::new(),
             closing: CancellationToken::new(),
+            over: CancellationToken::new(),
             tasks: TaskTracker::new(),
             budget,
             activity: watch::Sender::new(Activity {
@@ -49,6 +56,7 @@ impl Link {
                 last: Instant::now(),
             }),
             host_key: OnceLock::new(),
+            closed_here: AtomicUsize::new(0),
             ended: OnceLock::new(),
             banner: Mutex::default(),
         })

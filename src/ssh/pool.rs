@@ -8,15 +8,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::connect::{Dialer, no_route};
+use super::connect::{Dialer, no_route, place};
 use super::error::{Cause, Error};
 use super::flight::{Flight, Waiter};
 use super::observe::Observer;
 use super::prompt::{BoxFuture, Prompter};
 use super::session::Session;
 use super::target::{AuthMethod, Environment, Hop, HostKeyPolicy, Target};
+
+/// The daemon itself has to be gone within two seconds.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The connections of the process. Clones are the same pool.
 #[derive(Clone)]
@@ -122,7 +126,7 @@ impl Pool {
         }
     }
 
-    /// Ends everything, in about a second; no connection is made any more.
+    /// Ends everything, within a second and a half; no connection is made any more.
     pub async fn shutdown(&self) {
         self.0.shut.cancel();
         let slots: Vec<_> = self.0.slots().drain().collect();
@@ -138,16 +142,14 @@ impl Pool {
             .collect();
         // Those behind a jump host first, so that their goodbye still gets through.
         sessions.sort_by_key(|(hops, _)| std::cmp::Reverse(*hops));
-        let mut at_once = Vec::new();
-        let mut length = None;
-        for (hops, session) in sessions {
-            if length.is_some_and(|length| length != hops) {
-                futures_util::future::join_all(at_once.drain(..)).await;
+        let closing = async {
+            let same_length = |a: &(usize, Session), b: &(usize, Session)| a.0 == b.0;
+            for group in sessions.chunk_by(same_length) {
+                join_all(group.iter().map(|(_, session)| session.close())).await;
             }
-            length = Some(hops);
-            at_once.push(async move { session.close().await });
-        }
-        futures_util::future::join_all(at_once).await;
+        };
+        // What has not ended by then ends with the process.
+        let _ = tokio::time::timeout(SHUTDOWN_LIMIT, closing).await;
     }
 }
 
@@ -182,16 +184,7 @@ impl Inner {
                 return Err(no_route(target));
             };
             let closed = || Error {
-                place: super::error::Place {
-                    hop: hops - 1,
-                    hops: target.hops.len(),
-                    host: route.last().map(|hop| hop.host.clone()).unwrap_or_default(),
-                    port: route.last().map_or(0, |hop| hop.port),
-                    username: route
-                        .last()
-                        .map(|hop| hop.username.clone())
-                        .unwrap_or_default(),
-                },
+                place: place(target, hops - 1),
                 cause: Cause::Closed,
             };
             if self.shut.is_cancelled() {
@@ -220,7 +213,8 @@ impl Inner {
     ) -> Found {
         let mut slots = self.slots();
         match slots.get(&key) {
-            Some(Slot::Ready(session)) if session.is_alive() => {
+            // A worn one is left to those who use it, and ends when they are done.
+            Some(Slot::Ready(session)) if session.is_alive() && !session.is_worn() => {
                 return Found::Session(session.clone());
             }
             Some(Slot::Connecting(flight)) => {
@@ -299,10 +293,10 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
     loop {
         let now = *activity.borrow_and_update();
         let unused = async {
-            if now.streams > 0 {
-                std::future::pending::<()>().await;
+            match now.last.checked_add(idle) {
+                Some(end) if now.streams == 0 => tokio::time::sleep_until(end).await,
+                _ => std::future::pending().await,
             }
-            tokio::time::sleep_until(now.last + idle).await;
         };
         tokio::select! {
             biased;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -24,10 +25,15 @@ const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
-/// The steps of an orderly end: channels, goodbye, the server's answer.
+/// After so many channels closed from this side, russh's leavings are worth a
+/// new connection: about 7 MiB.
+const WORN_AFTER: usize = if cfg!(test) { 16 } else { 2048 };
+
+/// The steps of an orderly end: channels, goodbye, russh's end, the last bytes.
 const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);
 const GOODBYE_LIMIT: Duration = Duration::from_millis(300);
-const END_LIMIT: Duration = Duration::from_millis(400);
+const END_LIMIT: Duration = Duration::from_millis(300);
+const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 
 /// A connection to one machine. Clones are the same connection, which ends when
 /// the last clone and the last stream are gone, or with [`close`](Self::close).
@@ -61,7 +67,7 @@ impl Session {
             fingerprint: String::new(),
             bits: 0,
         });
-        tokio::spawn(end_in_order(link.clone(), handle.clone()));
+        tokio::spawn(end_in_order(link.clone(), handle.clone(), gate.clone()));
         Self(Arc::new(Inner {
             link,
             handle,
@@ -152,7 +158,13 @@ impl Session {
     /// about a second at most.
     pub async fn close(&self) {
         self.0.link.closing.cancel();
-        self.0.link.dead.cancelled().await;
+        self.0.link.over.cancelled().await;
+    }
+
+    /// Whether this connection had better be replaced, and can be without
+    /// asking anybody.
+    pub(super) fn is_worn(&self) -> bool {
+        self.0.login.silent && self.0.link.closed_here.load(Ordering::Relaxed) >= WORN_AFTER
     }
 
     pub(super) fn stream_opened(&self) {
@@ -254,7 +266,8 @@ fn refusal(error: RusshError, destination: Destination, link: &Link) -> Cause {
 }
 
 /// Lives as long as the connection: ends it in good order when asked to.
-async fn end_in_order(link: Arc<Link>, handle: Arc<Handle<ClientHandler>>) {
+async fn end_in_order(link: Arc<Link>, handle: Arc<Handle<ClientHandler>>, gate: Gate) {
+    let _over = link.over.clone().drop_guard();
     tokio::select! {
         biased;
         () = link.dead.cancelled() => {}
@@ -264,6 +277,7 @@ async fn end_in_order(link: Arc<Link>, handle: Arc<Handle<ClientHandler>>) {
             let goodbye = handle.disconnect(Disconnect::ByApplication, "", "");
             let _ = timeout(GOODBYE_LIMIT, goodbye).await;
             let _ = timeout(END_LIMIT, link.dead.cancelled()).await;
+            let _ = timeout(FLUSH_LIMIT, gate.emptied()).await;
         }
     }
     link.cut.cancel();

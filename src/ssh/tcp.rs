@@ -288,6 +288,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_does_not_wait_for_small_packets_nor_for_the_dead() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = connect(&[listener.local_addr().unwrap()]).await.unwrap();
+        assert!(stream.0.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            socket2::SockRef::from(&stream.0)
+                .tcp_user_timeout()
+                .unwrap(),
+            Some(USER_TIMEOUT)
+        );
+    }
+
+    #[tokio::test]
     async fn a_name_without_address_is_told_apart() {
         assert!(matches!(
             resolve("no-such-host.invalid", 22).await,

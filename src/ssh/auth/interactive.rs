@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
 use super::{Login, Progress};
-use crate::ssh::error::Cause;
+use crate::ssh::error::{Cause, Place};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
 use crate::ssh::target::AuthMethod;
 use crate::ssh::text::{sanitize, sanitize_lines};
@@ -26,16 +26,20 @@ const MAX_PROMPTS: usize = 16;
 /// changed gets no answer out of russh at all, and waits for ever.
 const PASSWORD_LIMIT: Duration = Duration::from_secs(12);
 
-/// Words for what a stored password is not the answer to.
-const NOT_A_PASSWORD: [&str; 9] = [
+/// Words in questions to which a stored password is not the answer.
+const NOT_A_PASSWORD: [&str; 13] = [
     "code",
+    "passcode",
     "token",
     "otp",
+    "totp",
     "pin",
     "factor",
     "duo",
     "verification",
     "challenge",
+    "time",
+    "login",
     "username",
 ];
 
@@ -133,7 +137,7 @@ impl Login<'_> {
         self.ledger.asked = true;
         let wanted = prompts.len();
         let question = PromptQuestion {
-            place: self.link.place.clone(),
+            place: Place::clone(&self.link.place),
             username: self.hop.username.clone(),
             kind: PromptKind::KeyboardInteractive,
             name: sanitize(name),
@@ -166,9 +170,10 @@ impl Login<'_> {
     fn stored_answer(&self, prompts: &[ServerPrompt]) -> Option<SecretString> {
         let [prompt] = prompts else { return None };
         let text = prompt.prompt.to_lowercase();
+        let mut words = text.split(|c: char| !c.is_alphanumeric());
         let fits = !prompt.echo
             && !self.ledger.password_spent
-            && !NOT_A_PASSWORD.iter().any(|word| text.contains(word));
+            && !words.any(|word| NOT_A_PASSWORD.contains(&word));
         self.hop.password.clone().filter(|_| fits)
     }
 
@@ -212,7 +217,7 @@ impl Login<'_> {
             failure,
         };
         let question = PromptQuestion {
-            place: self.link.place.clone(),
+            place: Place::clone(&self.link.place),
             username: self.hop.username.clone(),
             kind: PromptKind::Password,
             name: String::new(),

@@ -5,9 +5,11 @@
 //! with a reason, and the reasons are part of the error in the end.
 
 mod agent;
+mod candidates;
 mod certificate;
 mod interactive;
 mod key_file;
+mod passphrase;
 mod publickey;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use russh::client::{AuthResult, Handle};
 use russh::{Error as RusshError, MethodKind, MethodSet};
 
-use self::publickey::Keys;
+use self::candidates::Keys;
 use super::clock::Clock;
 use super::error::{AuthAttempt, AuthOutcome, Cause};
 use super::handler::ClientHandler;
@@ -288,4 +290,15 @@ impl Login<'_> {
     fn allowed_names(&self) -> Vec<String> {
         self.ledger.allowed.iter().map(String::from).collect()
     }
+}
+
+/// Work for the disk or for the processor.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Cause> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Cause::Protocol {
+            source: Arc::new(error),
+        })
 }

@@ -1,6 +1,7 @@
 //! The task that owns a channel: moves bytes both ways and closes it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -86,8 +87,13 @@ impl Task {
             biased;
             () = self.stop.cancelled() => EndedBy::Us,
             () = self.link.closing.cancelled() => EndedBy::Us,
-            ended_by = receive(&mut self.reading, &self.inbox) => ended_by,
-            () = send(&self.writing, &self.outbox, &self.gate) => EndedBy::Loss,
+            ended_by = async {
+                // Without bias: a flood of one direction must not starve the other.
+                tokio::select! {
+                    ended_by = receive(&mut self.reading, &self.inbox) => ended_by,
+                    () = send(&self.writing, &self.outbox, &self.gate) => EndedBy::Loss,
+                }
+            } => ended_by,
         };
         match ended_by {
             EndedBy::Server => {
@@ -95,6 +101,7 @@ impl Task {
                 self.outbox.end(End::Clean);
             }
             EndedBy::Us => {
+                self.link.closed_here.fetch_add(1, Ordering::Relaxed);
                 // After its CLOSE, russh delivers nothing more for a channel.
                 tokio::select! {
                     biased;

@@ -12,9 +12,22 @@ use super::{HostName, Records, Verdict, pattern};
 /// How long another process may hold the lock.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
+/// What became of a key that was to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Appended {
+    /// It is in the file, now or already.
+    Recorded,
+    /// Somebody has recorded another key, or revoked this one, meanwhile.
+    Contradicted,
+}
+
 /// Records that `host` shows `key`. Blocks on the disk; when it returns, the
 /// record is there to stay. A key that is recorded already is not added again.
-pub(in super::super) fn append(file: &Path, host: &HostName, key: &PublicKey) -> io::Result<()> {
+pub(in super::super) fn append(
+    file: &Path,
+    host: &HostName,
+    key: &PublicKey,
+) -> io::Result<Appended> {
     if let Some(directory) = file.parent() {
         create_private_directory(directory)?;
     }
@@ -23,22 +36,24 @@ pub(in super::super) fn append(file: &Path, host: &HostName, key: &PublicKey) ->
     // Read again under the lock: another process may have been faster.
     let recorded = Records::read(&[file.to_owned()], host, None)
         .map_err(|_| io::Error::other("the file cannot be read"))?;
-    if recorded.judge(key) == Verdict::Known {
-        return Ok(());
+    match recorded.judge(key) {
+        Verdict::Known => return Ok(Appended::Recorded),
+        Verdict::Changed(_) | Verdict::Revoked { .. } => return Ok(Appended::Contradicted),
+        Verdict::Unknown { .. } => {}
     }
     let mut line = Vec::new();
     if lacks_final_newline(&mut own)? {
         line.push(b'\n');
     }
-    let mut plain = PublicKey::new(key.key_data().clone(), "");
-    plain.set_comment("");
+    let plain = PublicKey::new(key.key_data().clone(), "");
     let text = plain.to_openssh().map_err(io::Error::other)?;
     let name = pattern::hash(&host.full, &salt())
         .ok_or_else(|| io::Error::other("the name cannot be hashed"))?;
     line.extend_from_slice(format!("{name} {}\n", text.trim_end()).as_bytes());
     own.seek(SeekFrom::End(0))?;
     own.write_all(&line)?;
-    own.sync_all()
+    own.sync_all()?;
+    Ok(Appended::Recorded)
 }
 
 fn salt() -> [u8; 20] {

@@ -224,8 +224,9 @@ fn an_appended_key_is_found_again_and_only_added_once() {
     let file = fixture.path("new/dir/known_hosts");
     let (a, b) = (key(), key());
     let name = HostName::new("Gpu1", 2222);
-    append(&file, &name, &a).unwrap();
-    append(&file, &name, &a).unwrap();
+    assert_eq!(append(&file, &name, &a).unwrap(), Appended::Recorded);
+    assert_eq!(append(&file, &name, &a).unwrap(), Appended::Recorded);
+    assert_eq!(append(&file, &name, &b).unwrap(), Appended::Contradicted);
     // Somebody edits the file and forgets the last line feed.
     let content = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, content.trim_end()).unwrap();
@@ -375,6 +376,7 @@ fn generated_files_are_read_as_ssh_keygen_reads_them() {
         });
     let files = prop::collection::vec(line, 1..12).prop_map(|lines| lines.concat());
     let fixture = Fixture::new();
+    let found = std::cell::Cell::new(0);
     let mut runner = TestRunner::new(Config {
         cases,
         failure_persistence: None,
@@ -392,9 +394,12 @@ fn generated_files_are_read_as_ssh_keygen_reads_them() {
                     .filter(|entry| !entry.by_bare_name && entry.key.is_some())
                     .map(|entry| (entry.line, entry.marker))
                     .collect();
+                found.set(found.get() + ours.len());
                 prop_assert_eq!(&ours, &oracle(&file, &name.full), "{}", name.full);
             }
             Ok(())
         })
         .unwrap();
+    // The comparison was not one of empty lists.
+    assert!(found.get() > cases as usize / 4, "{}", found.get());
 }

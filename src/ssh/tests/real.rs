@@ -250,9 +250,57 @@ async fn every_kind_of_key_logs_in_and_streams_work() {
         session.close().await;
         println!("{key}: close took {:?}", closing.elapsed());
     }
+    // Everybody said goodbye before closing.
+    soon(async {
+        while server.log().matches("Received disconnect from").count() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     let mut target = server.target("locked");
     target.hops[0].passphrase = Some("open sesame".into());
     soon(server.fixture.connect(&target)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd"]
+async fn certificates_and_other_algorithms() {
+    let authority = tempfile::tempdir().unwrap();
+    let ca = authority.path().join("ca").display().to_string();
+    run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &ca]);
+    let server = Real::sshd(&format!("TrustedUserCAKeys {ca}.pub")).await;
+    let public = server
+        .fixture
+        .directory
+        .path()
+        .join("stranger.pub")
+        .display()
+        .to_string();
+    for (principal, validity) in [
+        ("root", "-5m:+5m"),
+        ("other", "-5m:+5m"),
+        ("root", "-5m:-1m"),
+    ] {
+        run(
+            "ssh-keygen",
+            &[
+                "-q", "-s", &ca, "-I", "id", "-n", principal, "-V", validity, &public,
+            ],
+        );
+        match soon(server.connect("stranger")).await {
+            Ok(session) => println!("certificate: {}", session.auth_method()),
+            Err(error) => println!("certificate: {error}\n  {:?}", error.cause),
+        }
+    }
+
+    // Only the ed25519 key is known.
+    let server = Real::sshd("HostKeyAlgorithms ecdsa-sha2-nistp256").await;
+    let error = soon(server.connect("key")).await.unwrap_err();
+    println!("other type: {error}\n  {:?}", error.cause);
+    let server =
+        Real::sshd("KexAlgorithms ecdh-sha2-nistp256\nCiphers aes128-ctr\nMACs hmac-sha2-256")
+            .await;
+    soon(server.connect("key")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -553,4 +601,87 @@ async fn passwords_of_a_real_account() {
     };
     let session = soon(server.fixture.connect(&target)).await.unwrap();
     println!("dropbear -j: {}", session.open(to).await.unwrap_err());
+}
+
+/// `PUFFIN_TEST_EXPIRED=user:password` names an account whose password must be
+/// changed (`chage -d 0 user`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd and an account"]
+async fn an_expired_password_of_a_real_account() {
+    let Ok(account) = std::env::var("PUFFIN_TEST_EXPIRED") else {
+        println!("skipped: no PUFFIN_TEST_EXPIRED");
+        return;
+    };
+    let (username, password) = account.split_once(':').unwrap();
+    for (name, extra) in [("PAM", "UsePAM yes"), ("no PAM", "")] {
+        let server = Real::sshd(extra).await;
+        let mut target = server.target("key");
+        target.hops[0] = Hop {
+            auth: AuthMethod::Password,
+            password: Some(password.into()),
+            ..Hop::new("127.0.0.1", server.port, username)
+        };
+        let begun = Instant::now();
+        let result = soon(server.fixture.connect(&target)).await;
+        println!("{name}, expired: {result:?} after {:?}", begun.elapsed());
+        if let Ok(session) = result {
+            println!("  open: {:?}", session.open(somewhere()).await);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd"]
+async fn twenty_unread_floods_cost_little_and_hold_nobody_up() {
+    let server = Real::sshd("").await;
+    let (to, _ends) = echo_server().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let chunk = vec![1; 64 * 1024];
+                while socket.write_all(&chunk).await.is_ok() {}
+            });
+        }
+    });
+    let flood = Destination::Tcp {
+        host: "127.0.0.1".into(),
+        port,
+    };
+    let session = soon(server.connect("key")).await.unwrap();
+    let mut tokens = session.open(to).await.unwrap();
+    let memory = |name: &str| {
+        std::fs::read_to_string("/proc/self/status")
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix(name).map(|kb| kb.trim().to_owned()))
+            .unwrap()
+    };
+    println!("before: RSS {}", memory("VmRSS:"));
+    let mut floods = Vec::new();
+    for _ in 0..20 {
+        floods.push(session.open(flood.clone()).await.unwrap());
+    }
+    let begun = Instant::now();
+    let mut gaps = Vec::new();
+    while begun.elapsed() < Duration::from_secs(3) {
+        gaps.push(round_trip(&mut tokens).await);
+    }
+    gaps.sort();
+    let given_up = floods
+        .iter()
+        .filter(|stream| stream.buffered() == 0)
+        .count();
+    println!(
+        "20 floods: {given_up} given up, RSS {}, peak {}; beside them {} round trips, median {:?}, \
+         p99 {:?}, max {:?}",
+        memory("VmRSS:"),
+        memory("VmHWM:"),
+        gaps.len(),
+        gaps[gaps.len() / 2],
+        gaps[gaps.len() * 99 / 100],
+        gaps[gaps.len() - 1]
+    );
 }

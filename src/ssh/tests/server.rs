@@ -23,6 +23,8 @@ pub(super) struct Script {
     pub(super) password: Option<&'static str>,
     pub(super) keys: Vec<PublicKey>,
     pub(super) none: bool,
+    /// Never answers a password, as russh never does when it has to be changed.
+    pub(super) password_hangs: bool,
     /// Keyboard-interactive: prompts (with echo) and the answers they want, round after round.
     pub(super) dialogue: Vec<Vec<(&'static str, bool, &'static str)>>,
     /// After the first factor, another one.
@@ -42,6 +44,7 @@ impl Default for Script {
             password: Some("secret"),
             keys: vec![],
             none: false,
+            password_hangs: false,
             dialogue: vec![],
             two_factors: false,
             banner: None,
@@ -329,6 +332,9 @@ impl Handler for Connection {
 
     async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, Self::Error> {
         self.tell(Event::Auth("password"));
+        if self.script.password_hangs {
+            std::future::pending::<()>().await;
+        }
         if self.script.password == Some(password) {
             return Ok(self.accept(MethodKind::Password));
         }

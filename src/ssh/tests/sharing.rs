@@ -116,6 +116,44 @@ async fn an_idle_connection_is_closed_and_a_used_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_worn_connection_is_replaced_and_its_streams_live_on() {
+    let fixture = Fixture::new();
+    let mut server = Server::start(Script::default()).await;
+    fixture.trust(&server);
+    let pool = pool(&fixture, LONG);
+    let target = fixture.target(&server);
+    let worn = ask(&pool, &target).await.unwrap();
+    let mut stream = worn.open(somewhere()).await.unwrap();
+    while !worn.is_worn() {
+        worn.open(somewhere()).await.unwrap().close().await;
+        soon(server.wait_for(&Event::Closed)).await;
+    }
+    let fresh = ask(&pool, &target).await.unwrap();
+    assert!(!fresh.is(&worn));
+    stream.write_all(b"still").await.unwrap();
+    let mut text = [0; 5];
+    soon(stream.read_exact(&mut text)).await.unwrap();
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn disconnect_stops_a_connect_under_way() {
+    let fixture = Fixture::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = Target {
+        hops: vec![Hop::new("127.0.0.1", port, "ai")],
+    };
+    let pool = pool(&fixture, LONG);
+    let stopping = async {
+        let _socket = listener.accept().await.unwrap();
+        pool.disconnect(&target).await;
+    };
+    let (result, ()) = soon(async { tokio::join!(ask(&pool, &target), stopping) }).await;
+    assert!(matches!(result.unwrap_err().cause, Cause::Closed));
+}
+
+#[tokio::test]
 async fn disconnect_and_shutdown_end_connections() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;

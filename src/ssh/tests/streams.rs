@@ -135,6 +135,19 @@ async fn dropping_a_stream_closes_its_channel() {
 }
 
 #[tokio::test]
+async fn a_stream_that_opens_for_nobody_is_closed() {
+    use futures_util::FutureExt as _;
+    let (_fixture, mut server, session) = session_with(OnChannel::Echo).await;
+    for _ in 0..20 {
+        assert!(session.open(somewhere()).now_or_never().is_none());
+    }
+    for _ in 0..20 {
+        soon(server.wait_for(&Event::Closed)).await;
+    }
+    assert!(session.latency().await.is_ok());
+}
+
+#[tokio::test]
 async fn an_unread_stream_is_given_up_without_harming_its_neighbour() {
     let (_fixture, mut server, session) = session_with(OnChannel::Flood(32 * 1024)).await;
     let mut unread = session.open(somewhere()).await.unwrap();
