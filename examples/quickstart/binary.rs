@@ -34,7 +34,13 @@ fn build(directory: &Path) -> Result<(), String> {
     let target = directory.parent().ok_or("no target directory")?;
     let status = Command::new(env!("CARGO"))
         // With the example beside it, dependencies have the features they were just built with.
-        .args(["build", "--bin", "puffin-remote-llm", "--example", "quickstart"])
+        .args([
+            "build",
+            "--bin",
+            "puffin-remote-llm",
+            "--example",
+            "quickstart",
+        ])
         .args(["--profile", profile])
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))

@@ -100,7 +100,11 @@ impl InFlight {
     /// Waits until no request but one has its reply still to come.
     pub(super) async fn but_one(&self) {
         // The sender is ours, so it lives.
-        let _ = self.unanswered.subscribe().wait_for(|&count| count <= 1).await;
+        let _ = self
+            .unanswered
+            .subscribe()
+            .wait_for(|&count| count <= 1)
+            .await;
     }
 
     pub(super) fn len(&self) -> usize {

@@ -193,7 +193,12 @@ impl Incoming {
             ));
         };
 
-        let call = Call::new(method, id.clone(), entry.token.clone(), self.in_flight.clone());
+        let call = Call::new(
+            method,
+            id.clone(),
+            entry.token.clone(),
+            self.in_flight.clone(),
+        );
         let span = tracing::debug_span!("request", method, id = %call.id());
         let params = Params::new(params.map(RawValue::get)).into_owned();
         let handler = callback(

@@ -172,7 +172,12 @@ impl Call {
         token: CancellationToken,
         in_flight: InFlight,
     ) -> Self {
-        Self { token, method, id, in_flight }
+        Self {
+            token,
+            method,
+            id,
+            in_flight,
+        }
     }
 
     /// Waits until every other request has its reply in the queue, so that this one's comes

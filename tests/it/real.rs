@@ -322,6 +322,8 @@ async fn two_hundred_prompts_share_one_openssh_connection() {
         assert_eq!(text, "Hello from the scripted server.");
     }
     let log = sshd.log();
-    let logins = log.lines().filter(|line| line.contains("Accepted publickey"));
+    let logins = log
+        .lines()
+        .filter(|line| line.contains("Accepted publickey"));
     assert_eq!(logins.count(), 1, "{log}");
 }

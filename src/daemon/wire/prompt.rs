@@ -76,7 +76,10 @@ pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::E
     use conversation::Event;
     Some(match event {
         Event::Started
-        | Event::Status { phase: conversation::Phase::Connecting, .. } => return None,
+        | Event::Status {
+            phase: conversation::Phase::Connecting,
+            ..
+        } => return None,
         Event::Status { phase, progress } => protocol::Event::Status {
             phase: match phase {
                 conversation::Phase::Connecting => protocol::Phase::Connecting,
