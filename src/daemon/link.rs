@@ -3,11 +3,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     llm,
@@ -26,6 +26,8 @@ pub(super) type Server = llm::Server<ssh::Error>;
 pub(super) struct Links {
     book: Mutex<Book>,
     changed: Arc<Notify>,
+    /// How many changes the host knows of.
+    told: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ struct Book {
     links: HashMap<String, Link>,
     /// Profiles whose state the host has not been told yet.
     news: BTreeSet<String>,
+    /// How many changes there were.
+    changes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -48,31 +52,27 @@ struct Link {
 impl Links {
     /// No links; their news go to `outbound`, the newest state only when the host is slow.
     pub(super) fn new(outbound: Outbound) -> Arc<Self> {
+        let (told, _) = watch::channel(0);
         let links = Arc::new(Self {
             book: Mutex::default(),
             changed: Arc::default(),
+            told,
         });
-        let changed = Arc::clone(&links.changed);
-        let weak = Arc::downgrade(&links);
-        tokio::spawn(async move {
-            loop {
-                changed.notified().await;
-                loop {
-                    let Some(news) = weak.upgrade().map(|links| links.next_news()) else {
-                        return;
-                    };
-                    let Some(status) = news else { break };
-                    if outbound
-                        .notify(ConnectionStatusChanged::METHOD, &status)
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            }
-        });
+        tokio::spawn(tell(
+            Arc::downgrade(&links),
+            Arc::clone(&links.changed),
+            outbound,
+        ));
         links
+    }
+
+    /// Waits until the host has been told of every change so far, so that a reply can come
+    /// after the news it caused.
+    pub(super) async fn told(&self) {
+        let changes = self.lock().changes;
+        let mut told = self.told.subscribe();
+        // The sender is ours, so it lives.
+        let _ = told.wait_for(|&told| told >= changes).await;
     }
 
     /// A profile's connection as it is now.
@@ -223,22 +223,20 @@ impl Links {
             }
             link.status = Some(status);
             book.news.insert(config_id);
+            book.changes += 1;
         }
         self.changed.notify_one();
     }
 
-    fn next_news(&self) -> Option<ConnectionStatus> {
+    /// The newest states that the host does not know, and how many changes that covers.
+    fn take_news(&self) -> (u64, Vec<ConnectionStatus>) {
         let mut book = self.lock();
-        loop {
-            let config_id = book.news.pop_first()?;
-            if let Some(status) = book
-                .links
-                .get(&config_id)
-                .and_then(|link| link.status.clone())
-            {
-                return Some(status);
-            }
-        }
+        let news = std::mem::take(&mut book.news);
+        let news = news
+            .into_iter()
+            .filter_map(|config_id| book.links.get(&config_id)?.status.clone())
+            .collect();
+        (book.changes, news)
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -255,5 +253,30 @@ fn status(config_id: &str, state: ConnectionState) -> ConnectionStatus {
         retry_in_ms: None,
         error: None,
         since: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+    }
+}
+
+/// Tells the host of changes, as long as there are links and a host.
+async fn tell(links: Weak<Links>, changed: Arc<Notify>, outbound: Outbound) {
+    loop {
+        changed.notified().await;
+        let Some((changes, news)) = links.upgrade().map(|links| links.take_news()) else {
+            return;
+        };
+        for status in news {
+            if outbound
+                .notify(ConnectionStatusChanged::METHOD, &status)
+                .await
+                .is_err()
+            {
+                // Nobody waits for a host that is gone.
+                if let Some(links) = links.upgrade() {
+                    links.told.send_replace(u64::MAX);
+                }
+                return;
+            }
+        }
+        let Some(links) = links.upgrade() else { return };
+        links.told.send_replace(changes);
     }
 }

@@ -28,6 +28,7 @@ pub(in crate::daemon) async fn connect(
         if let Ok(latency) = session.latency().await {
             route.watch(&workspace.links, &session, Some(latency));
         }
+        workspace.links.told().await;
         Ok(workspace.links.status(&params.config_id))
     })
     .await
@@ -43,6 +44,7 @@ pub(in crate::daemon) async fn disconnect(
     cancellable(&call.token, async {
         workspace.pool.disconnect(&route.target).await;
         workspace.links.off(&params.config_id);
+        workspace.links.told().await;
         Ok(workspace.links.status(&params.config_id))
     })
     .await
