@@ -25,6 +25,7 @@ pub(super) struct Daemon {
     pub(super) running: Arc<Running>,
     phase: AtomicU8,
     workspace: OnceLock<Arc<Workspace>>,
+    methods: OnceLock<Vec<&'static str>>,
 }
 
 // The daemon's phases, in order.
@@ -47,7 +48,19 @@ impl Daemon {
             running: Arc::default(),
             phase: AtomicU8::new(NEW),
             workspace: OnceLock::new(),
+            methods: OnceLock::new(),
         }
+    }
+
+    /// Says which methods are served; once, by whoever makes the table.
+    pub(super) fn offer(&self, methods: Vec<&'static str>) {
+        let offered = self.methods.set(methods);
+        debug_assert!(offered.is_ok(), "the table is made once");
+    }
+
+    /// The methods that are served.
+    pub(super) fn methods(&self) -> &[&'static str] {
+        self.methods.get().map_or(&[], Vec::as_slice)
     }
 
     /// Whether a request may be dispatched now. Runs for each request in the order of the

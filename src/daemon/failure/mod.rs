@@ -4,8 +4,10 @@
 //! Every `match` here is exhaustive: a new error does not compile until it has a code and a
 //! sentence. No sentence holds a secret, a prompt or a tool's output.
 
+mod auth;
 mod config;
 mod conversation;
+mod host_key;
 mod llm;
 mod ssh;
 

@@ -10,7 +10,7 @@ use crate::{
     rpc::Call,
 };
 
-use super::super::{failure, state::Daemon, table};
+use super::super::{failure, state::Daemon};
 
 /// For the prompts that `shutdown` cancels, and for closing connections: a host that waits for
 /// the reply should have it within its usual 2 s.
@@ -42,7 +42,8 @@ pub(in crate::daemon) async fn initialize(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         capabilities: DaemonCapabilities {
-            methods: table::BUILT
+            methods: daemon
+                .methods()
                 .iter()
                 .map(|&method| method.to_owned())
                 .collect(),

@@ -1,0 +1,239 @@
+//! Sentences about proving who we are.
+
+use std::path::Path;
+
+use crate::{
+    protocol::{ErrorCode, StageName},
+    ssh::{
+        AgentProblem, AuthAttempt, AuthOutcome, CertificateProblem, KeyProblem, PromptFailure,
+        PromptKind,
+    },
+};
+
+use super::ssh::Told;
+
+pub(super) fn failed(
+    host: &str,
+    username: &str,
+    tried: &[AuthAttempt],
+    allowed: &[String],
+    banner: Option<&str>,
+) -> Told {
+    let banner = banner.map_or_else(String::new, |banner| format!(" (It said: {banner})"));
+    told(
+        ErrorCode::SshAuthFailed,
+        format!(
+            "{host} did not accept user {username} with: {}. It allows: {}. {}{banner}",
+            attempts(tried),
+            methods(allowed),
+            advice(tried, allowed)
+        ),
+    )
+}
+
+pub(super) fn too_many_keys(
+    host: &str,
+    username: &str,
+    offered: usize,
+    untried: usize,
+    tried: &[AuthAttempt],
+) -> Told {
+    told(
+        ErrorCode::SshAuthFailed,
+        format!(
+            "{host} did not accept user {username} with the first {offered} keys ({}); {untried} \
+             more were not tried, because servers hang up after a few. Choose one key in the \
+             profile, or switch on identitiesOnly.",
+            attempts(tried)
+        ),
+    )
+}
+
+pub(super) fn password_expired(host: &str, username: &str, after: &str) -> Told {
+    told(
+        ErrorCode::SshAuthFailed,
+        format!(
+            "{host} did not answer to the password of {username} within {after}. It has probably \
+             expired: sign in with ssh in a terminal once, and change it there."
+        ),
+    )
+}
+
+fn told(code: ErrorCode, message: String) -> Told {
+    Told::new(code, StageName::Auth, message)
+}
+
+/// `publickey (~/.ssh/id_ed25519), password`; skipped ones with their reason.
+fn attempts(tried: &[AuthAttempt]) -> String {
+    let told: Vec<_> = tried
+        .iter()
+        // `none` only asks what is allowed; it is news only when it is all there was.
+        .filter(|attempt| attempt.method != "none" || tried.len() == 1)
+        .map(|attempt| {
+            let what = match &attempt.detail {
+                Some(detail) => format!("{} ({detail})", attempt.method),
+                None => attempt.method.to_owned(),
+            };
+            match &attempt.outcome {
+                AuthOutcome::Rejected => what,
+                AuthOutcome::Partial => format!("{what}, accepted as a first step"),
+                AuthOutcome::Skipped(reason) => format!("{what}, not tried: {reason}"),
+            }
+        })
+        .collect();
+    if told.is_empty() {
+        "nothing; there was nothing to try".to_owned()
+    } else {
+        told.join("; ")
+    }
+}
+
+fn methods(allowed: &[String]) -> String {
+    if allowed.is_empty() {
+        "it did not say".to_owned()
+    } else {
+        super::list(allowed)
+    }
+}
+
+fn advice(tried: &[AuthAttempt], allowed: &[String]) -> &'static str {
+    let allows = |method: &str| allowed.iter().any(|allowed| allowed == method);
+    let tried = |method: &str| {
+        tried.iter().any(|attempt| {
+            attempt.method == method && matches!(attempt.outcome, AuthOutcome::Rejected)
+        })
+    };
+    if tried("password") {
+        "Check the user name and the password."
+    } else if allows("publickey") && tried("publickey") {
+        "Add one of these keys to ~/.ssh/authorized_keys there, or check the user name."
+    } else if allows("password") || allows("keyboard-interactive") {
+        "Save a password in the profile, or choose the sign-in method that the server allows."
+    } else {
+        "Choose a private key that the server knows."
+    }
+}
+
+pub(super) fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
+    let file = path.display();
+    let unusable = |message: String| told(ErrorCode::SshKeyUnusable, message);
+    match problem {
+        KeyProblem::Unreadable(source) => unusable(format!(
+            "The key file {file} can't be read. Check its path. ({source})"
+        )),
+        KeyProblem::NotAFile => unusable(format!("{file} is not a file. Choose the private key.")),
+        KeyProblem::TooLarge => unusable(format!(
+            "{file} is too large for a key. Choose the private key."
+        )),
+        KeyProblem::Permissions(mode) => Told::new(
+            ErrorCode::SshKeyPermissions,
+            StageName::Auth,
+            format!(
+                "Others may read the private key {file} (its mode is {mode:03o}), so it is not \
+                 used, as ssh would not."
+            ),
+        )
+        .hint(format!("chmod 600 {file}")),
+        KeyProblem::PublicKey => unusable(format!(
+            "{file} is a public key; choose the private key beside it (the name without .pub)."
+        )),
+        KeyProblem::Unrecognised => {
+            unusable(format!("{file} is not a private key in a known format."))
+        }
+        KeyProblem::OldEncryption => unusable(format!(
+            "{file} is encrypted in an old way that this program can't read."
+        ))
+        .hint(format!("Convert it with: ssh-keygen -p -f {file}")),
+        KeyProblem::SecurityKey => unusable(format!(
+            "{file} belongs to a security key. Add it to your SSH agent and choose the agent."
+        )),
+        KeyProblem::UnsupportedType => unusable(format!(
+            "{file} is a kind of key that this program can't use. Choose an Ed25519 key."
+        )),
+        KeyProblem::PassphraseNeeded => {
+            unusable(format!("{file} is encrypted; its passphrase is needed."))
+        }
+        KeyProblem::PassphraseWrong => unusable(format!(
+            "The passphrase does not open {file}. Enter it again."
+        )),
+        KeyProblem::Damaged => {
+            unusable(format!("{file} is damaged. Restore it or make a new key."))
+        }
+        KeyProblem::OnlySha1 => unusable(format!(
+            "{file} is an RSA key, and {host} accepts it only with SHA-1 signatures, which are \
+             not safe any more. Use an Ed25519 key."
+        )),
+        KeyProblem::Certificate(problem) => unusable(format!(
+            "The certificate of {file} {}.",
+            match problem {
+                CertificateProblem::Unreadable => "can't be read".to_owned(),
+                CertificateProblem::OtherKey => "belongs to another key".to_owned(),
+                CertificateProblem::NotForUsers => "is not one for users".to_owned(),
+                CertificateProblem::Expired => "has expired; have it renewed".to_owned(),
+                CertificateProblem::NotYetValid =>
+                    "is not valid yet; check this computer's clock".to_owned(),
+                CertificateProblem::OtherPrincipal(user) => format!("is not made out to {user}"),
+                CertificateProblem::UnsupportedType =>
+                    "is of a kind that only an agent can use".to_owned(),
+            }
+        )),
+    }
+}
+
+pub(super) fn agent(problem: &AgentProblem) -> Told {
+    let message = match problem {
+        AgentProblem::NoSocket => "No SSH agent: SSH_AUTH_SOCK is not set. Start Puffin from a \
+             terminal, or choose a key file."
+            .to_owned(),
+        AgentProblem::Unreachable { path, source } => format!(
+            "The SSH agent at {} can't be reached. Is it running? ({source})",
+            path.display()
+        ),
+        AgentProblem::Silent => {
+            "The SSH agent does not answer. Unlock it, or choose a key file.".to_owned()
+        }
+        AgentProblem::Empty => {
+            "The SSH agent holds no keys. Add one with ssh-add, or choose a key file.".to_owned()
+        }
+        AgentProblem::NoMatch => {
+            "The SSH agent does not hold the chosen key. Add it with ssh-add.".to_owned()
+        }
+        AgentProblem::Broken(problem) => {
+            format!("The SSH agent does not work; choose a key file instead. ({problem})")
+        }
+    };
+    told(ErrorCode::SshKeyUnusable, message)
+}
+
+pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure) -> Told {
+    let what = match kind {
+        PromptKind::Passphrase { path } => format!("the passphrase of {}", path.display()),
+        PromptKind::Password => "a password".to_owned(),
+        PromptKind::KeyboardInteractive => "an answer from you".to_owned(),
+    };
+    let (code, message) = match failure {
+        PromptFailure::Unsupported => (
+            ErrorCode::SshAuthFailed,
+            format!(
+                "{host} needs {what}, and there is no way to ask you here. Save it in the profile."
+            ),
+        ),
+        PromptFailure::Cancelled => (
+            ErrorCode::SshAuthFailed,
+            format!("{host} needs {what}; the question was closed, so nobody is signed in."),
+        ),
+        PromptFailure::TimedOut => (
+            ErrorCode::SshConnectionTimeout,
+            format!("{host} needs {what}; the question was not answered in time. Connect again."),
+        ),
+        PromptFailure::HostGone => (
+            ErrorCode::HostUnavailable,
+            format!("{host} needs {what}, and nobody is there to ask."),
+        ),
+        PromptFailure::Unfit => (
+            ErrorCode::SshAuthFailed,
+            format!("{host} needs {what}; the answer that came does not fit the question."),
+        ),
+    };
+    told(code, message)
+}
