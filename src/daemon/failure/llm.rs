@@ -187,7 +187,7 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
         RefusalKind::InvalidModel => (
             Code::ApiInvalidModel,
             Some(StageName::Model),
-            format!("{} has no model {model} ready. It said: {said}", scene.host),
+            format!("{} has no model {model}. It said: {said}", scene.host),
             Some("Choose one of the models that list-models shows."),
         ),
         RefusalKind::ContextOverflow { needed, available } => (
@@ -260,7 +260,7 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
                     .status
                     .map_or_else(String::new, |status| format!(" (HTTP {status})"))
             ),
-            None,
+            Some("The LLM server's own log has more about it."),
         ),
     };
     let mut data = ErrorData::new(code, refusal.is_transient());

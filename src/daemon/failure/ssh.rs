@@ -123,14 +123,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             At::Tcp,
             format!("Connecting to {at} did not work. Check host and port. ({source})"),
         ),
-        Cause::NotReachedThrough { via, cause } => {
-            let inner = tell(via, cause);
-            Told {
-                stage: Some(At::Tcp),
-                message: format!("{} could not reach {at}. {}", via.host, inner.message),
-                ..inner
-            }
-        }
+        Cause::NotReachedThrough { via, cause } => not_reached(via, &at, cause),
         Cause::ConnectTimeout { after } => Told::new(
             Code::SshConnectionTimeout,
             At::SshHandshake,
@@ -302,4 +295,36 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             format!("{at} did not speak SSH as expected. ({source})"),
         ),
     }
+}
+
+/// Why the hop before could not open the way to this one.
+fn not_reached(via: &Place, at: &str, cause: &Cause) -> Told {
+    use ErrorCode as Code;
+    let bastion = &via.host;
+    let (code, why) = match cause {
+        Cause::DestinationRefused { .. } => (
+            Code::SshUnreachable,
+            "nothing listens there. Check the name and the port as they are known there",
+        ),
+        Cause::ForwardingDenied { .. } | Cause::ForwardingUnsupported { .. } => (
+            Code::SshForwardDenied,
+            "its SSH server forbids forwarding (AllowTcpForwarding, PermitOpen)",
+        ),
+        Cause::ServerFull { .. } => (
+            Code::SshChannelError,
+            "its SSH server has no room for another channel. Try again in a moment",
+        ),
+        Cause::ChannelTimeout { .. } | Cause::Unanswered { .. } => (
+            Code::SshConnectionTimeout,
+            "there was no answer in time. Is that machine on?",
+        ),
+        // Only what opens channels is ever inside.
+        other => return tell(via, other),
+    };
+    let end = if why.ends_with('?') { "" } else { "." };
+    Told::new(
+        code,
+        StageName::Tcp,
+        format!("{bastion} could not reach {at}: {why}{end}"),
+    )
 }

@@ -1,0 +1,334 @@
+//! The sentences as people read them. A changed sentence is a decision: see it here.
+
+use std::{io, sync::Arc, time::Duration};
+
+use expect_test::{Expect, expect};
+
+use crate::{
+    conversation,
+    llm::{self, Refusal, RefusalKind},
+    protocol::ErrorObject,
+    ssh::{
+        AgentProblem, AuthAttempt, AuthOutcome, Cause, Destination, Error, HostKeyInfo, KeyProblem,
+        KnownKey, NotTrusted, Place, PromptFailure,
+    },
+};
+
+use super::Scene;
+
+/// Puffin takes these for Claude's login and opens its dialog.
+const NOT_OURS: [&str; 3] = ["failed to authenticate", "not logged in", "token expired"];
+
+fn check(error: &ErrorObject, expected: &Expect) {
+    let sentence = &error.message;
+    for words in NOT_OURS {
+        assert!(!sentence.to_lowercase().contains(words), "{sentence}");
+    }
+    let hint = error
+        .data
+        .hint
+        .as_ref()
+        .map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+    let told = format!(
+        "{} {}, retryable {}\n{sentence}{hint}",
+        error.code,
+        serde_json::to_string(&error.data.code).unwrap(),
+        error.data.retryable
+    );
+    expected.assert_eq(&told);
+}
+
+fn ssh(cause: Cause, expected: &Expect) {
+    let place = Place {
+        hop: 0,
+        hops: 1,
+        host: "gpu1".into(),
+        port: 22,
+        username: "ai".into(),
+    };
+    check(
+        &super::ssh(&Error {
+            place: Arc::new(place),
+            cause,
+        }),
+        expected,
+    );
+}
+
+fn scene() -> Scene {
+    Scene {
+        host: "gpu1".to_owned(),
+        endpoint: "127.0.0.1:11434".to_owned(),
+        model: Some("qwen3:30b".to_owned()),
+    }
+}
+
+fn refusal(kind: RefusalKind, status: u16, message: &str, expected: &Expect) {
+    let refusal = Refusal {
+        kind,
+        status: Some(status),
+        message: message.to_owned(),
+        retry_after: None,
+    };
+    check(
+        &super::llm(&llm::Error::Refused(refusal), &scene()),
+        expected,
+    );
+}
+
+fn refused() -> Arc<io::Error> {
+    Arc::new(io::Error::new(
+        io::ErrorKind::ConnectionRefused,
+        "Connection refused",
+    ))
+}
+
+fn key() -> HostKeyInfo {
+    HostKeyInfo {
+        key_type: "ssh-ed25519".into(),
+        fingerprint: "SHA256:new".into(),
+        bits: 256,
+    }
+}
+
+#[test]
+fn the_way_to_the_machine() {
+    ssh(
+        Cause::Refused { source: refused() },
+        &expect![[r#"
+        1005 "SSH_UNREACHABLE", retryable true
+        gpu1:22 refused the connection: nothing listens there. Check the port, and whether sshd is running. (Connection refused)"#]],
+    );
+    ssh(
+        Cause::Unanswered {
+            after: Duration::from_secs(10),
+        },
+        &expect![[r#"
+            1002 "SSH_CONNECTION_TIMEOUT", retryable true
+            gpu1:22 did not accept a connection within 10 s. Is the machine on, and are you on the right network or VPN?"#]],
+    );
+    ssh(
+        Cause::NotSsh {
+            said: "HTTP/1.1 400 Bad Request".into(),
+        },
+        &expect![[r#"
+            1006 "SSH_PROTOCOL_ERROR", retryable false
+            Something answers on gpu1:22, but it is not an SSH server (it said: HTTP/1.1 400 Bad Request). Check the port."#]],
+    );
+    ssh(
+        Cause::ConnectionLost { source: refused() },
+        &expect![[r#"
+        1004 "SSH_DISCONNECTED", retryable true
+        The connection to gpu1 was lost. Try again. (Connection refused)"#]],
+    );
+    let via = Place {
+        hop: 0,
+        hops: 2,
+        host: "bastion".into(),
+        port: 22,
+        username: "ai".into(),
+    };
+    let destination = Destination::Tcp {
+        host: "gpu1".into(),
+        port: 22,
+    };
+    let cause = Box::new(Cause::DestinationRefused { destination });
+    ssh(
+        Cause::NotReachedThrough {
+            via: via.into(),
+            cause,
+        },
+        &expect![[r#"
+            1005 "SSH_UNREACHABLE", retryable true
+            bastion could not reach gpu1:22: nothing listens there. Check the name and the port as they are known there."#]],
+    );
+}
+
+#[test]
+fn host_keys() {
+    let why = NotTrusted::NoAnswer(PromptFailure::Unsupported);
+    let reason = crate::ssh::HostKeyReason::NeverSeen;
+    ssh(
+        Cause::HostKeyUnknown {
+            key: key(),
+            reason,
+            known_as: Vec::new(),
+            why,
+        },
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The host key of gpu1:22 is not known (ssh-ed25519 SHA256:new), and there is no way to ask you about it here. Compare the fingerprint with one you got from the administrator, and add the key to known_hosts.
+            hint: On the server, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. Connecting once with `ssh -p 22 ai@gpu1` in a terminal adds it."#]],
+    );
+    let known = KnownKey {
+        key: HostKeyInfo {
+            fingerprint: "SHA256:old".into(),
+            ..key()
+        },
+        file: "/home/ai/.ssh/known_hosts".into(),
+        line: 12,
+    };
+    ssh(
+        Cause::HostKeyChanged {
+            key: key(),
+            known: vec![known],
+            remove_command: "ssh-keygen -R gpu1".into(),
+        },
+        &expect![[r#"
+            1008 "SSH_HOST_KEY_CHANGED", retryable false
+            The host key of gpu1:22 is not the one recorded on line 12 of /home/ai/.ssh/known_hosts. It was SHA256:old and is now SHA256:new. Someone may be intercepting the connection, or the machine was reinstalled. Nothing was sent.
+            hint: If you know why it changed, remove the old key with: ssh-keygen -R gpu1"#]],
+    );
+}
+
+#[test]
+fn proving_who_we_are() {
+    let tried = |method, detail: Option<&str>, outcome| AuthAttempt {
+        method,
+        detail: detail.map(Into::into),
+        outcome,
+    };
+    ssh(
+        Cause::AuthFailed {
+            username: "ai".into(),
+            tried: vec![
+                tried("none", None, AuthOutcome::Rejected),
+                tried(
+                    "publickey",
+                    Some("~/.ssh/id_ed25519"),
+                    AuthOutcome::Rejected,
+                ),
+                tried(
+                    "password",
+                    None,
+                    AuthOutcome::Skipped("no password is saved".into()),
+                ),
+            ],
+            allowed: vec!["publickey".into(), "password".into()],
+            banner: None,
+        },
+        &expect![[r#"
+            1001 "SSH_AUTH_FAILED", retryable false
+            gpu1 did not accept user ai with: publickey (~/.ssh/id_ed25519); password, not tried: no password is saved. It allows: publickey and password. Add one of these keys to ~/.ssh/authorized_keys there, or check the user name."#]],
+    );
+    let path = "/home/ai/.ssh/id_rsa";
+    for (problem, expected) in [
+        (
+            KeyProblem::Permissions(0o644),
+            expect![[r#"
+            1012 "SSH_KEY_PERMISSIONS", retryable false
+            Others may read the private key /home/ai/.ssh/id_rsa (its mode is 644), so it is not used, as ssh would not.
+            hint: chmod 600 /home/ai/.ssh/id_rsa"#]],
+        ),
+        (
+            KeyProblem::PublicKey,
+            expect![[r#"
+            1011 "SSH_KEY_UNUSABLE", retryable false
+            /home/ai/.ssh/id_rsa is a public key; choose the private key beside it (the name without .pub)."#]],
+        ),
+        (
+            KeyProblem::PassphraseWrong,
+            expect![[r#"
+            1011 "SSH_KEY_UNUSABLE", retryable false
+            The passphrase does not open /home/ai/.ssh/id_rsa. Enter it again."#]],
+        ),
+    ] {
+        ssh(
+            Cause::KeyUnusable {
+                path: path.into(),
+                problem,
+            },
+            &expected,
+        );
+    }
+    ssh(
+        Cause::NoAgent {
+            problem: AgentProblem::NoSocket,
+        },
+        &expect![[r#"
+            1011 "SSH_KEY_UNUSABLE", retryable false
+            No SSH agent: SSH_AUTH_SOCK is not set. Start Puffin from a terminal, or choose a key file."#]],
+    );
+}
+
+#[test]
+fn the_way_to_the_server() {
+    let destination = Destination::Tcp {
+        host: "127.0.0.1".into(),
+        port: 11434,
+    };
+    ssh(
+        Cause::DestinationRefused {
+            destination: destination.clone(),
+        },
+        &expect![[r#"
+            2001 "API_UNAVAILABLE", retryable true
+            Connected to gpu1, but nothing listens on 127.0.0.1:11434, seen from gpu1. Start the LLM server there, or check the address."#]],
+    );
+    ssh(
+        Cause::ForwardingDenied { destination },
+        &expect![[r#"
+        1013 "SSH_FORWARD_DENIED", retryable false
+        Connected to gpu1, but it may not open 127.0.0.1:11434: its SSH server forbids this forwarding.
+        hint: In sshd_config there: AllowTcpForwarding, PermitOpen, or restrictions of the key."#]],
+    );
+}
+
+#[test]
+fn the_server_and_its_models() {
+    refusal(
+        RefusalKind::WrongPath,
+        404,
+        "Not Found",
+        &expect![[r#"
+        2009 "API_PROTOCOL_ERROR", retryable false
+        127.0.0.1:11434 on gpu1 is open but does not answer as an LLM server there (HTTP 404). Check the base path."#]],
+    );
+    refusal(
+        RefusalKind::InvalidModel,
+        404,
+        "model not found",
+        &expect![[r#"
+            2002 "API_INVALID_MODEL", retryable false
+            gpu1 has no model qwen3:30b. It said: model not found
+            hint: Choose one of the models that list-models shows."#]],
+    );
+    refusal(
+        RefusalKind::Other,
+        500,
+        "boom",
+        &expect![[r#"
+            2004 "API_ERROR", retryable false
+            127.0.0.1:11434 on gpu1 answered an error (HTTP 500): boom
+            hint: The LLM server's own log has more about it."#]],
+    );
+    let numbers = RefusalKind::ContextOverflow {
+        needed: Some(41_000),
+        available: Some(32_768),
+    };
+    refusal(
+        numbers,
+        400,
+        "too long",
+        &expect![[r#"
+        2006 "API_CONTEXT_OVERFLOW", retryable false
+        The prompt needs 41000 tokens; qwen3:30b is loaded with 32768. Shorten it, or load the model with more."#]],
+    );
+    let html = llm::Error::UnexpectedContent {
+        content_type: "text/html".to_owned(),
+        excerpt: "<html>".to_owned(),
+    };
+    check(
+        &super::llm(&html, &scene()),
+        &expect![[r#"
+        2009 "API_PROTOCOL_ERROR", retryable false
+        127.0.0.1:11434 on gpu1 answers with text/html instead of JSON, so it is not an LLM server's API. Check the port and the base path."#]],
+    );
+    let cut = llm::Error::Interrupted { source: None };
+    check(
+        &super::conversation(&conversation::Error::Llm(cut), &scene()),
+        &expect![[r#"
+            2010 "STREAM_INTERRUPTED", retryable false
+            The connection to 127.0.0.1:11434 on gpu1 ended in the middle of the answer. The text so far is kept."#]],
+    );
+}
