@@ -1,8 +1,8 @@
 //! The composition root: the only room that knows every other.
 //!
-//! [`serve`] runs the daemon on two byte pipes. A request goes through [`table`] to a
+//! [`serve`] runs the daemon on two byte pipes. A request goes through `table` to a
 //! `handler`, which translates (`wire`), asks the domain rooms, and turns what they say back
-//! into the wire's words; errors only in [`failure`].
+//! into the wire's words; errors only in `failure`.
 
 mod failure;
 mod handler;
