@@ -1,4 +1,4 @@
-//! Who may know whom, as ARCHITECTURE.md has it, checked on the text of the sources.
+//! Who may know whom, as `src/lib.rs` draws it, checked on the text of the sources.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -154,7 +154,7 @@ fn rooms_know_only_whom_they_may() {
         }
         assert!(
             ROOMS.contains(&source.room.as_str()),
-            "{} is in a room that ARCHITECTURE.md does not have",
+            "{} is in a room that `src/lib.rs` does not have",
             source.path.display()
         );
         for named in source.rooms_named() {
