@@ -1,12 +1,6 @@
 //! The command line: what the daemon needs from its surroundings is read here, and nowhere else.
 
-use std::{
-    io::{self, IsTerminal as _},
-    panic::PanicHookInfo,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, panic::PanicHookInfo, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use puffin_remote_llm::daemon::{self, Environment, LogTap};
@@ -112,7 +106,7 @@ fn install_logging(options: &Serve, tap: &LogTap) {
     let ours = |level| Targets::new().with_target("puffin_remote_llm", level);
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(false)
         .with_filter(ours(level));
     let tap = tap.clone().with_filter(ours(LevelFilter::TRACE));
     // A second subscriber cannot be there: this is the only call.
