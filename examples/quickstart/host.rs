@@ -171,6 +171,7 @@ impl Host {
                 None => return json!({"cancelled": true}),
             }
         }
-        json!({ "answers": answers })
+        // Until the daemon ends, so that the test and the prompt ask once between them.
+        json!({ "answers": answers, "remember": params["canRemember"] })
     }
 }

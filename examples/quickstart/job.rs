@@ -224,6 +224,8 @@ async fn stream(client: &mut Client, host: &mut Host, step: &Step) -> Result<Val
     let params = json!({
         "configId": CONFIG,
         "requestId": "quickstart",
+        // Small models sometimes find no end.
+        "maxOutputTokens": 400,
         "system": "You read files with the Read tool. Call it before you answer.",
         "messages": [{"role": "user", "content": question}],
         "tools": [{
