@@ -35,7 +35,8 @@ struct Inner {
 }
 
 enum Slot {
-    Connecting(Flight<Result<Session, Error>>),
+    /// With a mark that tells one connect from the next.
+    Connecting(Flight<Result<Session, Error>>, Arc<()>),
     Ready(Session),
 }
 
@@ -121,7 +122,7 @@ impl Pool {
         let slot = self.0.slots().remove(&key(&target.hops));
         match slot {
             Some(Slot::Ready(session)) => session.close().await,
-            Some(Slot::Connecting(flight)) => flight.stop(),
+            Some(Slot::Connecting(flight, _)) => flight.stop(),
             None => {}
         }
     }
@@ -134,7 +135,7 @@ impl Pool {
             .into_iter()
             .filter_map(|(key, slot)| match slot {
                 Slot::Ready(session) => Some((key.len(), session)),
-                Slot::Connecting(flight) => {
+                Slot::Connecting(flight, _) => {
                     flight.stop();
                     None
                 }
@@ -217,23 +218,25 @@ impl Inner {
             Some(Slot::Ready(session)) if session.is_alive() && !session.is_worn() => {
                 return Found::Session(session.clone());
             }
-            Some(Slot::Connecting(flight)) => {
+            Some(Slot::Connecting(flight, _)) => {
                 if let Some(waiter) = flight.join() {
                     return Found::Wait(waiter);
                 }
             }
             Some(Slot::Ready(_)) | None => {}
         }
+        let mark = Arc::new(());
         let work = {
             let (pool, key, target) = (Arc::clone(self), key.clone(), target.clone());
+            let mark = mark.clone();
             async move {
                 let result = pool.connect(&target, hops, dialer).await;
-                pool.landed(key, &result);
+                pool.landed(key, &mark, &result);
                 result
             }
         };
         let (flight, waiter) = Flight::start(work);
-        slots.insert(key, Slot::Connecting(flight));
+        slots.insert(key, Slot::Connecting(flight, mark));
         Found::Wait(waiter)
     }
 
@@ -252,12 +255,13 @@ impl Inner {
     }
 
     /// Puts the outcome of a connect into its slot.
-    fn landed(self: &Arc<Self>, key: Key, result: &Result<Session, Error>) {
+    fn landed(self: &Arc<Self>, key: Key, mark: &Arc<()>, result: &Result<Session, Error>) {
         let mut slots = self.slots();
-        // Another flight was faster: whoever waited for this one still gets its
-        // session, and it ends with them.
-        if !matches!(slots.get(&key), Some(Slot::Connecting(_))) {
-            return;
+        // The slot is no longer this connect's: it was stopped as it arrived.
+        // Whoever waits still gets its session, and it ends with them.
+        match slots.get(&key) {
+            Some(Slot::Connecting(_, current)) if Arc::ptr_eq(current, mark) => {}
+            _ => return,
         }
         match result {
             Ok(session) if !self.shut.is_cancelled() => {
@@ -309,4 +313,40 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
         pool.forget(&key, &session);
     }
     session.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Memory;
+    use super::super::target::Hop;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connect_that_was_stopped_leaves_the_slot_of_the_next_one_alone() {
+        let environment = Environment {
+            home: None,
+            ssh_auth_sock: None,
+            user_known_hosts: vec![],
+            global_known_hosts: vec![],
+            own_known_hosts: PathBuf::new(),
+            client_version: "test".into(),
+            memory: Memory::default(),
+        };
+        let pool = Pool::new(Arc::new(environment), Duration::ZERO);
+        let target = Target {
+            hops: vec![Hop::new("gpu1", 22, "ai")],
+        };
+        let (stopped, current) = (Arc::new(()), Arc::new(()));
+        let (flight, _waiter) = Flight::start(std::future::pending());
+        let route = key(&target.hops);
+        let slot = Slot::Connecting(flight, current.clone());
+        pool.0.slots().insert(route.clone(), slot);
+
+        pool.0
+            .landed(route.clone(), &stopped, &Err(Error::closed(&target)));
+        assert!(pool.0.slots().contains_key(&route));
+        pool.0
+            .landed(route.clone(), &current, &Err(Error::closed(&target)));
+        assert!(!pool.0.slots().contains_key(&route));
+    }
 }
