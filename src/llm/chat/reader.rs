@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use hyper::header::CONTENT_TYPE;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -274,6 +275,8 @@ impl Reader {
             Form::Events(decoder) => {
                 let mut frames = Vec::new();
                 decoder.finish(clean, &mut frames).map_err(too_long)?;
+                // Without a length, a server that died looks like one that has finished.
+                frames.retain(|frame| !is_half(frame));
                 self.take(&frames, answer, events)
             }
             Form::Whole(body) if clean => {
@@ -286,6 +289,15 @@ impl Reader {
             }
             Form::Whole(_) => Ok(()),
         }
+    }
+}
+
+/// Whether a frame is the beginning of a JSON text that never came to its end.
+fn is_half(frame: &Frame) -> bool {
+    match frame {
+        Frame::Event { data, .. } => serde_json::from_str::<IgnoredAny>(data)
+            .is_err_and(|error| error.is_eof() && data.trim_start().starts_with('{')),
+        Frame::Comment(_) => false,
     }
 }
 
