@@ -75,7 +75,7 @@ impl<M: Model> Turn<'_, M> {
                 }
                 ChatEvent::ToolCallStarted { id, name } => Event::ToolCallStarted {
                     id: self.ids.own(&id),
-                    name: resolve(&self.names, &name).0,
+                    name: resolve(&self.plan.tools, &name).0,
                 },
                 ChatEvent::ToolCallDelta { id, fragment } => Event::ToolCallDelta {
                     id: self.ids.own(&id),

@@ -107,11 +107,11 @@ async fn the_request_says_all_that_was_asked() {
             system: Some("Be brief.\n\nBe kind.".into()),
             messages: vec![
                 user("one"),
-                assistant(vec![call("a", "fs_read", json!({"path": "x"}))]),
+                assistant(vec![call("a", "fs.read", json!({"path": "x"}))]),
                 results(vec![result("a", "1"), text("two"), text("three")]),
             ],
             tools: vec![llm::Tool {
-                name: "fs_read".into(),
+                name: "fs.read".into(),
                 description: None,
                 input_schema: json!({"type": "object", "properties": {}}),
             }],
