@@ -40,6 +40,20 @@ enum Slot {
     Ready(Session),
 }
 
+impl Slot {
+    /// The session, if it is good for somebody new. A worn one is left to those
+    /// who use it, and ends when they are done.
+    fn ready(&self) -> Option<Session> {
+        match self {
+            Self::Ready(session) if session.is_alive() && !session.is_worn() => {
+                session.touch();
+                Some(session.clone())
+            }
+            Self::Ready(_) | Self::Connecting(..) => None,
+        }
+    }
+}
+
 impl Target {
     /// Whether a pool gives both the same connection.
     pub fn shares_connection(&self, other: &Self) -> bool {
@@ -109,12 +123,10 @@ impl Pool {
         self.0.session(target, target.hops.len(), dialer).await
     }
 
-    /// The connection to a target if there is a living one.
+    /// The connection to a target if there is a living one; `None` also when
+    /// [`session`](Self::session) would make a new one instead. Counts as use.
     pub fn current(&self, target: &Target) -> Option<Session> {
-        match self.0.slots().get(&key(&target.hops)) {
-            Some(Slot::Ready(session)) if session.is_alive() => Some(session.clone()),
-            _ => None,
-        }
+        self.0.slots().get(&key(&target.hops))?.ready()
     }
 
     /// Ends the connection to a target, and a connect that is under way.
@@ -192,10 +204,7 @@ impl Inner {
                 return Err(closed());
             }
             match self.find_or_start(key(route), target, hops, dialer) {
-                Found::Session(session) => {
-                    session.touch();
-                    Ok(session)
-                }
+                Found::Session(session) => Ok(session),
                 Found::Wait(waiter) => tokio::select! {
                     biased;
                     () = self.shut.cancelled() => Err(closed()),
@@ -213,17 +222,13 @@ impl Inner {
         dialer: Dialer,
     ) -> Found {
         let mut slots = self.slots();
-        match slots.get(&key) {
-            // A worn one is left to those who use it, and ends when they are done.
-            Some(Slot::Ready(session)) if session.is_alive() && !session.is_worn() => {
-                return Found::Session(session.clone());
-            }
-            Some(Slot::Connecting(flight, _)) => {
-                if let Some(waiter) = flight.join() {
-                    return Found::Wait(waiter);
-                }
-            }
-            Some(Slot::Ready(_)) | None => {}
+        if let Some(session) = slots.get(&key).and_then(Slot::ready) {
+            return Found::Session(session);
+        }
+        if let Some(Slot::Connecting(flight, _)) = slots.get(&key)
+            && let Some(waiter) = flight.join()
+        {
+            return Found::Wait(waiter);
         }
         let mark = Arc::new(());
         let work = {
@@ -280,12 +285,17 @@ impl Inner {
         }
     }
 
-    /// Takes a session out of its slot.
-    fn forget(&self, key: &Key, session: &Session) {
+    /// Takes a session out of its slot, unless `keep` says otherwise. Nobody is
+    /// given it in between.
+    fn forget(&self, key: &Key, session: &Session, keep: impl FnOnce() -> bool) -> bool {
         let mut slots = self.slots();
+        if keep() {
+            return false;
+        }
         if matches!(slots.get(key), Some(Slot::Ready(current)) if current.is(session)) {
             slots.remove(key);
         }
+        true
     }
 }
 
@@ -302,15 +312,23 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
                 _ => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let gone = tokio::select! {
             biased;
-            () = &mut gone => break,
-            changed = activity.changed() => if changed.is_err() { break },
-            () = unused => break,
+            () = &mut gone => true,
+            changed = activity.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => true,
+            },
+            () = unused => false,
+        };
+        // Who was given it at the last moment has touched it.
+        let used = || !gone && activity.has_changed().unwrap_or(false);
+        let kept = pool
+            .upgrade()
+            .is_some_and(|pool| !pool.forget(&key, &session, used));
+        if !kept {
+            break;
         }
-    }
-    if let Some(pool) = pool.upgrade() {
-        pool.forget(&key, &session);
     }
     session.close().await;
 }
