@@ -111,7 +111,8 @@ impl<M: Model> Turn<'_, M> {
         if let (Some(first), Some(tokens)) =
             (first_output, usage.and_then(|usage| usage.output_tokens))
         {
-            self.record.generation.tokens += tokens;
+            let generated = &mut self.record.generation.tokens;
+            *generated = generated.saturating_add(tokens);
             self.record.generation.time += first.elapsed();
         }
     }

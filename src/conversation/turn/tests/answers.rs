@@ -288,3 +288,24 @@ async fn an_answer_that_continues_a_prefix_joins_it_for_the_model_only() {
     );
     assert_eq!(outcome.messages[0], assistant(vec![text("is:"), asks]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn absurd_counts_of_a_server_overflow_nothing() {
+    let absurd = |content: Vec<llm::Block>| {
+        let mut steps = says(content.clone());
+        steps.pop();
+        steps.push(Step::Tell(ChatEvent::Finished(llm::Completion {
+            usage: Some(usage(u64::MAX, u64::MAX)),
+            ..completion(content)
+        })));
+        steps
+    };
+    let stage = Stage::new([
+        absurd(vec![text("a"), call("a", "read", json!({}))]),
+        absurd(vec![text("b")]),
+    ])
+    .tool("read", returns("x"));
+    let outcome = stage.run().await;
+    assert_eq!(ended(&outcome), Ok(StopReason::EndTurn));
+    assert_eq!(outcome.usage.total(), usage(u64::MAX, u64::MAX));
+}

@@ -15,7 +15,7 @@ use crate::llm::{
     event::{ChatEvent, Completion, Phase, StopReason, Timing, Usage},
     message::Block,
     refusal::{self, Refusal, RefusalKind},
-    sanitize::Redactor,
+    sanitize::{Redactor, sanitize},
     sse::Frame,
 };
 
@@ -159,7 +159,7 @@ impl Answer {
             .filter(|model| !model.is_empty())
             && self.model.is_none()
         {
-            self.model = Some(model.to_owned());
+            self.model = Some(sanitize(model));
         }
         out.extend(chunk::progress(json).map(prefill));
     }
@@ -188,7 +188,7 @@ impl Answer {
                 retry_after: None,
             })),
             Some(word) => {
-                self.finish.get_or_insert_with(|| word.to_owned());
+                self.finish.get_or_insert_with(|| sanitize(word));
                 Ok(())
             }
             None => Ok(()),
