@@ -239,6 +239,7 @@ impl Reader {
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), Error<E>> {
         let now = Instant::now();
+        let told = events.len();
         for frame in frames {
             if answer.is_done() {
                 break;
@@ -258,8 +259,9 @@ impl Reader {
         }
         if answer.is_done() {
             self.until = Some(earliest(now + DRAIN, self.until));
-        } else if answer.is_finished() {
-            self.until.get_or_insert(now + TAIL);
+        } else if answer.is_finished() && (self.until.is_none() || events.len() > told) {
+            // Some give a reason with every piece: as long as pieces come, it is not the last.
+            self.until = Some(now + TAIL);
         }
         Ok(())
     }
