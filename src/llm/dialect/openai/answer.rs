@@ -218,7 +218,7 @@ impl Answer {
     }
 
     /// Thinking and text so far; no calls, since none is fit to run before the end.
-    pub(in crate::llm) fn partial(&self) -> Vec<Block> {
+    fn content(&self) -> Vec<Block> {
         let mut content = Vec::new();
         if !self.reasoning.is_empty() {
             content.push(Block::Thinking {
@@ -267,7 +267,7 @@ impl Answer {
         }
         out.extend(self.usage.map(ChatEvent::Usage));
         let has_calls = !calls.valid.is_empty() || !calls.invalid.is_empty();
-        let mut content = self.partial();
+        let mut content = self.content();
         content.extend(calls.valid);
         out.push(ChatEvent::Finished(Completion {
             content,
