@@ -112,7 +112,7 @@ pub struct LlmProfile {
     /// Of older configurations, in milliseconds: stands for connect and discovery only.
     #[serde(rename = "requestTimeout", skip_serializing_if = "Option::is_none")]
     pub request_timeout_ms: Option<u64>,
-    /// How often a request that was not sent yet is tried again.
+    /// Kept for hosts that set it; nothing heeds it yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
     /// For `https` endpoints.

@@ -4,15 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::llm::{Block, Completion, InvalidCall, Message};
+use crate::llm::{Block, Completion, InvalidCall, Message, Tool};
 
-use super::name::Names;
 use super::text::one_line;
 
 /// The longest name kept of a tool that does not exist, in characters.
 const UNKNOWN_NAME_CHARS: usize = 64;
 
-/// One call of an answer, under the host's tool name and an id unique in the conversation.
+/// One call of an answer, under an id unique in the conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call {
     pub(super) id: String,
@@ -40,7 +39,7 @@ impl Call {
 /// invalid ones with an empty input.
 pub(super) fn take_calls(
     completion: &mut Completion,
-    names: &Names,
+    tools: &[Tool],
     ids: &mut Ids,
 ) -> (Vec<Block>, Vec<Call>) {
     let mut invalid = std::mem::take(&mut completion.invalid_calls);
@@ -81,8 +80,8 @@ pub(super) fn take_calls(
             own if calls.iter().any(|call| call.id == own) => ids.fresh(id),
             own => own,
         };
-        let (own_name, declared) = resolve(names, name);
-        *name = own_name;
+        let (shown, declared) = resolve(tools, name);
+        *name = shown;
         calls.push(Call {
             id: id.clone(),
             name: name.clone(),
@@ -94,10 +93,10 @@ pub(super) fn take_calls(
 }
 
 /// The name to report for one the model used, and whether there is such a tool.
-pub(super) fn resolve(names: &Names, used: &str) -> (String, bool) {
-    match names.own(used) {
-        Some(own) => (own.to_owned(), true),
-        None => (one_line(used, UNKNOWN_NAME_CHARS), false),
+pub(super) fn resolve(tools: &[Tool], used: &str) -> (String, bool) {
+    match tools.iter().any(|tool| tool.name == used) {
+        true => (used.to_owned(), true),
+        false => (one_line(used, UNKNOWN_NAME_CHARS), false),
     }
 }
 
@@ -186,26 +185,30 @@ mod tests {
     }
 
     #[test]
-    fn calls_come_out_under_own_names_and_ids() {
-        let names = Names::new(["fs.read"].into_iter());
+    fn calls_come_out_under_declared_names_and_own_ids() {
+        let tools = [Tool {
+            name: "fs.read".into(),
+            description: None,
+            input_schema: json!({}),
+        }];
         let mut ids = Ids::new(&[Message {
             role: Role::Assistant,
             content: vec![call("call_0", "fs.read", json!({}))],
         }]);
         let mut answer = completion(
             vec![
-                call("call_0", "fs_read", json!({"path": "a"})),
+                call("call_0", "fs.read", json!({"path": "a"})),
                 call("x", "no\nsuch", json!([1])),
-                call("x", "fs_read", json!({})),
+                call("x", "fs.read", json!({})),
             ],
             vec![InvalidCall {
                 id: "bad".into(),
-                name: "fs_read".into(),
+                name: "fs.read".into(),
                 raw: "{".into(),
                 problem: "cut off".into(),
             }],
         );
-        let (content, calls) = take_calls(&mut answer, &names, &mut ids);
+        let (content, calls) = take_calls(&mut answer, &tools, &mut ids);
         let told = |id: &str, name: &str, declared, input| Call {
             id: id.into(),
             name: name.into(),

@@ -16,8 +16,6 @@ pub trait Sink: Send + Sync {
 
 /// One step of a prompt. The terminal event is not among them: whoever called
 /// [`run`](super::run) has the whole [`Outcome`](super::Outcome) and tells it.
-///
-/// Tool names are the host's own, never those the model was shown.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The prompt is valid and on its way. Once, first.

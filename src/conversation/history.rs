@@ -103,7 +103,7 @@ impl History {
     /// that two prompts on one conversation never interleave.
     ///
     /// Returns the ids of conversations that had to go. A conversation larger than all bounds goes
-    /// itself.
+    /// itself, and no other with it.
     pub fn record<E: Carrier>(
         &self,
         id: &str,
@@ -167,6 +167,15 @@ impl History {
         let mut state = self.lock();
         state.append(id, model, entries, at);
         let mut gone = Vec::new();
+        // One that is too large by itself must not push out all others first.
+        if state
+            .conversations
+            .get(id)
+            .is_some_and(|kept| kept.bytes > self.bounds.bytes)
+        {
+            state.remove(id);
+            gone.push(id.to_owned());
+        }
         while state.conversations.len() > self.bounds.conversations
             || state.bytes > self.bounds.bytes
         {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Prompt ─ prompt::Plan ─▶ turn::drive ──▶ Outcome ──▶ History
-//!          message, name     │  ▲
+//!          message           │  ▲
 //!                    listen  ▼  │ execute
 //!                       llm::Server  Tools (the host)
 //! ```
@@ -21,7 +21,6 @@ mod guard;
 mod history;
 mod message;
 mod model;
-mod name;
 mod outcome;
 mod output;
 mod prompt;

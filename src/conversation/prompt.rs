@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::llm::{self, Carrier, ChatRequest, Message, Sampling, Tool, ToolChoice};
+use crate::llm::{Carrier, ChatRequest, Message, Sampling, Tool, ToolChoice};
 
 use super::error::{Error, ToolChoiceProblem, ToolProblem};
 use super::message::{Normal, normalise};
-use super::name::Names;
 
 /// One prompt: what the host asks, after what was said before.
 #[derive(Debug, Clone)]
@@ -24,7 +23,8 @@ pub struct Prompt {
     /// Where `messages` begins to be new. History is repaired where it must be, new messages are
     /// refused; errors count from here.
     pub new_from: usize,
-    /// What the model may call, under the host's own names.
+    /// What the model may call. Any name will do: one that a server would refuse travels under
+    /// another, which is seen on the wire only.
     pub tools: Vec<Tool>,
     /// `Required` and `Named` hold for the first round only; the loop could not end otherwise.
     pub tool_choice: Option<ToolChoice>,
@@ -70,7 +70,7 @@ impl Default for Limits {
 pub(super) struct Plan {
     model: String,
     system: Option<String>,
-    tools: Vec<Tool>,
+    pub(super) tools: Vec<Tool>,
     tool_choice: Option<ToolChoice>,
     sampling: Sampling,
     extra: Map<String, Value>,
@@ -80,14 +80,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Checks a prompt and takes it apart: the plan, the names of its tools, and its messages in
-    /// normal form, still under the host's names.
-    pub(super) fn try_new<E: Carrier>(
-        prompt: Prompt,
-    ) -> Result<(Self, Names, Vec<Message>), Error<E>> {
+    /// Checks a prompt and takes it apart: the plan, and its messages in normal form.
+    pub(super) fn try_new<E: Carrier>(prompt: Prompt) -> Result<(Self, Vec<Message>), Error<E>> {
         check_tools(&prompt.tools)?;
-        let names = Names::new(prompt.tools.iter().map(|tool| tool.name.as_str()));
-        let tool_choice = show_choice(prompt.tool_choice, &names, prompt.tools.is_empty())?;
+        let tool_choice = check_choice(prompt.tool_choice, &prompt.tools)?;
         let Normal { system, messages } =
             normalise(prompt.system, prompt.messages, prompt.new_from)?;
         if messages.is_empty() {
@@ -96,14 +92,7 @@ impl Plan {
         let plan = Self {
             model: prompt.model,
             system,
-            tools: prompt
-                .tools
-                .into_iter()
-                .map(|tool| Tool {
-                    name: names.shown(&tool.name).into_owned(),
-                    ..tool
-                })
-                .collect(),
+            tools: prompt.tools,
             tool_choice,
             sampling: prompt.sampling,
             extra: prompt.extra,
@@ -111,7 +100,7 @@ impl Plan {
             limits: prompt.limits,
             run_tools: prompt.run_tools,
         };
-        Ok((plan, names, messages))
+        Ok((plan, messages))
     }
 
     /// The request of a round (from 1).
@@ -149,7 +138,7 @@ impl Plan {
     }
 }
 
-fn check_tools<E: Carrier>(tools: &[llm::Tool]) -> Result<(), Error<E>> {
+fn check_tools<E: Carrier>(tools: &[Tool]) -> Result<(), Error<E>> {
     let mut names = HashSet::new();
     for (index, tool) in tools.iter().enumerate() {
         let problem = if tool.name.is_empty() {
@@ -166,23 +155,19 @@ fn check_tools<E: Carrier>(tools: &[llm::Tool]) -> Result<(), Error<E>> {
     Ok(())
 }
 
-fn show_choice<E: Carrier>(
+fn check_choice<E: Carrier>(
     choice: Option<ToolChoice>,
-    names: &Names,
-    no_tools: bool,
+    tools: &[Tool],
 ) -> Result<Option<ToolChoice>, Error<E>> {
     match choice {
-        Some(ToolChoice::Named(name)) => match names.own(&name) {
-            Some(own) => Ok(Some(ToolChoice::Named(names.shown(own).into_owned()))),
-            None => Err(Error::InvalidToolChoice(ToolChoiceProblem::Undeclared(
-                name,
-            ))),
-        },
-        Some(ToolChoice::Required) if no_tools => {
+        Some(ToolChoice::Named(name)) if tools.iter().all(|tool| tool.name != name) => Err(
+            Error::InvalidToolChoice(ToolChoiceProblem::Undeclared(name)),
+        ),
+        Some(ToolChoice::Required) if tools.is_empty() => {
             Err(Error::InvalidToolChoice(ToolChoiceProblem::NoTools))
         }
         // Some servers refuse any choice where there is nothing to choose from.
-        Some(ToolChoice::Auto) if no_tools => Ok(None),
+        Some(ToolChoice::Auto) if tools.is_empty() => Ok(None),
         choice => Ok(choice),
     }
 }

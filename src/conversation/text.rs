@@ -67,7 +67,7 @@ pub(super) fn ceil(text: &str, index: usize) -> usize {
 /// Control characters, and those that make text look other than it is.
 fn is_unfit(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+        || matches!(c, '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
 #[cfg(test)]
@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn a_line_for_display_holds_no_controls_and_no_breaks() {
         assert_eq!(
-            one_line("  a\r\n\tb \u{1b}[31mred\u{202e}!\u{2028}end\0 ", 200),
+            one_line(
+                "  a\r\n\tb \u{1b}[31mred\u{202e}\u{61c}!\u{2028}end\0 ",
+                200
+            ),
             "a b [31mred! end"
         );
     }

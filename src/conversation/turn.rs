@@ -21,7 +21,6 @@ use super::event::{Event, Sink};
 use super::guard::LoopGuard;
 use super::message::{append, is_blank};
 use super::model::Model;
-use super::name::Names;
 use super::outcome::{End, Outcome, StopReason, Timing, UsageReport};
 use super::prompt::{Plan, Prompt};
 use super::tool::Tools;
@@ -41,7 +40,7 @@ pub(super) async fn drive<M: Model>(
     let mut record = Record::default();
     let end = match Plan::try_new(prompt) {
         Err(error) => End::Failed(error),
-        Ok((plan, names, messages)) => {
+        Ok((plan, messages)) => {
             let mut turn = Turn {
                 model,
                 tools,
@@ -49,12 +48,8 @@ pub(super) async fn drive<M: Model>(
                 cancel,
                 started,
                 ids: Ids::new(&messages),
-                sent: messages
-                    .into_iter()
-                    .map(|message| show(message, &names))
-                    .collect(),
+                sent: messages,
                 plan,
-                names,
                 guard: LoopGuard::default(),
                 round: 0,
                 partial: Partial::default(),
@@ -83,10 +78,9 @@ struct Turn<'a, M> {
     cancel: &'a CancellationToken,
     started: Instant,
     plan: Plan,
-    names: Names,
     ids: Ids,
     guard: LoopGuard,
-    /// The whole conversation as the model is shown it. Only ever appended to, so that a server
+    /// The whole conversation. Only ever appended to, so that a server
     /// finds its prefix again.
     sent: Vec<Message>,
     /// The round that runs, from 1.
@@ -143,7 +137,7 @@ impl<M: Model> Turn<'_, M> {
                     return Err(stop);
                 }
             };
-            let (content, calls) = take_calls(&mut completion, &self.names, &mut self.ids);
+            let (content, calls) = take_calls(&mut completion, &self.plan.tools, &mut self.ids);
             let finish = (completion.stop_reason.into(), completion.raw_finish_reason);
             if calls.is_empty() {
                 if self.plan.demands_call(self.round) {
@@ -202,15 +196,14 @@ impl<M: Model> Turn<'_, M> {
         (content, kept)
     }
 
-    /// Appends a message to what was said: under own names for the host, shown names for the model.
-    /// Adds nothing where there is nothing to say.
+    /// Appends a message to what was said, if there is anything in it.
     fn add(&mut self, role: Role, mut content: Vec<Block>) {
         content.retain(|block| !is_blank(block));
         if content.is_empty() {
             return;
         }
         let message = Message { role, content };
-        append(&mut self.sent, show(message.clone(), &self.names));
+        append(&mut self.sent, message.clone());
         append(&mut self.record.messages, message);
     }
 
@@ -286,14 +279,4 @@ impl Generation {
         (self.time >= Duration::from_millis(1))
             .then(|| self.tokens as f64 / self.time.as_secs_f64())
     }
-}
-
-/// A message with the tool names the model knows.
-fn show(mut message: Message, names: &Names) -> Message {
-    for block in &mut message.content {
-        if let Block::ToolUse { name, .. } = block {
-            *name = names.shown(name).into_owned();
-        }
-    }
-    message
 }

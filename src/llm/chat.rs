@@ -14,7 +14,7 @@ use super::{
     error::{Error, Fault},
     event::{ChatEvent, Phase, Timing, Usage},
     http::Exchange,
-    message::{Block, ChatRequest},
+    message::ChatRequest,
     options::Clocks,
     refusal::Refusal,
     sanitize::Redactor,
@@ -79,11 +79,12 @@ impl<E: Carrier> ChatStream<E> {
         }
         Ok(stream)
     }
+
     /// The next event; `None` after [`ChatEvent::Finished`] or an error. Dropping the future
     /// loses nothing: call again to go on.
     ///
     /// # Errors
-    /// When the answer did not come to a good end. What came stays in [`Self::partial`].
+    /// When the answer did not come to a good end. What came stays in [`Self::partial_text`].
     pub async fn next(&mut self) -> Option<Result<ChatEvent, Error<E>>> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -112,12 +113,6 @@ impl<E: Carrier> ChatStream<E> {
     #[must_use]
     pub fn partial_text(&self) -> &str {
         self.answer.text()
-    }
-
-    /// Thinking and text so far. Never a call: none is complete before the end.
-    #[must_use]
-    pub fn partial(&self) -> Vec<Block> {
-        self.answer.partial()
     }
 
     /// Counts so far, if the server sends them on the way.

@@ -180,5 +180,5 @@ impl<E: Carrier> Inquiry<'_, E> {
 }
 
 fn version_of(json: &Value) -> Option<String> {
-    json.get("version")?.as_str().map(super::sanitize::sanitize)
+    list::text(json, "version")
 }

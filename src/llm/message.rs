@@ -63,6 +63,7 @@ pub enum ImageSource {
 /// A tool the model may call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
+    /// Any name; where a server would refuse it, it travels under another one.
     pub name: String,
     pub description: Option<String>,
     /// JSON Schema of the input object.

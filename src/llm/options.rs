@@ -17,8 +17,9 @@ pub struct Options {
     /// Name of the header that carries [`ChatRequest::affinity`](super::ChatRequest::affinity).
     pub affinity_header: Option<String>,
     pub clocks: Clocks,
-    /// How often to ask again after a refusal such as 429. Nothing does yet: finding a kept
-    /// connection dead before sending, and waiting for a model to load, don't count.
+    /// Without effect: no refusal (429, 503 …) is answered by asking again. What this room does
+    /// repeat by itself is not limited by it: a request of which the kept connection took no byte,
+    /// and one answered with "the model is loading". Kept so that a profile's value has a place.
     pub max_retries: u32,
 }
 

@@ -48,7 +48,7 @@ impl Redactor {
 }
 
 /// The beginning of a text, at most `limit` bytes and no half character.
-pub(crate) fn cut(text: &str, limit: usize) -> &str {
+fn cut(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -112,7 +112,7 @@ fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}' | '\u{2029}'
+            '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
         )
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn escapes_and_bidi_controls_are_made_visible() {
         assert_eq!(
-            sanitize("a\u{1b}[31m\r\n  b\u{202e}c\u{2028}\u{9b}\0"),
-            "a\\u{1b}[31m b\\u{202e}c\\u{2028}\\u{9b}\\u{0}"
+            sanitize("a\u{1b}[31m\r\n  b\u{202e}c\u{2028}\u{9b}\u{feff}\0"),
+            "a\\u{1b}[31m b\\u{202e}c\\u{2028}\\u{9b}\\u{feff}\\u{0}"
         );
     }
 

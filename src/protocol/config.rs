@@ -151,7 +151,7 @@ pub struct LlmParams {
     /// Of older configurations: milliseconds for connect and discovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<u64>,
-    /// How often a request that cannot have been acted on is sent again.
+    /// Kept and given back, without effect so far: no refusal is answered by asking again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
     /// For `https` endpoints.

@@ -1,5 +1,6 @@
 //! Reading lines of bounded length.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -11,6 +12,15 @@ pub(super) enum Line {
     Text(Vec<u8>),
     /// Longer than allowed, and discarded up to its end.
     TooLong,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::TooLong => f.write_str("TooLong"),
+        }
+    }
 }
 
 /// Splits a byte stream into lines. Memory is bounded by the length limit.

@@ -44,15 +44,6 @@ impl Drop for Lines {
     }
 }
 
-impl std::fmt::Debug for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::TooLong => f.write_str("TooLong"),
-        }
-    }
-}
-
 /// Reads lines of at most `limit` bytes from `reader` until end of file or an error.
 ///
 /// Reads ahead of [`Lines::next`] by a few lines and by at most twice `limit` bytes.

@@ -109,10 +109,6 @@ impl Verifier {
             key: key.clone(),
             other,
         };
-        if !self.prompter.can_answer() {
-            let why = NotTrusted::NoAnswer(PromptFailure::Unsupported);
-            return Err(unknown(why, known_as));
-        }
         let question = HostKeyQuestion {
             place: self.place.clone(),
             key: key.clone(),

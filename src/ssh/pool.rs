@@ -35,8 +35,23 @@ struct Inner {
 }
 
 enum Slot {
-    Connecting(Flight<Result<Session, Error>>),
+    /// With a mark that tells one connect from the next.
+    Connecting(Flight<Result<Session, Error>>, Arc<()>),
     Ready(Session),
+}
+
+impl Slot {
+    /// The session, if it is good for somebody new. A worn one is left to those
+    /// who use it, and ends when they are done.
+    fn ready(&self) -> Option<Session> {
+        match self {
+            Self::Ready(session) if session.is_alive() && !session.is_worn() => {
+                session.touch();
+                Some(session.clone())
+            }
+            Self::Ready(_) | Self::Connecting(..) => None,
+        }
+    }
 }
 
 impl Target {
@@ -108,12 +123,10 @@ impl Pool {
         self.0.session(target, target.hops.len(), dialer).await
     }
 
-    /// The connection to a target if there is a living one.
+    /// The connection to a target if there is a living one; `None` also when
+    /// [`session`](Self::session) would make a new one instead. Counts as use.
     pub fn current(&self, target: &Target) -> Option<Session> {
-        match self.0.slots().get(&key(&target.hops)) {
-            Some(Slot::Ready(session)) if session.is_alive() => Some(session.clone()),
-            _ => None,
-        }
+        self.0.slots().get(&key(&target.hops))?.ready()
     }
 
     /// Ends the connection to a target, and a connect that is under way.
@@ -121,7 +134,7 @@ impl Pool {
         let slot = self.0.slots().remove(&key(&target.hops));
         match slot {
             Some(Slot::Ready(session)) => session.close().await,
-            Some(Slot::Connecting(flight)) => flight.stop(),
+            Some(Slot::Connecting(flight, _)) => flight.stop(),
             None => {}
         }
     }
@@ -134,7 +147,7 @@ impl Pool {
             .into_iter()
             .filter_map(|(key, slot)| match slot {
                 Slot::Ready(session) => Some((key.len(), session)),
-                Slot::Connecting(flight) => {
+                Slot::Connecting(flight, _) => {
                     flight.stop();
                     None
                 }
@@ -191,10 +204,7 @@ impl Inner {
                 return Err(closed());
             }
             match self.find_or_start(key(route), target, hops, dialer) {
-                Found::Session(session) => {
-                    session.touch();
-                    Ok(session)
-                }
+                Found::Session(session) => Ok(session),
                 Found::Wait(waiter) => tokio::select! {
                     biased;
                     () = self.shut.cancelled() => Err(closed()),
@@ -212,28 +222,26 @@ impl Inner {
         dialer: Dialer,
     ) -> Found {
         let mut slots = self.slots();
-        match slots.get(&key) {
-            // A worn one is left to those who use it, and ends when they are done.
-            Some(Slot::Ready(session)) if session.is_alive() && !session.is_worn() => {
-                return Found::Session(session.clone());
-            }
-            Some(Slot::Connecting(flight)) => {
-                if let Some(waiter) = flight.join() {
-                    return Found::Wait(waiter);
-                }
-            }
-            Some(Slot::Ready(_)) | None => {}
+        if let Some(session) = slots.get(&key).and_then(Slot::ready) {
+            return Found::Session(session);
         }
+        if let Some(Slot::Connecting(flight, _)) = slots.get(&key)
+            && let Some(waiter) = flight.join()
+        {
+            return Found::Wait(waiter);
+        }
+        let mark = Arc::new(());
         let work = {
             let (pool, key, target) = (Arc::clone(self), key.clone(), target.clone());
+            let mark = mark.clone();
             async move {
                 let result = pool.connect(&target, hops, dialer).await;
-                pool.landed(key, &result);
+                pool.landed(key, &mark, &result);
                 result
             }
         };
         let (flight, waiter) = Flight::start(work);
-        slots.insert(key, Slot::Connecting(flight));
+        slots.insert(key, Slot::Connecting(flight, mark));
         Found::Wait(waiter)
     }
 
@@ -252,12 +260,13 @@ impl Inner {
     }
 
     /// Puts the outcome of a connect into its slot.
-    fn landed(self: &Arc<Self>, key: Key, result: &Result<Session, Error>) {
+    fn landed(self: &Arc<Self>, key: Key, mark: &Arc<()>, result: &Result<Session, Error>) {
         let mut slots = self.slots();
-        // Another flight was faster: whoever waited for this one still gets its
-        // session, and it ends with them.
-        if !matches!(slots.get(&key), Some(Slot::Connecting(_))) {
-            return;
+        // The slot is no longer this connect's: it was stopped as it arrived.
+        // Whoever waits still gets its session, and it ends with them.
+        match slots.get(&key) {
+            Some(Slot::Connecting(_, current)) if Arc::ptr_eq(current, mark) => {}
+            _ => return,
         }
         match result {
             Ok(session) if !self.shut.is_cancelled() => {
@@ -276,12 +285,17 @@ impl Inner {
         }
     }
 
-    /// Takes a session out of its slot.
-    fn forget(&self, key: &Key, session: &Session) {
+    /// Takes a session out of its slot, unless `keep` says otherwise. Nobody is
+    /// given it in between.
+    fn forget(&self, key: &Key, session: &Session, keep: impl FnOnce() -> bool) -> bool {
         let mut slots = self.slots();
+        if keep() {
+            return false;
+        }
         if matches!(slots.get(key), Some(Slot::Ready(current)) if current.is(session)) {
             slots.remove(key);
         }
+        true
     }
 }
 
@@ -298,15 +312,59 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
                 _ => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let gone = tokio::select! {
             biased;
-            () = &mut gone => break,
-            changed = activity.changed() => if changed.is_err() { break },
-            () = unused => break,
+            () = &mut gone => true,
+            changed = activity.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => true,
+            },
+            () = unused => false,
+        };
+        // Who was given it at the last moment has touched it.
+        let used = || !gone && activity.has_changed().unwrap_or(false);
+        let kept = pool
+            .upgrade()
+            .is_some_and(|pool| !pool.forget(&key, &session, used));
+        if !kept {
+            break;
         }
     }
-    if let Some(pool) = pool.upgrade() {
-        pool.forget(&key, &session);
-    }
     session.close().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Memory;
+    use super::super::target::Hop;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connect_that_was_stopped_leaves_the_slot_of_the_next_one_alone() {
+        let environment = Environment {
+            home: None,
+            ssh_auth_sock: None,
+            user_known_hosts: vec![],
+            global_known_hosts: vec![],
+            own_known_hosts: PathBuf::new(),
+            client_version: "test".into(),
+            memory: Memory::default(),
+        };
+        let pool = Pool::new(Arc::new(environment), Duration::ZERO);
+        let target = Target {
+            hops: vec![Hop::new("gpu1", 22, "ai")],
+        };
+        let (stopped, current) = (Arc::new(()), Arc::new(()));
+        let (flight, _waiter) = Flight::start(std::future::pending());
+        let route = key(&target.hops);
+        let slot = Slot::Connecting(flight, current.clone());
+        pool.0.slots().insert(route.clone(), slot);
+
+        pool.0
+            .landed(route.clone(), &stopped, &Err(Error::closed(&target)));
+        assert!(pool.0.slots().contains_key(&route));
+        pool.0
+            .landed(route.clone(), &current, &Err(Error::closed(&target)));
+        assert!(!pool.0.slots().contains_key(&route));
+    }
 }

@@ -16,8 +16,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Asks the person. Dropping a returned future withdraws the question.
 pub trait Prompter: Send + Sync {
-    /// Whether there is anybody to ask. `false` saves the server a question
-    /// that would only be answered with nothing.
+    /// Whether there is anybody to [`answer`](Self::answer). `false` saves the
+    /// server a question that would only be answered with nothing. Says nothing
+    /// about host keys.
     fn can_answer(&self) -> bool {
         true
     }

@@ -281,6 +281,8 @@ async fn end_in_order(link: Arc<Link>, handle: Arc<Handle<ClientHandler>>, gate:
         }
     }
     link.cut.cancel();
-    // Without its socket, russh's task ends, and that ends the connection.
-    link.dead.cancelled().await;
+    // Without its socket, russh's task ends, and that ends the connection. Should
+    // it be stuck, nobody waits for it all the same.
+    let _ = timeout(END_LIMIT, link.dead.cancelled()).await;
+    link.dead.cancel();
 }

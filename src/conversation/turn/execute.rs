@@ -195,7 +195,8 @@ impl<M: Model> Turn<'_, M> {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let names: Vec<&str> = self.names.all_shown().collect();
+        let tools = self.plan.tools.iter();
+        let names: Vec<&str> = tools.map(|tool| tool.name.as_str()).collect();
         match names.is_empty() {
             true => format!("There is no tool named `{name}`, and no other."),
             false => format!(

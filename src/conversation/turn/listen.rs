@@ -75,7 +75,7 @@ impl<M: Model> Turn<'_, M> {
                 }
                 ChatEvent::ToolCallStarted { id, name } => Event::ToolCallStarted {
                     id: self.ids.own(&id),
-                    name: resolve(&self.names, &name).0,
+                    name: resolve(&self.plan.tools, &name).0,
                 },
                 ChatEvent::ToolCallDelta { id, fragment } => Event::ToolCallDelta {
                     id: self.ids.own(&id),
@@ -111,7 +111,8 @@ impl<M: Model> Turn<'_, M> {
         if let (Some(first), Some(tokens)) =
             (first_output, usage.and_then(|usage| usage.output_tokens))
         {
-            self.record.generation.tokens += tokens;
+            let generated = &mut self.record.generation.tokens;
+            *generated = generated.saturating_add(tokens);
             self.record.generation.time += first.elapsed();
         }
     }

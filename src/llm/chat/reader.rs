@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use hyper::header::CONTENT_TYPE;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -238,6 +239,7 @@ impl Reader {
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), Error<E>> {
         let now = Instant::now();
+        let told = events.len();
         for frame in frames {
             if answer.is_done() {
                 break;
@@ -257,8 +259,9 @@ impl Reader {
         }
         if answer.is_done() {
             self.until = Some(earliest(now + DRAIN, self.until));
-        } else if answer.is_finished() {
-            self.until.get_or_insert(now + TAIL);
+        } else if answer.is_finished() && (self.until.is_none() || events.len() > told) {
+            // Some give a reason with every piece: as long as pieces come, it is not the last.
+            self.until = Some(now + TAIL);
         }
         Ok(())
     }
@@ -274,6 +277,8 @@ impl Reader {
             Form::Events(decoder) => {
                 let mut frames = Vec::new();
                 decoder.finish(clean, &mut frames).map_err(too_long)?;
+                // Without a length, a server that died looks like one that has finished.
+                frames.retain(|frame| !is_half(frame));
                 self.take(&frames, answer, events)
             }
             Form::Whole(body) if clean => {
@@ -286,6 +291,15 @@ impl Reader {
             }
             Form::Whole(_) => Ok(()),
         }
+    }
+}
+
+/// Whether a frame is the beginning of a JSON text that never came to its end.
+fn is_half(frame: &Frame) -> bool {
+    match frame {
+        Frame::Event { data, .. } => serde_json::from_str::<IgnoredAny>(data)
+            .is_err_and(|error| error.is_eof() && data.trim_start().starts_with('{')),
+        Frame::Comment(_) => false,
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::llm::model::{Capabilities, ContextWindow, Model, ModelState, Parameters, ServerKind};
+use crate::llm::{
+    model::{Capabilities, ContextWindow, Model, ModelState, Parameters, ServerKind},
+    sanitize::sanitize,
+};
 
 /// More models than this are not listed.
 const MAX_MODELS: usize = 10_000;
@@ -112,7 +115,7 @@ fn id(entry: &Value) -> Option<&str> {
 fn model(id: &str, entry: &Value, twin: Option<&Value>) -> Model {
     Model {
         id: id.to_owned(),
-        name: text(entry, "name").unwrap_or_else(|| id.to_owned()),
+        name: text(entry, "name").unwrap_or_else(|| sanitize(id)),
         description: text(entry, "description"),
         parameters: parameters(entry, twin),
         context_window: context_window(entry),
@@ -260,15 +263,42 @@ fn state(entry: &Value) -> ModelState {
     }
 }
 
+/// A text to be shown, or to be compared with words we know.
 pub(super) fn text(value: &Value, key: &str) -> Option<String> {
-    value
-        .get(key)?
-        .as_str()
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+    let text = sanitize(value.get(key)?.as_str()?);
+    (!text.is_empty()).then_some(text)
 }
 
 /// A positive number; servers write 0 for unknown.
 pub(super) fn number(value: &Value, key: &str) -> Option<u64> {
     value.get(key)?.as_u64().filter(|number| *number > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_shown_of_a_model_is_fit_to_be_shown_and_its_id_is_left_alone() {
+        let list = json!({"data": [
+            {"id": "a\u{1b}b", "description": "one\ntwo\u{202e}"},
+            {"id": "c", "name": "C\u{7}"},
+        ]});
+        let shown: Vec<_> = models(&list)
+            .into_iter()
+            .map(|model| (model.id, model.name, model.description))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (
+                    "a\u{1b}b".into(),
+                    "a\\u{1b}b".into(),
+                    Some("one two\\u{202e}".into())
+                ),
+                ("c".into(), "C\\u{7}".into(), None),
+            ]
+        );
+    }
 }

@@ -6,7 +6,7 @@ use super::list::{number, text};
 use crate::llm::model::{ContextWindow, Model};
 
 pub(super) fn version(props: &Value) -> Option<String> {
-    text(props, "build_info").map(|build| crate::llm::sanitize::sanitize(&build))
+    text(props, "build_info")
 }
 
 /// Adds what the props say of the one model that is loaded. A router's props are about nothing.

@@ -218,3 +218,21 @@ async fn a_flood_of_comments_does_not_outrun_the_clocks() {
         timed_out(error, clock);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_with_every_piece_cuts_nothing_off() {
+    let (mut stream, mut connection, _server, _peer) = begun(Options::default()).await;
+    let talking = async move {
+        for piece in ["a", "b", "c", "d"] {
+            let text = delta(piece);
+            let text = text.replace("}}]}", "},\"finish_reason\":\"stop\"}]}");
+            connection.chunk(&text).await;
+            sleep(Duration::from_secs(3)).await;
+        }
+        connection.chunk(DONE).await;
+        connection
+    };
+    let ((_, error), _connection) = tokio::join!(drain(&mut stream), talking);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(stream.partial_text(), "abcd");
+}

@@ -276,6 +276,32 @@ async fn an_http_1_0_answer_ends_with_its_connection() {
     assert_eq!(stream.partial_text(), "all");
 }
 
+#[tokio::test(start_paused = true)]
+async fn half_an_event_at_the_end_of_an_http_1_0_answer_is_a_cut() {
+    let head = "HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    let half = "data: {\"choices\":[{\"index\":0,\"del";
+    let answer = |body: String| async move {
+        let (server, mut peer) = server(Options::default());
+        let (mut stream, ()) =
+            tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
+                let mut connection = peer.accept().await;
+                connection.request().await;
+                connection.write(format!("{head}{body}{half}")).await;
+            });
+        let (_, error) = drain(&mut stream).await;
+        (stream.partial_text().to_owned(), error)
+    };
+    let (text, error) = answer(delta("par")).await;
+    assert_eq!(text, "par");
+    assert!(
+        matches!(error, Some(Error::Interrupted { source: None })),
+        "{error:?}"
+    );
+    let (text, error) = answer(delta("all") + &finish("stop")).await;
+    assert_eq!(text, "all");
+    assert!(error.is_none(), "{error:?}");
+}
+
 /// The error of a server that answers with these bytes and closes.
 async fn error_of(reply: &str) -> Error<Refused> {
     let (server, mut peer) = server(Options {

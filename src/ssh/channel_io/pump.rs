@@ -90,9 +90,11 @@ impl Task {
             ended_by = async {
                 // Without bias: a flood of one direction must not starve the other.
                 tokio::select! {
-                    ended_by = receive(&mut self.reading, &self.inbox) => ended_by,
-                    () = send(&self.writing, &self.outbox, &self.gate) => EndedBy::Loss,
+                    ended_by = receive(&mut self.reading, &self.inbox) => return ended_by,
+                    () = send(&self.writing, &self.outbox, &self.gate) => {}
                 }
+                // What arrived before the loss is still there to be read.
+                receive(&mut self.reading, &self.inbox).await
             } => ended_by,
         };
         match ended_by {
@@ -107,17 +109,16 @@ impl Task {
                     biased;
                     () = self.link.dead.cancelled() => {}
                     _ = self.writing.close() => {}
+                    // It may be waiting for room in this channel instead of
+                    // looking for our CLOSE.
+                    () = discard(&mut self.reading) => {}
                 }
                 let end = End::Lost(Lost(self.link.loss()));
                 self.inbox.end(end.clone());
                 self.outbox.end(self.inbox.ended().unwrap_or(end));
             }
             EndedBy::Loss => {
-                // What arrived before the loss is still there to be read.
-                let end = match receive(&mut self.reading, &self.inbox).await {
-                    EndedBy::Server => End::Clean,
-                    EndedBy::Us | EndedBy::Loss => End::Lost(Lost(self.link.loss())),
-                };
+                let end = End::Lost(Lost(self.link.loss()));
                 self.inbox.end(end.clone());
                 self.outbox.end(end);
             }
@@ -136,6 +137,11 @@ async fn receive(reading: &mut ChannelReadHalf, inbox: &Inbox) -> EndedBy {
             None => return EndedBy::Loss,
         }
     }
+}
+
+/// Empties the channel for nobody.
+async fn discard(reading: &mut ChannelReadHalf) {
+    while reading.wait().await.is_some() {}
 }
 
 /// Sends until the connection is gone. Waits for the gate and for the window.

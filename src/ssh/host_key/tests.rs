@@ -167,6 +167,31 @@ async fn without_anybody_to_ask_an_unknown_key_is_refused() {
 }
 
 #[tokio::test]
+async fn somebody_who_answers_no_prompts_may_still_judge_keys() {
+    struct KeysOnly;
+    impl Prompter for KeysOnly {
+        fn can_answer(&self) -> bool {
+            false
+        }
+
+        fn verify_host_key(
+            &self,
+            _: HostKeyQuestion,
+        ) -> BoxFuture<'_, Result<HostKeyDecision, PromptFailure>> {
+            Box::pin(std::future::ready(Ok(HostKeyDecision::Accept)))
+        }
+
+        fn answer(&self, _: PromptQuestion) -> BoxFuture<'_, Result<Answers, PromptFailure>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let fixture = Fixture::new();
+    let verifier = fixture.verifier(HostKeyPolicy::Ask, Arc::new(KeysOnly));
+    verifier.verify(&key()).await.unwrap();
+    assert!(fixture.own_file().is_some());
+}
+
+#[tokio::test]
 async fn fifty_connections_ask_once_and_the_answer_is_recorded() {
     let fixture = Fixture::new();
     let (prompter, mut inbox) = asked();

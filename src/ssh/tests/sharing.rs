@@ -116,6 +116,23 @@ async fn an_idle_connection_is_closed_and_a_used_one_is_not() {
 }
 
 #[tokio::test]
+async fn to_be_given_a_connection_is_to_use_it() {
+    let fixture = Fixture::new();
+    let server = Server::start(Script::default()).await;
+    fixture.trust(&server);
+    let pool = pool(&fixture, LONG);
+    let target = fixture.target(&server);
+    let session = ask(&pool, &target).await.unwrap();
+    let mut activity = session.activity();
+    activity.borrow_and_update();
+    assert!(pool.current(&target).is_some());
+    assert!(activity.has_changed().unwrap());
+    activity.borrow_and_update();
+    ask(&pool, &target).await.unwrap();
+    assert!(activity.has_changed().unwrap());
+}
+
+#[tokio::test]
 async fn a_worn_connection_is_replaced_and_its_streams_live_on() {
     let fixture = Fixture::new();
     let mut server = Server::start(Script::default()).await;
@@ -128,6 +145,7 @@ async fn a_worn_connection_is_replaced_and_its_streams_live_on() {
         worn.open(somewhere()).await.unwrap().close().await;
         soon(server.wait_for(&Event::Closed)).await;
     }
+    assert!(pool.current(&target).is_none());
     let fresh = ask(&pool, &target).await.unwrap();
     assert!(!fresh.is(&worn));
     stream.write_all(b"still").await.unwrap();

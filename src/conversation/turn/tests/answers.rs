@@ -107,11 +107,11 @@ async fn the_request_says_all_that_was_asked() {
             system: Some("Be brief.\n\nBe kind.".into()),
             messages: vec![
                 user("one"),
-                assistant(vec![call("a", "fs_read", json!({"path": "x"}))]),
+                assistant(vec![call("a", "fs.read", json!({"path": "x"}))]),
                 results(vec![result("a", "1"), text("two"), text("three")]),
             ],
             tools: vec![llm::Tool {
-                name: "fs_read".into(),
+                name: "fs.read".into(),
                 description: None,
                 input_schema: json!({"type": "object", "properties": {}}),
             }],
@@ -287,4 +287,25 @@ async fn an_answer_that_continues_a_prefix_joins_it_for_the_model_only() {
         ]
     );
     assert_eq!(outcome.messages[0], assistant(vec![text("is:"), asks]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn absurd_counts_of_a_server_overflow_nothing() {
+    let absurd = |content: Vec<llm::Block>| {
+        let mut steps = says(content.clone());
+        steps.pop();
+        steps.push(Step::Tell(ChatEvent::Finished(llm::Completion {
+            usage: Some(usage(u64::MAX, u64::MAX)),
+            ..completion(content)
+        })));
+        steps
+    };
+    let stage = Stage::new([
+        absurd(vec![text("a"), call("a", "read", json!({}))]),
+        absurd(vec![text("b")]),
+    ])
+    .tool("read", returns("x"));
+    let outcome = stage.run().await;
+    assert_eq!(ended(&outcome), Ok(StopReason::EndTurn));
+    assert_eq!(outcome.usage.total(), usage(u64::MAX, u64::MAX));
 }

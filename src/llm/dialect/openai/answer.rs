@@ -15,7 +15,7 @@ use crate::llm::{
     event::{ChatEvent, Completion, Phase, StopReason, Timing, Usage},
     message::Block,
     refusal::{self, Refusal, RefusalKind},
-    sanitize::Redactor,
+    sanitize::{Redactor, sanitize},
     sse::Frame,
 };
 
@@ -159,7 +159,7 @@ impl Answer {
             .filter(|model| !model.is_empty())
             && self.model.is_none()
         {
-            self.model = Some(model.to_owned());
+            self.model = Some(sanitize(model));
         }
         out.extend(chunk::progress(json).map(prefill));
     }
@@ -188,7 +188,7 @@ impl Answer {
                 retry_after: None,
             })),
             Some(word) => {
-                self.finish.get_or_insert_with(|| word.to_owned());
+                self.finish.get_or_insert_with(|| sanitize(word));
                 Ok(())
             }
             None => Ok(()),
@@ -218,7 +218,7 @@ impl Answer {
     }
 
     /// Thinking and text so far; no calls, since none is fit to run before the end.
-    pub(in crate::llm) fn partial(&self) -> Vec<Block> {
+    fn content(&self) -> Vec<Block> {
         let mut content = Vec::new();
         if !self.reasoning.is_empty() {
             content.push(Block::Thinking {
@@ -267,7 +267,7 @@ impl Answer {
         }
         out.extend(self.usage.map(ChatEvent::Usage));
         let has_calls = !calls.valid.is_empty() || !calls.invalid.is_empty();
-        let mut content = self.partial();
+        let mut content = self.content();
         content.extend(calls.valid);
         out.push(ChatEvent::Finished(Completion {
             content,

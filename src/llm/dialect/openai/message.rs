@@ -5,13 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::names::Names;
-use crate::llm::{
-    message::{Block, ChatRequest, ImageSource, Message, Role},
-    sanitize::cut,
-};
-
-/// Longest error text of a tool that is sent, in bytes.
-const ERROR_TEXT: usize = 4096;
+use crate::llm::message::{Block, ChatRequest, ImageSource, Message, Role};
 
 /// All messages of a request: one leading system message, then the conversation.
 ///
@@ -175,7 +169,6 @@ fn result_text(content: &[Block], is_error: bool) -> String {
         text.push_str("[image: see the next message]");
     }
     if is_error {
-        text.truncate(cut(&text, ERROR_TEXT).len());
         return format!(
             "Error: {}",
             if text.is_empty() {

@@ -25,20 +25,14 @@ impl Names {
             if is_fit(name) || map.to_wire.contains_key(name) {
                 continue;
             }
-            let base: String = name
-                .chars()
-                .map(|c| if is_fit_char(c) { c } else { '_' })
-                .take(LONGEST - 3)
-                .collect();
-            let base = if base.is_empty() {
-                "tool".to_owned()
-            } else {
-                base
-            };
+            let base = fit(name);
             let mut wire = base.clone();
             let mut number = 2;
             while !taken.insert(wire.clone()) {
-                wire = format!("{base}_{number}");
+                let suffix = format!("_{number}");
+                // What is fit is ASCII, so characters are bytes.
+                wire = base.chars().take(LONGEST - suffix.len()).collect();
+                wire.push_str(&suffix);
                 number += 1;
             }
             map.from_wire.insert(wire.clone(), name.to_owned());
@@ -53,16 +47,7 @@ impl Names {
         if let Some(wire) = self.to_wire.get(name) {
             return wire.clone();
         }
-        let fit: String = name
-            .chars()
-            .map(|c| if is_fit_char(c) { c } else { '_' })
-            .take(LONGEST)
-            .collect();
-        if fit.is_empty() {
-            "tool".to_owned()
-        } else {
-            fit
-        }
+        fit(name)
     }
 
     /// The host's name of what the model called.
@@ -71,6 +56,20 @@ impl Names {
             .get(wire)
             .map_or(wire, String::as_str)
             .to_owned()
+    }
+}
+
+/// One `_` for each character that is not allowed.
+fn fit(name: &str) -> String {
+    let fit: String = name
+        .chars()
+        .map(|c| if is_fit_char(c) { c } else { '_' })
+        .take(LONGEST)
+        .collect();
+    if fit.is_empty() {
+        "tool".to_owned()
+    } else {
+        fit
     }
 }
 
@@ -104,6 +103,14 @@ mod tests {
         let (a, b) = ("x".repeat(70), "x".repeat(71));
         let names = Names::new([a.as_str(), b.as_str()]);
         assert_ne!(names.to_wire(&a), names.to_wire(&b));
-        assert!(names.to_wire(&b).len() <= LONGEST);
+        assert!(is_fit(&names.to_wire(&b)));
+
+        let many: Vec<String> = (0..200).map(|n| "x".repeat(70 + n)).collect();
+        let names = Names::new(many.iter().map(String::as_str));
+        for name in &many {
+            let wire = names.to_wire(name);
+            assert!(is_fit(&wire), "{wire}");
+            assert_eq!(names.original(&wire), *name);
+        }
     }
 }

@@ -178,3 +178,16 @@ fn a_result_without_its_call_is_kept_as_text_and_an_unanswered_call_is_answered(
         ])
     );
 }
+
+#[test]
+fn what_a_failed_tool_said_is_sent_whole() {
+    let said = format!("{}the cause", "x".repeat(100_000));
+    let sent = sent(
+        None,
+        vec![
+            (Role::Assistant, vec![call("a", json!({}))]),
+            (Role::User, vec![result("a", vec![text(&said)], true)]),
+        ],
+    );
+    assert_eq!(sent[1]["content"], format!("Error: {said}"));
+}
