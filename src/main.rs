@@ -10,10 +10,12 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*}
 
 /// Lets Puffin use an LLM server on another machine, over SSH.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,10 +35,8 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse()
-        .command
-        .unwrap_or(Command::Serve(Serve::default()))
-    {
+    let cli = Cli::parse();
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve(&options),
         Command::Schema => print_schema(),
     }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::error::{Error, Warning};
 use super::id;
-use super::profile::{AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls};
+use super::profile::{ApiType, AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls};
 use super::unknown::join;
 
 const NAME_LENGTH: usize = 200;
@@ -119,13 +119,11 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
         "must not have more than 8 hosts",
     )?;
 
-    for (name, is_set) in [
-        ("certificatePath", ssh.certificate_path.is_some()),
-        ("proxyCommand", ssh.proxy_command.is_some()),
-    ] {
-        if is_set {
-            warnings.push(Warning::new(at(name), "This is kept, but not used yet."));
-        }
+    if ssh.proxy_command.is_some() {
+        warnings.push(Warning::new(
+            at("proxyCommand"),
+            "This is kept, but proxy commands are not run yet, so connecting will fail.",
+        ));
     }
     let needs_key = ssh.auth_method == AuthMethod::PrivateKey && !ssh.use_ssh_config;
     if needs_key && ssh.private_key_path.is_none() {
@@ -178,6 +176,18 @@ fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     optional("llm.maxRetries", llm.max_retries.as_ref(), |at, count| {
         number(at, u64::from(*count), RETRIES)
     })?;
+    if llm.max_retries.is_some() {
+        warnings.push(Warning::new(
+            "llm.maxRetries",
+            "This is kept, but requests that a server refused are not sent again yet.",
+        ));
+    }
+    if llm.api_type == ApiType::Ollama {
+        warnings.push(Warning::new(
+            "llm.apiType",
+            "Ollama is used through its OpenAI-compatible API for now: its context size can't be set.",
+        ));
+    }
     llm.tls
         .as_ref()
         .map_or(Ok(()), |tls| self::tls(tls, warnings))
@@ -579,10 +589,12 @@ mod tests {
                 Some("ssh.proxyCommand"),
             ),
             (
-                "/ssh/jumpHosts/0/certificatePath",
-                json!("~/c"),
-                Some("ssh.jumpHosts[0].certificatePath"),
+                "/ssh/jumpHosts/0/proxyCommand",
+                json!("nc"),
+                Some("ssh.jumpHosts[0].proxyCommand"),
             ),
+            ("/llm/maxRetries", json!(3), Some("llm.maxRetries")),
+            ("/llm/apiType", json!("ollama"), Some("llm.apiType")),
         ] {
             let warnings = check(pointer, value).unwrap();
             let fields: Vec<_> = warnings

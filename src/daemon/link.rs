@@ -45,7 +45,9 @@ struct Link {
     /// The session that [`Links::ready`] saw; its end is being watched for.
     session: Option<ssh::Session>,
     server: Option<Server>,
-    discovery: Option<llm::Discovery>,
+    discovery: Option<(SystemTime, llm::Discovery)>,
+    /// Held by whoever asks the server what it is.
+    asking: Arc<tokio::sync::Mutex<()>>,
     answered: Option<SystemTime>,
 }
 
@@ -170,15 +172,31 @@ impl Links {
 
     /// What the server was last found to be.
     pub(super) fn discovery(&self, config_id: &str) -> Option<llm::Discovery> {
-        self.lock().links.get(config_id)?.discovery.clone()
+        let book = self.lock();
+        let (_, discovery) = book.links.get(config_id)?.discovery.as_ref()?;
+        Some(discovery.clone())
+    }
+
+    /// When it was found.
+    pub(super) fn last_discovered(&self, config_id: &str) -> Option<SystemTime> {
+        let book = self.lock();
+        let (at, _) = book.links.get(config_id)?.discovery.as_ref()?;
+        Some(*at)
+    }
+
+    /// Held by whoever asks the profile's server what it is.
+    pub(super) fn asking(&self, config_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut book = self.lock();
+        Arc::clone(&book.links.entry(config_id.to_owned()).or_default().asking)
     }
 
     /// Remembers what the server was found to be just now.
     pub(super) fn discovered(&self, config_id: &str, discovery: llm::Discovery) {
         let mut book = self.lock();
         let link = book.links.entry(config_id.to_owned()).or_default();
-        link.discovery = Some(discovery);
-        link.answered = Some(SystemTime::now());
+        let now = SystemTime::now();
+        link.discovery = Some((now, discovery));
+        link.answered = Some(now);
     }
 
     /// Remembers that the server answered just now.

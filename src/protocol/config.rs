@@ -252,7 +252,6 @@ pub struct SshView {
     /// A passphrase is kept.
     pub has_passphrase: bool,
     /// Machines on the way.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub jump_hosts: Vec<Self>,
 }
 
@@ -266,7 +265,6 @@ pub struct LlmView {
     /// An API key is kept.
     pub has_api_key: bool,
     /// The names of the secret headers that are kept.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret_header_names: Vec<String>,
 }
 
@@ -298,7 +296,6 @@ pub struct ListConfigsResult {
     /// By name.
     pub configs: Vec<ConfigView>,
     /// Files that could not be read, each with its reason.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<ConfigProblem>,
 }
 

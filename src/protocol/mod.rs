@@ -133,9 +133,12 @@ methods! { requests visit_requests {
     VaultReset = "remote-llm/vault-reset" (VaultResetParams) -> VaultStatusResult;
 } }
 
-methods! { notifications visit_notifications_in {
+methods! { notifications visit_notifications_both {
     /// Cancels the request with this id; either side may send it.
     CancelRequest = "$/cancelRequest" (CancelRequestParams);
+} }
+
+methods! { notifications visit_notifications_in {
     /// The computer woke up: probe every connection now.
     SystemResumed = "remote-llm/system-resumed" (Empty);
 } }

@@ -11,7 +11,9 @@ use super::{ErrorObject, Notification, Request, VERSION};
 pub fn document() -> Value {
     let mut schema = Document::new();
     super::visit_requests(&mut schema, "hostToDaemon");
+    super::visit_notifications_both(&mut schema, "hostToDaemon");
     super::visit_notifications_in(&mut schema, "hostToDaemon");
+    super::visit_notifications_both(&mut schema, "daemonToHost");
     super::visit_notifications_out(&mut schema, "daemonToHost");
     super::visit_host_requests(&mut schema, "daemonToHost");
     schema.finish()

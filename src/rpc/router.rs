@@ -180,6 +180,11 @@ impl Call {
         }
     }
 
+    /// Cancels every request in flight, this one and later ones too.
+    pub fn cancel_all(&self) {
+        self.in_flight.cancel_all();
+    }
+
     /// Waits until every other request has its reply in the queue, so that this one's comes
     /// after them. Two requests that both wait would wait for each other.
     pub async fn others_answered(&self) {

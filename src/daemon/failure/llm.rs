@@ -38,6 +38,19 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
     match error {
         Error::Open(error) => super::ssh(error),
         Error::Header(problem) => header(problem),
+        Error::NoReply {
+            source: Some(source),
+        }
+        | Error::Interrupted {
+            source: Some(source),
+        } if is_slow_consumer(source) => told(
+            Code::SlowConsumer,
+            None,
+            format!(
+                "The answer of {scene} came faster than it was read here, so it was given up to \
+                     protect the others. The text so far is kept. Read the daemon's output faster."
+            ),
+        ),
         Error::NoReply { source } => told(
             Code::ApiUnavailable,
             Some(StageName::Http),
@@ -127,6 +140,24 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
             told(code, stage, message)
         }
     }
+}
+
+/// Why the LLM server did not say what it is and has; its clock is not a prompt's.
+pub(in crate::daemon) fn discovery(error: &Error<ssh::Error>, scene: &Scene) -> ErrorObject {
+    let Error::Timeout { limit, .. } = error else {
+        return llm(error, scene);
+    };
+    let mut data = ErrorData::new(ErrorCode::ApiUnavailable, true);
+    data.stage = Some(StageName::Http);
+    data.host = Some(scene.host.clone());
+    super::with_data(
+        data,
+        format!(
+            "{scene} accepts connections, but did not say within {} s which models it has. Is it \
+             overloaded, or not an LLM server?",
+            limit.as_secs_f64()
+        ),
+    )
 }
 
 /// An `apiEndpoint` that can't be used.
@@ -269,6 +300,12 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
     data.http_status = refusal.status;
     data.hint = hint.map(str::to_owned);
     super::with_data(data, message)
+}
+
+fn is_slow_consumer(source: &std::io::Error) -> bool {
+    source
+        .get_ref()
+        .is_some_and(|source| source.is::<ssh::SlowConsumer>())
 }
 
 fn cause(source: Option<&std::io::Error>) -> String {

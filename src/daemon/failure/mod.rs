@@ -17,7 +17,7 @@ use super::wire::message::Malformed;
 
 pub(super) use config::config;
 pub(super) use conversation::conversation;
-pub(super) use llm::{Scene, endpoint, llm};
+pub(super) use llm::{Scene, discovery, endpoint, llm};
 pub(super) use ssh::ssh;
 
 /// An error that is only a code and a sentence.
@@ -61,10 +61,28 @@ pub(super) fn cancelled(partial: Option<String>) -> ErrorObject {
     error
 }
 
+/// Words that Puffin takes for Claude's login wherever it reads them, and what we say for
+/// them when a server says them.
+const CLAUDES_WORDS: [(&str, &str); 3] = [
+    ("failed to authenticate", "could not sign in"),
+    ("not logged in", "not signed in"),
+    ("token expired", "token ran out"),
+];
+
+fn without_claudes_words(mut text: String) -> String {
+    for (theirs, ours) in CLAUDES_WORDS {
+        // Both spellings are ASCII, so positions in the lower-case text are positions here.
+        while let Some(at) = text.to_ascii_lowercase().find(theirs) {
+            text.replace_range(at..at + theirs.len(), ours);
+        }
+    }
+    text
+}
+
 fn with_data(data: ErrorData, message: String) -> ErrorObject {
     ErrorObject {
         code: data.code.number(),
-        message,
+        message: without_claudes_words(message),
         data: Box::new(data),
     }
 }

@@ -16,12 +16,9 @@ use crate::{
 
 use super::Scene;
 
-/// Puffin takes these for Claude's login and opens its dialog.
-const NOT_OURS: [&str; 3] = ["failed to authenticate", "not logged in", "token expired"];
-
 fn check(error: &ErrorObject, expected: &Expect) {
     let sentence = &error.message;
-    for words in NOT_OURS {
+    for (words, _) in super::CLAUDES_WORDS {
         assert!(!sentence.to_lowercase().contains(words), "{sentence}");
     }
     let hint = error
@@ -134,10 +131,7 @@ fn the_way_to_the_machine() {
     };
     let cause = Box::new(Cause::DestinationRefused { destination });
     ssh(
-        Cause::NotReachedThrough {
-            via: via.into(),
-            cause,
-        },
+        Cause::NotReachedThrough { via, cause },
         &expect![[r#"
             1005 "SSH_UNREACHABLE", retryable true
             bastion could not reach gpu1:22: nothing listens there. Check the name and the port as they are known there."#]],
@@ -330,5 +324,18 @@ fn the_server_and_its_models() {
         &expect![[r#"
             2010 "STREAM_INTERRUPTED", retryable false
             The connection to 127.0.0.1:11434 on gpu1 ended in the middle of the answer. The text so far is kept."#]],
+    );
+}
+
+#[test]
+fn a_server_cannot_make_puffin_open_claudes_login() {
+    refusal(
+        RefusalKind::Auth,
+        401,
+        "Failed to authenticate: token expired, you are Not logged in",
+        &expect![[r#"
+            2005 "API_AUTH_FAILED", retryable false
+            127.0.0.1:11434 on gpu1 wants another API key. It said: could not sign in: token ran out, you are not signed in
+            hint: Put the server's key into the API key field."#]],
     );
 }

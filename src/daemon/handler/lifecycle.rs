@@ -12,7 +12,7 @@ use crate::{
 
 use super::super::{failure, state::Daemon};
 
-/// For the prompts that `shutdown` cancels, and for closing connections: a host that waits for
+/// For the requests that `shutdown` cancels, and for closing connections: a host that waits for
 /// the reply should have it within its usual 2 s.
 const ENDING: Duration = Duration::from_millis(900);
 
@@ -82,11 +82,11 @@ pub(in crate::daemon) async fn shutdown(
     call: Call,
 ) -> Result<Empty, ErrorObject> {
     daemon.end();
-    let ended = async {
-        daemon.running.cancel_all().await;
-        call.others_answered().await;
-    };
-    if tokio::time::timeout(ENDING, ended).await.is_err() {
+    call.cancel_all();
+    if tokio::time::timeout(ENDING, call.others_answered())
+        .await
+        .is_err()
+    {
         tracing::warn!("a request did not end in time");
     }
     if tokio::time::timeout(ENDING, daemon.close_connections())

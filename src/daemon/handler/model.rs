@@ -1,6 +1,6 @@
 //! Listing and choosing models.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     llm,
@@ -37,7 +37,16 @@ pub(in crate::daemon) async fn discovery(
 ) -> Result<llm::Discovery, ErrorObject> {
     let profile = workspace.profile(config_id).await?;
     let links = &workspace.links;
-    if !refresh && let Some(known) = links.discovery(config_id) {
+    // One asks, and those who came meanwhile have its answer, too: some servers have few
+    // threads to listen with.
+    let asked_at = SystemTime::now();
+    let asking = links.asking(config_id);
+    let _asking = asking.lock().await;
+    let fresh = !refresh
+        || links
+            .last_discovered(config_id)
+            .is_some_and(|at| at >= asked_at);
+    if fresh && let Some(known) = links.discovery(config_id) {
         return Ok(known);
     }
     let route = workspace.route_of(&profile)?;
@@ -52,7 +61,7 @@ pub(in crate::daemon) async fn discovery(
         .server(workspace, &api)
         .discover()
         .await
-        .map_err(|error| failure::llm(&error, &route.scene(&api, None)))?;
+        .map_err(|error| failure::discovery(&error, &route.scene(&api, None)))?;
     links.discovered(config_id, found.clone());
     Ok(found)
 }

@@ -23,7 +23,7 @@ use super::{
         host::HostTools,
         link::Server,
         route::Route,
-        running::Ticket,
+        running::{Taken, Ticket},
         state::Daemon,
         stream::EventStream,
         wire,
@@ -76,15 +76,11 @@ impl Job {
         let workspace = daemon.workspace()?;
         let profile = workspace.profile(&params.config_id).await?;
         let request_id = params.request_id.clone().unwrap_or_else(new_id);
+        let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
         let ticket = daemon
             .running
-            .enter(&request_id, call.token.clone())
-            .ok_or_else(|| {
-                failure::invalid_params(
-                    "requestId",
-                    "`requestId`: a prompt of this name is running; choose another name.",
-                )
-            })?;
+            .enter(&request_id, &conversation_id, call.token.clone())
+            .map_err(|taken| already_running(&taken))?;
         let route = workspace.route_of(&profile)?;
         let api = workspace.api_of(&profile)?;
         let mut warnings = Vec::new();
@@ -99,7 +95,6 @@ impl Job {
                 model
             }
         };
-        let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
         let run_tools = workspace.capabilities.execute_tool;
         let mut prompt =
             wire::prompt::read(params, conversation_id.clone(), model.clone(), run_tools)
@@ -339,6 +334,19 @@ impl Job {
         error.data.request_id = Some(self.request_id.clone());
         error.data.conversation_id = Some(self.conversation_id.clone());
         error
+    }
+}
+
+fn already_running(taken: &Taken) -> ErrorObject {
+    match taken {
+        Taken::RequestId => failure::invalid_params(
+            "requestId",
+            "`requestId`: a prompt of this name is running; choose another name.",
+        ),
+        Taken::Conversation => failure::invalid_params(
+            "conversationId",
+            "`conversationId`: a prompt of this conversation is running; wait for it, or cancel it.",
+        ),
     }
 }
 

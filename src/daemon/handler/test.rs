@@ -216,9 +216,11 @@ async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Tar
             report.found = Some(found);
         }
         Err(error) => {
-            let error = failure::llm(&error, &scene);
+            let error = failure::discovery(&error, &scene);
             let at = match error.data.stage {
                 Some(stage @ (StageName::Server | StageName::Models)) => stage,
+                // Whatever the server said, it said it in HTTP.
+                _ if error.data.http_status.is_some() => StageName::Server,
                 _ => StageName::Http,
             };
             if at > StageName::Http {

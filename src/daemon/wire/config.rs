@@ -280,6 +280,14 @@ fn hop(
     username: Option<&str>,
     field: &str,
 ) -> Result<ssh::Hop, config::Error> {
+    if profile.proxy_command.is_some() {
+        // Connecting without it could reach another machine than the one that is meant.
+        return Err(config::Error::Invalid {
+            field: format!("{field}.proxyCommand"),
+            problem: "is set, and proxy commands are not run yet; remove it to connect directly"
+                .to_owned(),
+        });
+    }
     let username =
         profile
             .username

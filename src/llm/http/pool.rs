@@ -15,8 +15,8 @@ use super::connection::Connection;
 /// Below the shortest limit of the servers (5 s), so that we let go first.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// More idle connections than this serve nobody.
-const MAX_IDLE: usize = 8;
+/// Some servers give each connection a thread, idle or not, and have few.
+const MAX_IDLE: usize = 2;
 
 /// Clone = same connections.
 #[derive(Clone, Default)]

@@ -134,6 +134,7 @@ impl Login<'_> {
             return Ok(vec![String::new(); prompts.len()]);
         }
         *person_answered = true;
+        self.ledger.questioned = true;
         self.ledger.asked = true;
         let wanted = prompts.len();
         let question = PromptQuestion {
@@ -195,7 +196,7 @@ impl Login<'_> {
             return Ok(Progress::Exhausted);
         }
         // The person has just been asked in a dialogue, and that was refused.
-        if self.ledger.rounds > 0 && self.hop.auth == AuthMethod::Auto {
+        if self.ledger.questioned && self.hop.auth == AuthMethod::Auto {
             self.skip(METHOD, None, "keyboard-interactive was tried");
             return Ok(Progress::Exhausted);
         }

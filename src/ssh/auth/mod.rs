@@ -60,6 +60,8 @@ pub(super) struct Ledger {
     /// Why the chosen key file is of no use.
     key_problem: Option<Cause>,
     rounds: u32,
+    /// A person answered the server's own questions.
+    questioned: bool,
 }
 
 /// A login that worked.
