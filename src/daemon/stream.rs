@@ -7,7 +7,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{sync::Notify, task::JoinHandle};
@@ -20,6 +23,15 @@ use crate::{
 /// From this many waiting bytes on, the prompt waits for the host, and so does the server.
 const FULL: usize = 1024 * 1024;
 
+/// The same for all prompts together, each of which may have [`SHARE`] all the same.
+const ALL_FULL: usize = 4 * 1024 * 1024;
+
+/// What no other prompt can take from one.
+const SHARE: usize = 64 * 1024;
+
+/// The waiting bytes of all prompts.
+pub(super) type Total = Arc<AtomicUsize>;
+
 /// Takes a prompt's events and hands them to the host in its own time.
 #[derive(Debug)]
 pub(super) struct EventStream {
@@ -29,8 +41,8 @@ pub(super) struct EventStream {
 
 impl EventStream {
     /// A stream for the prompt that the host calls `request_id`.
-    pub(super) fn new(request_id: String, outbound: Outbound) -> Self {
-        let waiting = Arc::new(Waiting::default());
+    pub(super) fn new(request_id: String, outbound: Outbound, total: Total) -> Self {
+        let waiting = Arc::new(Waiting::new(total));
         let forwarder = tokio::spawn(forward(Arc::clone(&waiting), request_id, outbound));
         Self { waiting, forwarder }
     }
@@ -51,11 +63,12 @@ impl EventStream {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     queue: Mutex<Queue>,
     arrived: Notify,
     drained: Notify,
+    total: Total,
 }
 
 #[derive(Debug, Default)]
@@ -69,23 +82,40 @@ struct Queue {
 }
 
 impl Waiting {
+    fn new(total: Total) -> Self {
+        Self {
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            drained: Notify::new(),
+            total,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn push(&self, round: u32, event: Event) {
+        self.total.fetch_add(weight(&event), Ordering::Relaxed);
         self.lock().add(round, event);
         self.arrived.notify_one();
         loop {
             let drained = self.drained.notified();
-            {
-                let queue = self.lock();
-                if queue.bytes < FULL || queue.abandoned {
-                    return;
-                }
+            if !self.is_full() {
+                return;
             }
             drained.await;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        let queue = self.lock();
+        let limit = if self.total.load(Ordering::Relaxed) < ALL_FULL {
+            FULL
+        } else {
+            SHARE
+        };
+        queue.bytes >= limit && !queue.abandoned
     }
 
     /// The next event, or `None` after the last one.
@@ -95,6 +125,7 @@ impl Waiting {
                 let mut queue = self.lock();
                 if let Some((round, event)) = queue.events.pop_front() {
                     queue.bytes = queue.bytes.saturating_sub(weight(&event));
+                    self.total.fetch_sub(weight(&event), Ordering::Relaxed);
                     self.drained.notify_one();
                     return Some((round, event));
                 }
@@ -107,12 +138,18 @@ impl Waiting {
     }
 }
 
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.lock().bytes, Ordering::Relaxed);
+    }
+}
+
 impl Queue {
     fn add(&mut self, round: u32, event: Event) {
+        self.bytes += weight(&event);
         if self.abandoned {
             return;
         }
-        self.bytes += weight(&event);
         match self.events.back_mut() {
             Some((last_round, last)) if *last_round == round => match (last, event) {
                 (Event::TextDelta { text }, Event::TextDelta { text: more })
@@ -184,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn deltas_that_wait_become_one() {
-        let waiting = Waiting::default();
+        let waiting = Waiting::new(Total::default());
         for piece in ["a", "b", "c"] {
             waiting.push(1, text(piece)).await;
         }
@@ -209,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_stream_waits_for_the_host_and_then_goes_on() {
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(Waiting::new(Total::default()));
         let pushed = tokio::spawn({
             let waiting = Arc::clone(&waiting);
             async move { waiting.push(1, text(&"x".repeat(FULL))).await }
@@ -220,5 +257,20 @@ mod tests {
         assert!(!pushed.is_finished());
         waiting.next().await.unwrap();
         pushed.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn all_streams_together_are_bounded_too() {
+        let total = Total::default();
+        let other = Waiting::new(Arc::clone(&total));
+        total.store(ALL_FULL, Ordering::Relaxed);
+        other.push(1, text(&"x".repeat(SHARE - 1))).await;
+        assert!(!other.is_full());
+        other.lock().add(1, text("xx"));
+        assert!(other.is_full());
+        total.store(SHARE + 1, Ordering::Relaxed);
+        assert!(!other.is_full());
+        drop(other);
+        assert_eq!(total.load(Ordering::Relaxed), 0);
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use secrecy::SecretString;
+use tokio::sync::Mutex;
 
 use crate::{
     config::{self, Change, Profile, SecretField},
@@ -21,6 +22,7 @@ use super::{
     Environment, failure,
     link::Links,
     route::{Api, Route},
+    stream::Total,
     wire::{self, config::Changes},
 };
 
@@ -43,6 +45,10 @@ pub(super) struct Workspace {
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
     pub(super) history: conversation::History,
+    /// The events that wait for the host, of all prompts.
+    pub(super) waiting_events: Total,
+    /// Held while a long answer is handed over, so that only one is in memory several times.
+    pub(super) long_answer: Mutex<()>,
     /// The local user's name, for hops that name none.
     username: Option<String>,
 }
@@ -65,6 +71,8 @@ impl Workspace {
             pool: ssh::Pool::new(Arc::clone(&ssh_environment), IDLE),
             ssh_environment,
             history: conversation::History::new(HISTORY),
+            waiting_events: Total::default(),
+            long_answer: Mutex::default(),
             username: environment.username.clone(),
         }
     }

@@ -1,5 +1,7 @@
 //! The events of a running prompt.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -98,7 +100,7 @@ pub enum Event {
     /// The end; also of a cancelled prompt.
     Finished {
         /// The same as the reply's result.
-        result: Box<PromptResult>,
+        result: Arc<PromptResult>,
     },
     /// The end, with what had arrived in `data.partial`.
     Failed {

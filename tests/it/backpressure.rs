@@ -113,7 +113,7 @@ async fn a_flood_nobody_reads_does_not_fill_the_memory() {
     });
     let daemon = bed.configured().await;
     let mut tickets = Vec::new();
-    for number in 0..STREAMS {
+    for number in 0..4 * STREAMS {
         let params = prompt(&format!("p{number}"), "Flood.");
         tickets.push(daemon.send("remote-llm/stream-prompt", params).await);
     }

@@ -26,7 +26,7 @@ use super::{
         running::{Taken, Ticket},
         state::Daemon,
         stream::EventStream,
-        wire,
+        wire::{self, message::text_bytes},
         workspace::Workspace,
     },
     history::history_entry,
@@ -48,9 +48,19 @@ pub(in crate::daemon) async fn stream(
     call: Call,
 ) -> Result<PromptResult, ErrorObject> {
     let (job, prompt) = Job::prepare(&daemon, params, call).await?;
-    let events = EventStream::new(job.request_id.clone(), daemon.outbound.clone());
+    let events = EventStream::new(
+        job.request_id.clone(),
+        daemon.outbound.clone(),
+        Arc::clone(&job.workspace.waiting_events),
+    );
     job.run(prompt, Some(events)).await
 }
+
+/// The turn of a long answer to be handed over.
+type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
+
+/// From this many bytes on, an answer is long.
+const LONG: usize = 1024 * 1024;
 
 /// A prompt that runs.
 struct Job {
@@ -153,9 +163,14 @@ impl Job {
             .catch_unwind()
             .await;
         let answer = answer.unwrap_or_else(|_panic| Err(failure::internal()));
-        let rounds = answer.as_ref().map_or(1, |outcome| outcome.rounds.max(1));
-        let (terminal, reply) = match answer {
-            Ok(outcome) => self.conclude(outcome).await,
+        let rounds = answer
+            .as_ref()
+            .map_or(1, |(outcome, _)| outcome.rounds.max(1));
+        let (terminal, reply, _turn) = match answer {
+            Ok((outcome, turn)) => {
+                let (terminal, reply) = self.conclude(outcome).await;
+                (terminal, reply, turn)
+            }
             Err(error) => {
                 let error = self.placed(error);
                 (
@@ -163,21 +178,23 @@ impl Job {
                         error: Box::new(error.clone()),
                     },
                     Err(error),
+                    None,
                 )
             }
         };
         if let Some(events) = events {
             events.end(rounds, terminal).await;
         }
-        reply
+        reply.map(Arc::unwrap_or_clone)
     }
 
-    /// Connects, then talks to the model until it has answered.
+    /// Connects, then talks to the model until it has answered. A long answer comes with its
+    /// turn to be handed over.
     async fn answer(
         &self,
         prompt: conversation::Prompt,
         events: Option<&EventStream>,
-    ) -> Result<Outcome<ssh::Error>, ErrorObject> {
+    ) -> Result<(Outcome<ssh::Error>, Option<Turn<'_>>), ErrorObject> {
         if self.workspace.pool.current(&self.route.target).is_none() {
             if let Some(events) = events {
                 let phase = protocol::Phase::Connecting;
@@ -194,7 +211,7 @@ impl Job {
             // Apart from the prompt's own clocks: a person may have to answer a question.
             let connected = tokio::select! {
                 connected = self.route.session(&self.workspace) => connected,
-                () = self.token.cancelled() => return Ok(Outcome::cancelled()),
+                () = self.token.cancelled() => return Ok((Outcome::cancelled(), None)),
             };
             connected.map_err(|error| failure::ssh(&error))?;
         }
@@ -212,8 +229,13 @@ impl Job {
         let asked_at = SystemTime::now();
         let sink = HostSink { events };
         let outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
+        let turn = if text_bytes(&outcome.messages) > LONG {
+            Some(self.workspace.long_answer.lock().await)
+        } else {
+            None
+        };
         self.record(asked, asked_at, &outcome).await;
-        Ok(outcome)
+        Ok((outcome, turn))
     }
 
     /// Keeps what was said, whatever the end was, and tells the host.
@@ -262,17 +284,17 @@ impl Job {
     async fn conclude(
         &self,
         mut outcome: Outcome<ssh::Error>,
-    ) -> (protocol::Event, Result<PromptResult, ErrorObject>) {
+    ) -> (protocol::Event, Result<Arc<PromptResult>, ErrorObject>) {
         outcome.warnings.splice(0..0, self.warnings.iter().cloned());
         let result = |stop_reason, raw_finish_reason| {
-            wire::prompt::result(
+            Arc::new(wire::prompt::result(
                 &outcome,
                 self.request_id.clone(),
                 self.conversation_id.clone(),
                 &self.model,
                 stop_reason,
                 raw_finish_reason,
-            )
+            ))
         };
         match &outcome.end {
             End::Finished {
@@ -285,7 +307,7 @@ impl Job {
                 );
                 (
                     protocol::Event::Finished {
-                        result: Box::new(result.clone()),
+                        result: Arc::clone(&result),
                     },
                     Ok(result),
                 )
@@ -293,12 +315,7 @@ impl Job {
             End::Cancelled => {
                 let result = result(protocol::StopReason::Cancelled, None);
                 let error = self.placed(failure::cancelled(Some(outcome.text())));
-                (
-                    protocol::Event::Finished {
-                        result: Box::new(result),
-                    },
-                    Err(error),
-                )
+                (protocol::Event::Finished { result }, Err(error))
             }
             End::Failed(error) => {
                 let mut error = failure::conversation(error, &self.scene);

@@ -79,6 +79,27 @@ pub(in crate::daemon) fn write(message: &llm::Message) -> protocol::Message {
     }
 }
 
+/// The bytes of text in messages, roughly what they take on the wire.
+pub(in crate::daemon) fn text_bytes(messages: &[llm::Message]) -> usize {
+    fn bytes(blocks: &[llm::Block]) -> usize {
+        blocks
+            .iter()
+            .map(|block| match block {
+                llm::Block::Text { text } => text.len(),
+                llm::Block::Thinking { thinking, .. } => thinking.len(),
+                // Checked to be bounded where it arrived.
+                llm::Block::ToolUse { .. } => 64,
+                llm::Block::ToolResult { content, .. } => bytes(content),
+                llm::Block::Image { source } => match source {
+                    llm::ImageSource::Base64 { data, .. } => data.len(),
+                    llm::ImageSource::Url { url } => url.len(),
+                },
+            })
+            .sum()
+    }
+    messages.iter().map(|message| bytes(&message.content)).sum()
+}
+
 /// The blocks of a tool's result, as the host sent them.
 pub(in crate::daemon) fn blocks(content: Content) -> Vec<llm::Block> {
     content.into_blocks().into_iter().map(block).collect()

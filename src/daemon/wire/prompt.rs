@@ -128,6 +128,12 @@ pub(in crate::daemon) fn usage(usage: &llm::Usage) -> protocol::Usage {
     }
 }
 
+/// The most text that a result can hold: a line has at most 16 MiB, and JSON escapes.
+const TELLABLE: usize = 10 * 1024 * 1024;
+
+/// The most text that a result can hold as the last message and among all messages, too.
+const TELLABLE_TWICE: usize = 3 * 1024 * 1024;
+
 /// The result of a prompt that came to an end.
 pub(in crate::daemon) fn result(
     outcome: &Outcome<ssh::Error>,
@@ -138,6 +144,20 @@ pub(in crate::daemon) fn result(
     raw_finish_reason: Option<String>,
 ) -> protocol::PromptResult {
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let bytes = message::text_bytes(&outcome.messages);
+    let mut warnings = outcome.warnings.clone();
+    let answer = outcome
+        .answer()
+        .filter(|answer| message::text_bytes(std::slice::from_ref(*answer)) <= TELLABLE);
+    let messages: &[llm::Message] = if bytes <= TELLABLE_TWICE {
+        &outcome.messages
+    } else {
+        warnings.push(
+            "The answer is too long to be told again as a whole; the events had all of it."
+                .to_owned(),
+        );
+        &[]
+    };
     protocol::PromptResult {
         request_id,
         conversation_id,
@@ -145,14 +165,14 @@ pub(in crate::daemon) fn result(
             .model
             .clone()
             .unwrap_or_else(|| asked_model.to_owned()),
-        message: outcome.answer().map_or_else(
+        message: answer.map_or_else(
             || protocol::Message {
                 role: protocol::Role::Assistant,
                 content: Vec::new(),
             },
             message::write,
         ),
-        messages: outcome.messages.iter().map(message::write).collect(),
+        messages: messages.iter().map(message::write).collect(),
         stop_reason,
         raw_finish_reason,
         usage: protocol::TotalUsage {
@@ -172,7 +192,7 @@ pub(in crate::daemon) fn result(
         },
         rounds: outcome.rounds,
         tool_calls: outcome.tool_calls,
-        warnings: outcome.warnings.clone(),
+        warnings,
     }
 }
 
