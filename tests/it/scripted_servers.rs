@@ -126,9 +126,20 @@ async fn through_openssh(bed: &Bed, key: &Key) -> Option<Output> {
     let _sent = stdin
         .write_all(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
         .await;
+    // Our side stays open until the answer is there: its end could overtake the request.
+    let mut stdout = child.stdout.take().unwrap();
+    let answer = tokio::time::timeout(LIMIT, async {
+        let mut answer = Vec::new();
+        while !String::from_utf8_lossy(&answer).contains("llamacpp")
+            && stdout.read_buf(&mut answer).await.unwrap() > 0
+        {}
+        answer
+    });
+    let stdout = answer.await.unwrap();
     drop(stdin);
     let output = tokio::time::timeout(LIMIT, child.wait_with_output());
-    Some(output.await.unwrap().unwrap())
+    let output = output.await.unwrap().unwrap();
+    Some(Output { stdout, ..output })
 }
 
 #[tokio::test(flavor = "multi_thread")]

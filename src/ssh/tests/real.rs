@@ -1,7 +1,8 @@
-//! Against OpenSSH's sshd and dropbear on loopback.
+//! Against OpenSSH's sshd on loopback.
 //!
-//! Ignored by default: run as root, with openssh-server and dropbear-bin
-//! installed: `cargo test --lib ssh::tests::real -- --ignored --nocapture`.
+//! Ignored by default, because they want the machine to themselves; `./check` runs them:
+//! as root, with openssh-server installed,
+//! `cargo test --lib ssh::tests::real -- --ignored --test-threads=1`.
 
 use std::net::TcpListener as StdListener;
 use std::process::{Child, Command, Stdio};
@@ -100,32 +101,6 @@ impl Real {
         std::fs::create_dir_all("/run/sshd").unwrap();
         let process = Command::new("/usr/sbin/sshd")
             .args(["-D", "-e", "-f", &path("config")])
-            .stderr(Stdio::from(std::fs::File::create(path("log")).unwrap()))
-            .spawn()
-            .unwrap();
-        Self::ready(fixture, process, port, "host").await
-    }
-
-    async fn dropbear(extra: &[&str]) -> Self {
-        let fixture = Fixture::new();
-        let directory = fixture.directory.path().to_owned();
-        let path = |name: &str| directory.join(name).display().to_string();
-        run("dropbearkey", &["-t", "ed25519", "-f", &path("dropbear")]);
-        let shown = run("dropbearkey", &["-y", "-f", &path("dropbear")]);
-        let public = shown.lines().find(|line| line.starts_with("ssh-")).unwrap();
-        std::fs::write(path("host.pub"), public).unwrap();
-        let port = free_port();
-        let process = Command::new("/usr/sbin/dropbear")
-            .args([
-                "-F",
-                "-E",
-                "-p",
-                &format!("127.0.0.1:{port}"),
-                "-r",
-                &path("dropbear"),
-            ])
-            .args(["-P", &path("pid")])
-            .args(extra)
             .stderr(Stdio::from(std::fs::File::create(path("log")).unwrap()))
             .spawn()
             .unwrap();
@@ -548,86 +523,6 @@ async fn through_a_real_jump_host() {
     drop(stream);
     session.close().await;
     println!("closed in {:?}", begun.elapsed());
-}
-
-/// `PUFFIN_TEST_ACCOUNT=user:password` names an account of this machine.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs sshd, dropbear and an account"]
-async fn passwords_of_a_real_account() {
-    let Ok(account) = std::env::var("PUFFIN_TEST_ACCOUNT") else {
-        println!("skipped: no PUFFIN_TEST_ACCOUNT");
-        return;
-    };
-    let (username, password) = account.split_once(':').unwrap();
-    let servers = [
-        ("sshd", Real::sshd("").await),
-        (
-            "sshd, PAM",
-            Real::sshd("UsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication yes")
-                .await,
-        ),
-        ("dropbear", Real::dropbear(&[]).await),
-    ];
-    let (to, _ends) = echo_server().await;
-    for (name, server) in servers {
-        let mut target = server.target("key");
-        target.hops[0] = Hop {
-            auth: AuthMethod::Password,
-            password: Some(password.into()),
-            ..Hop::new("127.0.0.1", server.port, username)
-        };
-        let session = soon(server.fixture.connect(&target)).await.unwrap();
-        let mut stream = session.open(to.clone()).await.unwrap();
-        println!(
-            "{name}: {}, round trip {:?}",
-            session.auth_method(),
-            round_trip(&mut stream).await
-        );
-        if name == "dropbear" {
-            let to = Destination::Unix { path: "/x".into() };
-            println!("{name}, unix: {}", session.open(to).await.unwrap_err());
-        }
-        target.hops[0].password = Some("wrong".into());
-        let begun = Instant::now();
-        let error = soon(server.fixture.connect(&target)).await.unwrap_err();
-        println!("{name}, wrong: {error} after {:?}", begun.elapsed());
-    }
-    let server = Real::dropbear(&["-j", "-k"]).await;
-    let mut target = server.target("key");
-    target.hops[0] = Hop {
-        auth: AuthMethod::Password,
-        password: Some(password.into()),
-        ..Hop::new("127.0.0.1", server.port, username)
-    };
-    let session = soon(server.fixture.connect(&target)).await.unwrap();
-    println!("dropbear -j: {}", session.open(to).await.unwrap_err());
-}
-
-/// `PUFFIN_TEST_EXPIRED=user:password` names an account whose password must be
-/// changed (`chage -d 0 user`).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs sshd and an account"]
-async fn an_expired_password_of_a_real_account() {
-    let Ok(account) = std::env::var("PUFFIN_TEST_EXPIRED") else {
-        println!("skipped: no PUFFIN_TEST_EXPIRED");
-        return;
-    };
-    let (username, password) = account.split_once(':').unwrap();
-    for (name, extra) in [("PAM", "UsePAM yes"), ("no PAM", "")] {
-        let server = Real::sshd(extra).await;
-        let mut target = server.target("key");
-        target.hops[0] = Hop {
-            auth: AuthMethod::Password,
-            password: Some(password.into()),
-            ..Hop::new("127.0.0.1", server.port, username)
-        };
-        let begun = Instant::now();
-        let result = soon(server.fixture.connect(&target)).await;
-        println!("{name}, expired: {result:?} after {:?}", begun.elapsed());
-        if let Ok(session) = result {
-            println!("  open: {:?}", session.open(somewhere()).await);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
