@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::support::bed::{Bed, prompt};
-use crate::support::daemon::{Daemon, PATIENCE, binary};
+use crate::support::bed::{Bed, CONFIG, prompt};
+use crate::support::daemon::{Answer, Daemon, PATIENCE, binary};
 use crate::support::llm_server::{Reply, Step, script};
 use crate::support::ssh_server::Greeting;
 
@@ -217,6 +217,23 @@ async fn shutdown_cancels_what_runs_and_then_answers() {
         .ssh
         .wait(EXIT, |seen| (seen.live_connections == 0).then_some(()));
     assert!(alive.await.is_some(), "the SSH connection is still open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_answers_a_connection_test_whose_question_is_open() {
+    let bed = Bed::alone().await;
+    bed.write_known_hosts("");
+    let daemon = bed.configured().await;
+    daemon.answer_with(|_| Answer::Later);
+    let params = json!({"configId": CONFIG});
+    let test = daemon.send("remote-llm/test-connection", params).await;
+    daemon.wait_question("host/verify-host-key", 1).await;
+    let shutdown = daemon.send("shutdown", json!({})).await;
+    let shutdown = daemon.timed_reply(&shutdown).await;
+    shutdown.outcome.unwrap();
+    let test = daemon.timed_reply(&test).await;
+    assert_eq!(test.outcome.unwrap_err().code(), "CANCELLED");
+    assert!(test.at <= shutdown.at, "the test was answered last");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,3 +111,22 @@ async fn the_key_and_the_headers_go_with_every_request() {
         assert_eq!(request.header("host"), Some(host.as_str()));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_at_once_cost_the_server_one_answer() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    let mut tickets = Vec::new();
+    for _ in 0..20 {
+        let params = json!({"configId": CONFIG, "refresh": true});
+        tickets.push(daemon.send("remote-llm/list-models", params).await);
+    }
+    for ticket in &tickets {
+        daemon.reply(ticket).await.unwrap();
+    }
+    let lists = bed.llm.exchanges().into_iter();
+    let lists = lists
+        .filter(|exchange| exchange.request.path == "/v1/models")
+        .count();
+    assert!(lists < tickets.len(), "{lists} lists");
+}

@@ -440,3 +440,24 @@ async fn a_server_without_a_first_token_or_in_the_midst_of_silence_is_given_up()
     assert_eq!(error.code(), "TIMEOUT_IDLE");
     assert_eq!(error.data["partial"], "half");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_prompts_cannot_add_to_one_conversation_at_once() {
+    let bed = Bed::start().await;
+    bed.llm.on_chat(|_| Reply::Silence);
+    let daemon = bed.configured().await;
+    let conversation = json!({"conversationId": "c"});
+    let first = with(prompt("p", "Hello?"), &conversation);
+    let ticket = daemon.send("remote-llm/stream-prompt", first).await;
+    daemon
+        .wait_chunk("p", "the start", |chunk| chunk.kind() == "started")
+        .await;
+    let second = with(prompt("q", "Hello, too?"), &conversation);
+    let error = daemon.err("remote-llm/stream-prompt", second.clone()).await;
+    assert_eq!(error.code(), "INVALID_PARAMS");
+    assert_eq!(error.data["field"], "conversationId");
+    daemon.cancel(&ticket).await;
+    daemon.reply(&ticket).await.unwrap_err();
+    bed.llm.on_chat(|_| Reply::text(&["Hello."]));
+    daemon.ok("remote-llm/stream-prompt", second).await;
+}

@@ -44,3 +44,15 @@ async fn nobody_who_did_not_ask_gets_log_notifications() {
     });
     assert!(!logs);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_s_level_is_an_option_of_the_daemon_itself() {
+    let output = std::process::Command::new(crate::support::daemon::binary())
+        .args(["--log", "debug"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(!output.stderr.is_empty(), "nothing was logged");
+}

@@ -326,6 +326,27 @@ async fn an_unusable_key_file_is_named_with_its_problem() {
 }
 
 #[tokio::test]
+async fn a_password_is_asked_for_when_the_server_s_own_dialogue_asked_nothing() {
+    let fixture = Fixture::new();
+    let server = Server::start(Script {
+        methods: vec![MethodKind::KeyboardInteractive, MethodKind::Password],
+        ..Script::default()
+    })
+    .await;
+    fixture.trust(&server);
+    let mut target = fixture.target(&server);
+    target.hops[0].auth = AuthMethod::Auto;
+    target.hops[0].password = None;
+    let prompter = Answering::with([Ok(vec!["secret"])]);
+    let session = fixture
+        .connect_asking(&target, prompter.clone())
+        .await
+        .unwrap();
+    assert_eq!(session.auth_method(), "password");
+    assert_eq!(prompter.asked()[0].kind, PromptKind::Password);
+}
+
+#[tokio::test]
 async fn two_factors_are_chained() {
     let key = random_key();
     let fixture = Fixture::new();
