@@ -124,9 +124,10 @@ fn log_panic(info: &PanicHookInfo<'_>) {
 #[cfg(unix)]
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
     ) else {
         tracing::warn!(
             "cannot listen for signals; only the end of standard input stops the daemon"
@@ -136,6 +137,7 @@ async fn stop_on_signal(stop: CancellationToken) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
     }
     stop.cancel();
 }

@@ -151,9 +151,15 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Io`].
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        self.secrets.forget(id);
-        let id = id.to_owned();
-        self.blocking(move |place| place.delete(&id)).await
+        let deleted = {
+            let id = id.to_owned();
+            self.blocking(move |place| place.delete(&id)).await
+        };
+        // A profile that could not be deleted keeps its secrets.
+        if matches!(deleted, Ok(()) | Err(Error::NotFound { .. })) {
+            self.secrets.forget(id);
+        }
+        deleted
     }
 
     /// Waits for the right to change the profile `id`. Those who wait get it in order.

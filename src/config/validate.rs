@@ -345,7 +345,8 @@ fn host(at: &str, host: &str) -> Result<(), Error> {
     text(at, host, HOST_LENGTH)?;
     let odd = |c: char| c.is_whitespace() || "'`\"$\\;&<>|(){}/@#?!*,".contains(c);
     require(
-        !host.starts_with('-') && !host.contains(odd),
+        // One colon is a port's; an IPv6 address has more.
+        !host.starts_with('-') && !host.contains(odd) && host.matches(':').count() != 1,
         at,
         "must be a host name, an address or an alias of ssh_config, without user or port",
     )

@@ -81,10 +81,17 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
         } => told(
             Code::ApiProtocolError,
             Some(StageName::Server),
-            format!(
-                "{scene} answers with {content_type} instead of JSON, so it is not an LLM server's \
-                 API. Check the port and the base path."
-            ),
+            if content_type.starts_with("application/json") {
+                format!(
+                    "{scene} answers with JSON that no LLM server's API sends. Check the port and \
+                     the base path."
+                )
+            } else {
+                format!(
+                    "{scene} answers with {content_type} instead of JSON, so it is not an LLM \
+                     server's API. Check the port and the base path."
+                )
+            },
         ),
         Error::Redirected { status, location } => {
             let mut error = told(
@@ -164,7 +171,7 @@ pub(in crate::daemon) fn discovery(error: &Error<ssh::Error>, scene: &Scene) -> 
 pub(in crate::daemon) fn endpoint(problem: &EndpointError) -> ErrorObject {
     let mut error = super::plain(
         ErrorCode::ConfigInvalid,
-        &format!("llm.apiEndpoint: {problem}."),
+        &format!("`llm.apiEndpoint`: {problem}."),
     );
     error.data.field = Some("llm.apiEndpoint".to_owned());
     error
@@ -176,11 +183,17 @@ fn header(InvalidHeader { name, problem }: &InvalidHeader) -> ErrorObject {
         HeaderProblem::Value => "has a value that can't be sent",
         HeaderProblem::Reserved => "is set by the connection itself; leave it out",
     };
+    // The API key becomes this header; the user never wrote its name.
+    let field = if name.eq_ignore_ascii_case("authorization") {
+        "llm.apiKey"
+    } else {
+        "llm.headers"
+    };
     let mut error = super::plain(
         ErrorCode::ConfigInvalid,
-        &format!("llm.headers: the header {name:?} {problem}."),
+        &format!("`{field}`: the header {name:?} {problem}."),
     );
-    error.data.field = Some("llm.headers".to_owned());
+    error.data.field = Some(field.to_owned());
     error
 }
 
