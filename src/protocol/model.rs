@@ -36,7 +36,7 @@ pub struct ListModelsResult {
 /// Which software serves.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ServerInfo {
-    /// `llama.cpp`, `vllm`, `ollama`, … or `unknown`.
+    /// `llama.cpp`, `vllm`, `ollama`, …; `generic` when nothing tells.
     pub kind: String,
     /// Its version.
     pub version: Option<String>,
