@@ -63,28 +63,42 @@ fn told(code: ErrorCode, message: String) -> Told {
     Told::new(code, StageName::Auth, message)
 }
 
-/// `publickey (~/.ssh/id_ed25519), password`; skipped ones with their reason.
+/// `publickey (~/.ssh/id_ed25519); password, 3 times`; skipped ones with their reason.
 fn attempts(tried: &[AuthAttempt]) -> String {
-    let told: Vec<_> = tried
-        .iter()
+    let mut told: Vec<(String, usize)> = Vec::new();
+    for attempt in tried {
         // `none` only asks what is allowed; it is news only when it is all there was.
-        .filter(|attempt| attempt.method != "none" || tried.len() == 1)
-        .map(|attempt| {
-            let what = match &attempt.detail {
-                Some(detail) => format!("{} ({detail})", attempt.method),
-                None => attempt.method.to_owned(),
-            };
-            match &attempt.outcome {
-                AuthOutcome::Rejected => what,
-                AuthOutcome::Partial => format!("{what}, accepted as a first step"),
-                AuthOutcome::Skipped(reason) => format!("{what}, not tried: {reason}"),
-            }
+        if attempt.method == "none" && tried.len() > 1 {
+            continue;
+        }
+        let attempt = one_attempt(attempt);
+        match told.last_mut() {
+            Some((last, times)) if *last == attempt => *times += 1,
+            _ => told.push((attempt, 1)),
+        }
+    }
+    if told.is_empty() {
+        return "nothing; there was nothing to try".to_owned();
+    }
+    let told: Vec<_> = told
+        .into_iter()
+        .map(|(attempt, times)| match times {
+            1 => attempt,
+            times => format!("{attempt}, {times} times"),
         })
         .collect();
-    if told.is_empty() {
-        "nothing; there was nothing to try".to_owned()
-    } else {
-        told.join("; ")
+    told.join("; ")
+}
+
+fn one_attempt(attempt: &AuthAttempt) -> String {
+    let what = match &attempt.detail {
+        Some(detail) => format!("{} ({detail})", attempt.method),
+        None => attempt.method.to_owned(),
+    };
+    match &attempt.outcome {
+        AuthOutcome::Rejected => what,
+        AuthOutcome::Partial => format!("{what}, accepted as a first step"),
+        AuthOutcome::Skipped(reason) => format!("{what}, not tried: {reason}"),
     }
 }
 

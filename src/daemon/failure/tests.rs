@@ -192,6 +192,8 @@ fn proving_who_we_are() {
                     Some("~/.ssh/id_ed25519"),
                     AuthOutcome::Rejected,
                 ),
+                tried("keyboard-interactive", None, AuthOutcome::Rejected),
+                tried("keyboard-interactive", None, AuthOutcome::Rejected),
                 tried(
                     "password",
                     None,
@@ -203,7 +205,7 @@ fn proving_who_we_are() {
         },
         &expect![[r#"
             1001 "SSH_AUTH_FAILED", retryable false
-            gpu1 did not accept user ai with: publickey (~/.ssh/id_ed25519); password, not tried: no password is saved. It allows: publickey and password. Add one of these keys to ~/.ssh/authorized_keys there, or check the user name."#]],
+            gpu1 did not accept user ai with: publickey (~/.ssh/id_ed25519); keyboard-interactive, 2 times; password, not tried: no password is saved. It allows: publickey and password. Add one of these keys to ~/.ssh/authorized_keys there, or check the user name."#]],
     );
     let path = "/home/ai/.ssh/id_rsa";
     for (problem, expected) in [
