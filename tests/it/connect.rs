@@ -541,3 +541,18 @@ async fn a_lost_connection_is_made_again_at_the_next_use() {
     daemon.ok("remote-llm/list-models", params).await;
     assert_eq!(bed.ssh.seen().connections, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_is_saved_again_is_still_connected() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    let config = json!({"configId": CONFIG});
+    daemon.ok("remote-llm/connect", config).await;
+    let renamed = json!({"configId": CONFIG, "name": "Renamed"});
+    let saved = daemon.ok("remote-llm/configure", renamed).await;
+    assert_eq!(saved["name"], "Renamed");
+    assert_eq!(saved["status"]["state"], "ready");
+    let moved = json!({"configId": CONFIG, "ssh": {"host": "other.invalid", "username": "ai"}});
+    let saved = daemon.ok("remote-llm/configure", moved).await;
+    assert_eq!(saved["status"]["state"], "off");
+}

@@ -41,6 +41,12 @@ pub(in crate::daemon) async fn configure(
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
+    // The connection may be there all the same, from before or by another profile.
+    if let Ok(route) = workspace.route_of(&saved.profile)
+        && let Some(session) = workspace.pool.current(&route.target)
+    {
+        route.watch(&workspace.links, &session, None);
+    }
     announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
     warnings.extend(said(saved.warnings));
     Ok(view(workspace, &saved.profile, warnings))
