@@ -1,7 +1,9 @@
 //! HTTP/1.1 over byte streams from an [`Opener`]. hyper's types end here (headers apart).
 //!
 //! Redirects are not followed, proxies not asked, compression not accepted. A request is sent a
-//! second time only when no byte of it was taken by the first connection.
+//! second time only when no byte of it was taken by the first connection, or when that was a kept
+//! one that its server just closed: it did so without a byte of an answer, as servers do that let
+//! an idle connection go while we write on it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -88,9 +90,10 @@ impl<E: Carrier> Client<E> {
         patience: Patience,
     ) -> Result<Exchange, Error<E>> {
         let mut request = self.request(outgoing)?;
+        let mut may_reuse = true;
         loop {
             let begin = Instant::now();
-            let reused = self.pool.take();
+            let reused = if may_reuse { self.pool.take() } else { None };
             let is_reused = reused.is_some();
             let mut connection = match reused {
                 Some(connection) => connection,
@@ -119,6 +122,11 @@ impl<E: Carrier> Client<E> {
                 }
                 // The idle connection had just died; the pool runs dry, so this ends.
                 Err(SendError::Unsent(unsent)) if is_reused => request = *unsent,
+                // It was closed under our hands. Once more, on a connection of its own.
+                Err(SendError::ClosedInSilence(_)) if is_reused => {
+                    request = self.request(outgoing)?;
+                    may_reuse = false;
+                }
                 // It spoke before it was asked: HTTP servers don't, SSH servers do.
                 Err(SendError::Unsent(_)) => {
                     let greeting = connection.greeting();
@@ -244,7 +252,9 @@ impl<E: Carrier> Client<E> {
     fn explain(&self, error: SendError, patience: Patience) -> Error<E> {
         match error {
             SendError::Unsent(_) => Error::NoReply { source: None },
-            SendError::Closed(source) => Error::NoReply { source },
+            SendError::Closed(source) | SendError::ClosedInSilence(source) => {
+                Error::NoReply { source }
+            }
             SendError::BadHead => {
                 Error::Protocol("the head of the answer is malformed or too large".to_owned())
             }

@@ -30,6 +30,7 @@ struct Record {
     /// Everything written has been handed to the carrier.
     flushed: bool,
     greeting: Vec<u8>,
+    read: u64,
     error: Option<io::Error>,
 }
 
@@ -42,6 +43,11 @@ impl Seen {
     pub(super) fn sent(&self) -> (u64, bool) {
         let record = self.record();
         (record.written, record.flushed)
+    }
+
+    /// Bytes read since the connection began.
+    pub(super) fn received(&self) -> u64 {
+        self.record().read
     }
 
     /// The first bytes read since the connection began.
@@ -81,8 +87,9 @@ impl AsyncRead for Tap {
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         let mut record = self.seen.record();
+        let fresh = buf.filled().get(before..).unwrap_or_default();
+        record.read += fresh.len() as u64;
         if record.greeting.len() < GREETING {
-            let fresh = buf.filled().get(before..).unwrap_or_default();
             let room = GREETING - record.greeting.len();
             record.greeting.extend(fresh.iter().take(room));
         }

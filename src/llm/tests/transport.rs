@@ -125,6 +125,52 @@ async fn a_connection_that_the_server_closed_meanwhile_is_not_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kept_connection_that_closes_under_the_question_costs_nothing() {
+    let (server, mut peer) = server(Options::default());
+    let (mut first, mut connection) =
+        tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
+            let mut connection = peer.accept().await;
+            connection.request().await;
+            connection.answer("one").await;
+            connection
+        });
+    finished(&mut first).await;
+    let (mut second, ()) = tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
+        connection.request().await;
+        drop(connection);
+        let mut connection = peer.accept().await;
+        connection.request().await;
+        connection.answer("two").await;
+    });
+    finished(&mut second).await;
+    assert_eq!(second.partial_text(), "two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_connection_that_closes_within_its_answer_is_not_asked_again() {
+    let (server, mut peer) = server(Options::default());
+    let (mut first, mut connection) =
+        tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
+            let mut connection = peer.accept().await;
+            connection.request().await;
+            connection.answer("one").await;
+            connection
+        });
+    finished(&mut first).await;
+    let (second, ()) = tokio::join!(server.chat(prompt()), async {
+        connection.request().await;
+        connection.write("HTTP/1.1 2").await;
+        drop(connection);
+    });
+    assert!(
+        matches!(second, Err(Error::NoReply { .. })),
+        "{:?}",
+        second.err()
+    );
+    assert!(peer.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_is_not_kept_when_the_server_says_so() {
     for head in ["connection: close\r\n", "keep-alive: timeout=1\r\n"] {
         let (server, mut peer) = server(Options::default());
