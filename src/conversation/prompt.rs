@@ -48,8 +48,6 @@ pub struct Limits {
     pub tool_timeout: Duration,
     /// Text of one result, in bytes, that reaches the model.
     pub tool_output_bytes: usize,
-    /// Whether read-only tools may run side by side. They do not yet: all calls run in order.
-    pub parallel_tools: bool,
 }
 
 impl Default for Limits {
@@ -59,7 +57,6 @@ impl Default for Limits {
             max_tool_calls: 200,
             tool_timeout: Duration::from_secs(120),
             tool_output_bytes: 256 * 1024,
-            parallel_tools: false,
         }
     }
 }

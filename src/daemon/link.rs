@@ -170,18 +170,9 @@ impl Links {
         link.server.get_or_insert_with(make).clone()
     }
 
-    /// What the server was last found to be.
-    pub(super) fn discovery(&self, config_id: &str) -> Option<llm::Discovery> {
-        let book = self.lock();
-        let (_, discovery) = book.links.get(config_id)?.discovery.as_ref()?;
-        Some(discovery.clone())
-    }
-
-    /// When it was found.
-    pub(super) fn last_discovered(&self, config_id: &str) -> Option<SystemTime> {
-        let book = self.lock();
-        let (at, _) = book.links.get(config_id)?.discovery.as_ref()?;
-        Some(*at)
+    /// What the server was last found to be, and when.
+    pub(super) fn discovery(&self, config_id: &str) -> Option<(SystemTime, llm::Discovery)> {
+        self.lock().links.get(config_id)?.discovery.clone()
     }
 
     /// Held by whoever asks the profile's server what it is.

@@ -42,11 +42,9 @@ pub(in crate::daemon) async fn discovery(
     let asked_at = SystemTime::now();
     let asking = links.asking(config_id);
     let _asking = asking.lock().await;
-    let fresh = !refresh
-        || links
-            .last_discovered(config_id)
-            .is_some_and(|at| at >= asked_at);
-    if fresh && let Some(known) = links.discovery(config_id) {
+    if let Some((at, known)) = links.discovery(config_id)
+        && (!refresh || at >= asked_at)
+    {
         return Ok(known);
     }
     let route = workspace.route_of(&profile)?;

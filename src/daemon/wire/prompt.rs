@@ -66,7 +66,6 @@ fn limits(params: LimitParams) -> conversation::Limits {
         tool_output_bytes: params
             .tool_output_bytes
             .unwrap_or(defaults.tool_output_bytes),
-        parallel_tools: params.parallel_tools.is_some_and(|parallel| parallel > 1),
     }
 }
 
@@ -75,14 +74,10 @@ fn limits(params: LimitParams) -> conversation::Limits {
 pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::Event> {
     use conversation::Event;
     Some(match event {
-        Event::Started
-        | Event::Status {
-            phase: conversation::Phase::Connecting,
-            ..
-        } => return None,
+        Event::Started => return None,
         Event::Status { phase, progress } => protocol::Event::Status {
             phase: match phase {
-                conversation::Phase::Connecting => protocol::Phase::Connecting,
+                conversation::Phase::Connecting => return None,
                 conversation::Phase::Queued => protocol::Phase::Queued,
                 conversation::Phase::LoadingModel => protocol::Phase::LoadingModel,
                 conversation::Phase::Prefill => protocol::Phase::Prefill,

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, advance},
 };
 
-use super::peer::{self, Refused, clocks, delta, drain, finish, prompt, server};
+use super::peer::{self, Connection, Peer, Refused, clocks, delta, drain, finish, prompt, server};
 use crate::llm::{
     Block, BoxFuture, ByteStream, ChatEvent, Dial, Error, Message, Opener, Options, Phase,
     RefusalKind, Role, Server, StopReason,
@@ -64,10 +64,10 @@ async fn the_request_says_what_servers_want_to_hear() {
     chat.await.unwrap().unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_finished_answer_leaves_its_connection_for_the_next_question() {
+/// A server that has answered once, and the connection it did so on, still open.
+async fn after_one_answer() -> (Server<Refused>, Peer, Connection) {
     let (server, mut peer) = server(Options::default());
-    let (mut first, mut connection) =
+    let (mut first, connection) =
         tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
             let mut connection = peer.accept().await;
             connection.request().await;
@@ -75,6 +75,12 @@ async fn a_finished_answer_leaves_its_connection_for_the_next_question() {
             connection
         });
     assert_eq!(finished(&mut first).await.stop_reason, StopReason::EndTurn);
+    (server, peer, connection)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_answer_leaves_its_connection_for_the_next_question() {
+    let (server, peer, mut connection) = after_one_answer().await;
     advance(Duration::from_millis(3900)).await;
     let (mut second, ()) = tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
         connection.request().await;
@@ -88,15 +94,7 @@ async fn a_finished_answer_leaves_its_connection_for_the_next_question() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_four_seconds() {
-    let (server, mut peer) = server(Options::default());
-    let (mut first, mut connection) =
-        tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
-            let mut connection = peer.accept().await;
-            connection.request().await;
-            connection.answer("one").await;
-            connection
-        });
-    finished(&mut first).await;
+    let (server, mut peer, mut connection) = after_one_answer().await;
     let kept = Instant::now();
     connection.closed().await;
     assert_eq!(kept.elapsed(), Duration::from_secs(4));
@@ -126,15 +124,7 @@ async fn a_connection_that_the_server_closed_meanwhile_is_not_used() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_connection_that_closes_under_the_question_costs_nothing() {
-    let (server, mut peer) = server(Options::default());
-    let (mut first, mut connection) =
-        tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
-            let mut connection = peer.accept().await;
-            connection.request().await;
-            connection.answer("one").await;
-            connection
-        });
-    finished(&mut first).await;
+    let (server, mut peer, mut connection) = after_one_answer().await;
     let (mut second, ()) = tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
         connection.request().await;
         drop(connection);
@@ -148,15 +138,7 @@ async fn a_kept_connection_that_closes_under_the_question_costs_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_connection_that_closes_within_its_answer_is_not_asked_again() {
-    let (server, mut peer) = server(Options::default());
-    let (mut first, mut connection) =
-        tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
-            let mut connection = peer.accept().await;
-            connection.request().await;
-            connection.answer("one").await;
-            connection
-        });
-    finished(&mut first).await;
+    let (server, peer, mut connection) = after_one_answer().await;
     let (second, ()) = tokio::join!(server.chat(prompt()), async {
         connection.request().await;
         connection.write("HTTP/1.1 2").await;
