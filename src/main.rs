@@ -1,9 +1,15 @@
 //! The command line: what the daemon needs from its surroundings is read here, and nowhere else.
 
-use std::{io, panic::PanicHookInfo, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io,
+    panic::PanicHookInfo,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
-use puffin_remote_llm::daemon::{self, Environment, LogTap};
+use puffin_remote_llm::daemon::{self, Environment, LocalUser, LogTap};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*};
@@ -86,15 +92,76 @@ fn serve(options: &Serve) -> ExitCode {
 fn environment() -> Environment {
     let directories = directories::BaseDirs::new();
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let mut local_user = account();
+    if local_user.name.is_none() {
+        local_user.name = ["USER", "LOGNAME", "USERNAME"]
+            .into_iter()
+            .find_map(variable)
+            .and_then(|name| name.into_string().ok());
+    }
     Environment {
         home: directories.as_ref().map(|base| base.home_dir().to_owned()),
         data_dir: directories.map(|base| base.data_dir().join("puffin")),
-        username: ["USER", "LOGNAME", "USERNAME"]
-            .into_iter()
-            .find_map(variable)
-            .and_then(|name| name.into_string().ok()),
+        local_user,
+        host_name: host_name(),
+        shell: variable("SHELL").map(PathBuf::from),
+        ssh_program: find_program(if cfg!(windows) { "ssh.exe" } else { "ssh" }),
         ssh_auth_sock: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+        variables: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
     }
+}
+
+/// The account of this process, which is what OpenSSH goes by.
+#[cfg(unix)]
+fn account() -> LocalUser {
+    let id = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(id).ok().flatten();
+    LocalUser {
+        id: Some(id.to_string()),
+        name: user.as_ref().map(|user| user.name.clone()),
+        home: user.map(|user| user.dir),
+    }
+}
+
+#[cfg(not(unix))]
+fn account() -> LocalUser {
+    LocalUser::default()
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_default()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
+/// The first program of this name on the search path.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(name))
+        .find(|program| is_executable(program))
+}
+
+#[cfg(unix)]
+fn is_executable(program: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(program)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(program: &Path) -> bool {
+    program.is_file()
 }
 
 /// Our own lines only: what other crates log may hold payloads.

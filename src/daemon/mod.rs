@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{protocol, rpc};
 
+pub use crate::ssh::{LocalUser, Variables};
 pub use log::LogTap;
 
 /// What the daemon's surroundings say; read once, in `main.rs`.
@@ -38,9 +39,17 @@ pub struct Environment {
     /// Where the daemon keeps its own files when `initialize` names no place.
     pub data_dir: Option<PathBuf>,
     /// The user running the daemon.
-    pub username: Option<String>,
+    pub local_user: LocalUser,
+    /// This machine's own name.
+    pub host_name: String,
+    /// The user's shell.
+    pub shell: Option<PathBuf>,
+    /// OpenSSH's client.
+    pub ssh_program: Option<PathBuf>,
     /// The SSH agent's socket.
     pub ssh_auth_sock: Option<PathBuf>,
+    /// For `${NAME}` in ssh_config.
+    pub variables: Variables,
 }
 
 /// Why [`serve`] returned.

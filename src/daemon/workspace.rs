@@ -73,7 +73,7 @@ impl Workspace {
             history: conversation::History::new(HISTORY),
             waiting_events: Total::default(),
             long_answer: Mutex::default(),
-            username: environment.username.clone(),
+            username: environment.local_user.name.clone(),
         }
     }
 
@@ -170,6 +170,13 @@ fn ssh_environment(environment: &Environment, data_dir: &Path) -> ssh::Environme
             .map(PathBuf::from)
             .into(),
         own_known_hosts: data_dir.join("known_hosts"),
+        user_config: dot_ssh.map(|dot_ssh| dot_ssh.join("config")),
+        system_config: Some(PathBuf::from("/etc/ssh/ssh_config")),
+        ssh_program: environment.ssh_program.clone(),
+        shell: environment.shell.clone(),
+        local_user: environment.local_user.clone(),
+        local_host_name: environment.host_name.clone(),
+        variables: environment.variables.clone(),
         home,
         ssh_auth_sock: environment.ssh_auth_sock.clone(),
         client_version: concat!("puffin_remote_llm_", env!("CARGO_PKG_VERSION")).to_owned(),

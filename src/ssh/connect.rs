@@ -269,7 +269,7 @@ impl Attempt<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let environment = &self.dialer.environment;
-        let recorded = host_key::recorded_types(&self.place, environment)
+        let recorded = host_key::recorded_types(&self.place, &self.hop.known_hosts, environment)
             .await
             .inspect_err(|_| self.stages.begin(Stage::HostKey))?;
         self.stages.begin(Stage::SshHandshake);
@@ -277,6 +277,7 @@ impl Attempt<'_> {
         let verifier = Verifier {
             place: Place::clone(&self.place),
             policy: self.hop.host_key_policy,
+            files: self.hop.known_hosts.clone(),
             environment: environment.clone(),
             prompter: self.dialer.prompter.clone(),
             clock: self.clock.clone(),

@@ -17,7 +17,7 @@ use super::memory::{OpenQuestion, QuestionEnd};
 use super::prompt::{
     HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, PromptFailure, Prompter,
 };
-use super::target::{Environment, HostKeyPolicy};
+use super::target::{Environment, HostKeyPolicy, KnownHostsFiles};
 
 /// How long a person may compare fingerprints; servers hang up after 120 s.
 const ASK_LIMIT: Duration = Duration::from_secs(90);
@@ -29,6 +29,7 @@ const READ_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Verifier {
     pub(super) place: Place,
     pub(super) policy: HostKeyPolicy,
+    pub(super) files: KnownHostsFiles,
     pub(super) environment: Arc<Environment>,
     pub(super) prompter: Arc<dyn Prompter>,
     pub(super) clock: Clock,
@@ -83,7 +84,11 @@ impl Verifier {
         key: &PublicKey,
         info: &HostKeyInfo,
     ) -> Result<Decision, Cause> {
-        let (files, host, key) = (self.environment.known_hosts(), name.clone(), key.clone());
+        let (files, host, key) = (
+            self.environment.known_hosts(&self.files),
+            name.clone(),
+            key.clone(),
+        );
         let verdict = blocking(&self.environment, move || {
             Ok(Records::read(&files, &host, Some(&key))?.judge(&key))
         })
@@ -251,10 +256,11 @@ impl Closing {
 /// The types of the keys that are recorded for a hop.
 pub(super) async fn recorded_types(
     place: &Place,
+    files: &KnownHostsFiles,
     environment: &Arc<Environment>,
 ) -> Result<Vec<russh::keys::Algorithm>, Cause> {
     let name = HostName::new(&place.host, place.port);
-    let files = environment.known_hosts();
+    let files = environment.known_hosts(files);
     blocking(environment, move || {
         Ok(Records::read(&files, &name, None)?.key_types())
     })

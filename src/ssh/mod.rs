@@ -15,6 +15,7 @@
 mod algorithms;
 mod auth;
 mod channel_io;
+mod child;
 mod clock;
 mod connect;
 mod egress;
@@ -50,4 +51,7 @@ pub use self::prompt::{
     Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter,
 };
 pub use self::session::Session;
-pub use self::target::{AuthMethod, Destination, Environment, Hop, HostKeyPolicy, Target};
+pub use self::target::{
+    AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy,
+    KnownHostsFiles, LocalUser, Target, Variables,
+};

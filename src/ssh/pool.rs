@@ -17,7 +17,9 @@ use super::flight::{Flight, Waiter};
 use super::observe::Observer;
 use super::prompt::{BoxFuture, Prompter};
 use super::session::Session;
-use super::target::{AuthMethod, Environment, Hop, HostKeyPolicy, Target};
+use super::target::{
+    AddressFamily, Algorithms, AuthMethod, Environment, Hop, HostKeyPolicy, KnownHostsFiles, Target,
+};
 
 /// The daemon itself has to be gone within two seconds.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1500);
@@ -71,10 +73,17 @@ struct HopKey {
     username: String,
     auth: AuthMethod,
     private_key_path: Option<PathBuf>,
-    certificate_path: Option<PathBuf>,
+    identity_files: Option<Vec<PathBuf>>,
+    certificate_paths: Vec<PathBuf>,
     identity_agent: Option<PathBuf>,
     identities_only: bool,
+    preferred_authentications: Option<Vec<String>>,
     host_key_policy: HostKeyPolicy,
+    known_hosts: KnownHostsFiles,
+    algorithms: Algorithms,
+    address_family: AddressFamily,
+    bind_address: Option<String>,
+    proxy_command: Option<String>,
 }
 
 fn key(hops: &[Hop]) -> Key {
@@ -85,10 +94,17 @@ fn key(hops: &[Hop]) -> Key {
             username: hop.username.clone(),
             auth: hop.auth,
             private_key_path: hop.private_key_path.clone(),
-            certificate_path: hop.certificate_path.clone(),
+            identity_files: hop.identity_files.clone(),
+            certificate_paths: hop.certificate_paths.clone(),
             identity_agent: hop.identity_agent.clone(),
             identities_only: hop.identities_only,
+            preferred_authentications: hop.preferred_authentications.clone(),
             host_key_policy: hop.host_key_policy,
+            known_hosts: hop.known_hosts.clone(),
+            algorithms: hop.algorithms.clone(),
+            address_family: hop.address_family,
+            bind_address: hop.bind_address.clone(),
+            proxy_command: hop.proxy_command.clone(),
         })
         .collect()
 }
@@ -335,21 +351,12 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::Memory;
     use super::super::target::Hop;
     use super::*;
 
     #[tokio::test]
     async fn a_connect_that_was_stopped_leaves_the_slot_of_the_next_one_alone() {
-        let environment = Environment {
-            home: None,
-            ssh_auth_sock: None,
-            user_known_hosts: vec![],
-            global_known_hosts: vec![],
-            own_known_hosts: PathBuf::new(),
-            client_version: "test".into(),
-            memory: Memory::default(),
-        };
+        let environment = Environment::default();
         let pool = Pool::new(Arc::new(environment), Duration::ZERO);
         let target = Target {
             hops: vec![Hop::new("gpu1", 22, "ai")],

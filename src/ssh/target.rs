@@ -3,6 +3,7 @@
 //! Nothing here is read from the environment: `main` finds the facts, and the
 //! daemon turns a profile into a [`Target`].
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,24 +23,40 @@ pub struct Target {
 /// One SSH server on the way, with its own account and its own host key.
 #[derive(Debug, Clone)]
 pub struct Hop {
-    /// A host name or an address. The first hop is looked up on this machine,
-    /// every other one by the hop before it.
+    /// A host name or an address (ssh_config's HostName). The first hop is looked
+    /// up on this machine, every other one by the hop before it.
     pub host: String,
+    /// What the user calls it, where that is something else: an alias of ssh_config.
+    pub alias: Option<String>,
     pub port: u16,
     pub username: String,
     pub auth: AuthMethod,
-    /// Tried before every other key. A leading `~/` stands for [`Environment::home`].
+    /// The profile's key file: tried before every other, and its problems are
+    /// errors, not reasons to skip it. A leading `~/` stands for [`Environment::home`].
     pub private_key_path: Option<PathBuf>,
-    /// The user certificate of `private_key_path`; without one, `<key>-cert.pub` is tried.
-    pub certificate_path: Option<PathBuf>,
+    /// ssh_config's IdentityFile, in order; `None`: the default names in `~/.ssh`.
+    pub identity_files: Option<Vec<PathBuf>>,
+    /// User certificates to offer (the profile's, then ssh_config's CertificateFile).
+    /// Where there are none, `<key>-cert.pub` beside each key is tried.
+    pub certificate_paths: Vec<PathBuf>,
     /// The agent's socket instead of [`Environment::ssh_auth_sock`]; `none` means no agent.
     pub identity_agent: Option<PathBuf>,
-    /// Offer no key but `private_key_path` (OpenSSH's IdentitiesOnly).
+    /// Offer no key of the agent's but the named ones (OpenSSH's IdentitiesOnly).
     pub identities_only: bool,
+    /// The methods to use, in order (PreferredAuthentications); `None`: OpenSSH's order.
+    pub preferred_authentications: Option<Vec<String>>,
     pub password: Option<SecretString>,
     /// The passphrase of `private_key_path` (and of default key files that it fits).
     pub passphrase: Option<SecretString>,
     pub host_key_policy: HostKeyPolicy,
+    pub known_hosts: KnownHostsFiles,
+    pub algorithms: Algorithms,
+    pub address_family: AddressFamily,
+    /// The local address to connect from (BindAddress).
+    pub bind_address: Option<String>,
+    /// A command whose pipes lead to the server, instead of TCP; its tokens are
+    /// expanded already. Only the first hop has one.
+    pub proxy_command: Option<String>,
     /// Everything up to the end of authentication, without the time that people take to answer.
     pub connect_timeout: Duration,
     /// How often to ask whether the server is there; `None` never asks
@@ -57,19 +74,64 @@ impl Hop {
             host: host.into(),
             port,
             username: username.into(),
+            alias: None,
             auth: AuthMethod::Auto,
             private_key_path: None,
-            certificate_path: None,
+            identity_files: None,
+            certificate_paths: Vec::new(),
             identity_agent: None,
             identities_only: false,
+            preferred_authentications: None,
             password: None,
             passphrase: None,
             host_key_policy: HostKeyPolicy::Ask,
+            known_hosts: KnownHostsFiles::default(),
+            algorithms: Algorithms::default(),
+            address_family: AddressFamily::Any,
+            bind_address: None,
+            proxy_command: None,
             connect_timeout: Duration::from_secs(30),
             keepalive_interval: Some(Duration::from_secs(5)),
             keepalive_count_max: 3,
         }
     }
+}
+
+/// Which names and files vouch for a host's key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct KnownHostsFiles {
+    /// The name to look up instead of host and port (HostKeyAlias).
+    pub alias: Option<String>,
+    /// Instead of [`Environment::user_known_hosts`] (UserKnownHostsFile); our own
+    /// file is always asked, too.
+    pub user: Option<Vec<PathBuf>>,
+    /// Instead of [`Environment::global_known_hosts`] (GlobalKnownHostsFile).
+    pub global: Option<Vec<PathBuf>>,
+}
+
+/// What to offer in the handshake, the best first; `None` is our own list. Names
+/// that we do not know, or that are too weak, are left out of what is offered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Algorithms {
+    /// KexAlgorithms.
+    pub key_exchanges: Option<Vec<String>>,
+    /// Ciphers.
+    pub ciphers: Option<Vec<String>>,
+    /// MACs.
+    pub macs: Option<Vec<String>>,
+    /// HostKeyAlgorithms.
+    pub host_keys: Option<Vec<String>>,
+    /// PubkeyAcceptedAlgorithms: the signatures that we may log in with.
+    pub public_keys: Option<Vec<String>>,
+}
+
+/// AddressFamily: which addresses of the first hop may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AddressFamily {
+    #[default]
+    Any,
+    Inet,
+    Inet6,
 }
 
 /// What to try. Whatever is chosen, `none` is asked first: it yields the
@@ -95,7 +157,7 @@ pub enum HostKeyPolicy {
 }
 
 /// Facts of this machine and user, handed in by `main`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Environment {
     pub home: Option<PathBuf>,
     pub ssh_auth_sock: Option<PathBuf>,
@@ -105,10 +167,56 @@ pub struct Environment {
     pub global_known_hosts: Vec<PathBuf>,
     /// Our own file: read and appended to.
     pub own_known_hosts: PathBuf,
+    /// `~/.ssh/config`.
+    pub user_config: Option<PathBuf>,
+    /// `/etc/ssh/ssh_config`.
+    pub system_config: Option<PathBuf>,
+    /// OpenSSH's client, where there is one.
+    pub ssh_program: Option<PathBuf>,
+    /// The user's shell, which runs proxy commands; `None`: `/bin/sh`.
+    pub shell: Option<PathBuf>,
+    pub local_user: LocalUser,
+    /// This machine's own name (`%l`).
+    pub local_host_name: String,
+    /// For `${NAME}` in ssh_config.
+    pub variables: Variables,
     /// The software version of our identification string, without `SSH-2.0-`.
     pub client_version: String,
     /// What this process remembers across connections; start with the default.
     pub memory: Memory,
+}
+
+/// Who runs this process, as the account database knows it. OpenSSH believes
+/// that, not the environment.
+#[derive(Debug, Clone, Default)]
+pub struct LocalUser {
+    pub name: Option<String>,
+    /// The numeric user id, as text.
+    pub id: Option<String>,
+    /// The account's home directory, which may be another than `$HOME`.
+    pub home: Option<PathBuf>,
+}
+
+/// The process's environment variables. They may hold secrets: `Debug` shows none.
+#[derive(Clone, Default)]
+pub struct Variables(HashMap<String, String>);
+
+impl Variables {
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl FromIterator<(String, String)> for Variables {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Variables({})", self.0.len())
+    }
 }
 
 impl Environment {
@@ -130,12 +238,15 @@ impl Environment {
         path.display().to_string()
     }
 
-    /// Every known_hosts file, in the order in which `ssh` would ask them.
-    pub(super) fn known_hosts(&self) -> Vec<PathBuf> {
-        self.user_known_hosts
+    /// Every known_hosts file for a hop, in the order in which `ssh` would ask them.
+    pub(super) fn known_hosts(&self, files: &KnownHostsFiles) -> Vec<PathBuf> {
+        files
+            .user
+            .as_ref()
+            .unwrap_or(&self.user_known_hosts)
             .iter()
             .chain(std::iter::once(&self.own_known_hosts))
-            .chain(&self.global_known_hosts)
+            .chain(files.global.as_ref().unwrap_or(&self.global_known_hosts))
             .cloned()
             .collect()
     }

@@ -308,7 +308,7 @@ fn hop(
             config::AuthMethod::None => ssh::AuthMethod::None,
         },
         private_key_path: profile.private_key_path.as_ref().map(Into::into),
-        certificate_path: profile.certificate_path.as_ref().map(Into::into),
+        certificate_paths: profile.certificate_path.iter().map(Into::into).collect(),
         identity_agent: profile.identity_agent.as_ref().map(Into::into),
         identities_only: profile.identities_only.unwrap_or(false),
         host_key_policy: match profile.host_key_policy {

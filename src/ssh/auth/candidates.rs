@@ -4,7 +4,7 @@
 //! file before all others), then the default files.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Certificate, PublicKey};
@@ -171,7 +171,12 @@ impl Login<'_> {
 
     /// Adds the certificate of a key file, if there is one.
     async fn with_certificate(&mut self, file: KeyFile, chosen: bool) -> Result<Candidate, Cause> {
-        let explicit = self.hop.certificate_path.as_deref().filter(|_| chosen);
+        let explicit = self
+            .hop
+            .certificate_paths
+            .first()
+            .map(PathBuf::as_path)
+            .filter(|_| chosen);
         let path = match explicit {
             Some(path) => self.environment.expand(path),
             None => certificate::path_beside(&file.path),

@@ -6,7 +6,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::ssh::error::KnownKey;
-use crate::ssh::memory::Memory;
 use crate::ssh::prompt::{Answers, BoxFuture, NoPrompter, PromptQuestion};
 
 fn key() -> PublicKey {
@@ -48,13 +47,10 @@ impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let environment = Arc::new(Environment {
-            home: None,
-            ssh_auth_sock: None,
             user_known_hosts: vec![directory.path().join("user")],
-            global_known_hosts: vec![],
             own_known_hosts: directory.path().join("own"),
             client_version: "test".into(),
-            memory: Memory::default(),
+            ..Environment::default()
         });
         Self {
             directory,
@@ -72,6 +68,7 @@ impl Fixture {
                 username: "ai".into(),
             },
             policy,
+            files: KnownHostsFiles::default(),
             environment: self.environment.clone(),
             prompter,
             clock: Clock::start(Duration::from_secs(30)),

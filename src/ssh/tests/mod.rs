@@ -31,10 +31,9 @@ impl Fixture {
             home: Some(directory.path().to_owned()),
             ssh_auth_sock,
             user_known_hosts: vec![directory.path().join("user")],
-            global_known_hosts: vec![],
             own_known_hosts: directory.path().join("own"),
             client_version: "test".into(),
-            memory: Memory::default(),
+            ..Environment::default()
         });
         Self {
             directory,
