@@ -141,6 +141,10 @@ pub enum ErrorCode {
     SshForwardDenied = 1013,
     /// The user's ssh configuration, or known_hosts, can't be used.
     SshConfigInvalid = 1014,
+    /// The proxy command can't be started, or ended before there was a connection.
+    SshProxyCommandFailed = 1020,
+    /// The system's `ssh` can't be started, or failed in a way that has no other code.
+    SshSystemFailed = 1021,
 
     /// The LLM server can't be reached through the tunnel, or is down.
     ApiUnavailable = 2001,

@@ -6,12 +6,17 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child as Process, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::text::sanitize_bytes;
+
 /// How long a process may take to end by itself when it is no longer wanted.
 const FAREWELL: Duration = Duration::from_millis(300);
+
+/// What is kept of a line.
+const MAX_LINE: usize = 4096;
 
 /// A running process. Dropping it ends it and everything it started that is
 /// still in its group: hung up first, and killed if that is not enough.
@@ -140,6 +145,45 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: usize) -> Result<Vec<
     Ok(content)
 }
 
+/// The lines that a process writes, made safe to show; a line that is too long
+/// is cut, never waited for.
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    from: BufReader<R>,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self {
+            from: BufReader::new(from),
+            line: Vec::new(),
+        }
+    }
+
+    /// The next line; `None` at the end, or when nothing can be read any more.
+    /// Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        loop {
+            let available = self.from.fill_buf().await.ok()?;
+            if available.is_empty() {
+                let rest = std::mem::take(&mut self.line);
+                return (!rest.is_empty()).then(|| sanitize_bytes(&rest));
+            }
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let used = end.map_or(available.len(), |end| end + 1);
+            let part = available.get(..used).unwrap_or_default();
+            let room = MAX_LINE.saturating_sub(self.line.len());
+            self.line
+                .extend_from_slice(part.get(..room).unwrap_or(part));
+            self.from.consume(used);
+            if end.is_some() {
+                return Some(sanitize_bytes(&std::mem::take(&mut self.line)));
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Signal {
     HangUp,
@@ -194,6 +238,22 @@ mod tests {
         let hung = run(shell("sleep 60 & sleep 60"), FAREWELL, 1000).await;
         assert!(matches!(hung, Err(RunError::TooLong(_))), "{hung:?}");
         assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn lines_are_cut_and_made_safe() {
+        let text = format!("one\n\x1b[1mtwo\n{}\nlast", "x".repeat(100_000));
+        let mut lines = Lines::new(text.as_bytes());
+        assert_eq!(lines.next().await.as_deref(), Some("one"));
+        assert_eq!(lines.next().await.as_deref(), Some("\\u{1b}[1mtwo"));
+        assert!(
+            lines
+                .next()
+                .await
+                .is_some_and(|line| line.len() <= MAX_LINE)
+        );
+        assert_eq!(lines.next().await.as_deref(), Some("last"));
+        assert_eq!(lines.next().await, None);
     }
 
     #[tokio::test]

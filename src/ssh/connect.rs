@@ -20,6 +20,7 @@ use super::host_key::{self, Verifier};
 use super::link::Link;
 use super::observe::{Observer, Stage};
 use super::prompt::Prompter;
+use super::proxy_command;
 use super::session::Session;
 use super::stages::Stages;
 use super::target::{Destination, Environment, Hop, Target};
@@ -136,10 +137,13 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&self, before: Option<Session>) -> Result<Session, Error> {
         match before {
-            None => {
-                let stream = self.dial().await.map_err(|cause| self.error(cause))?;
-                self.log_in(stream).await
-            }
+            None => match &self.hop.proxy_command {
+                None => {
+                    let stream = self.dial().await.map_err(|cause| self.error(cause))?;
+                    self.log_in(stream).await
+                }
+                Some(command) => self.through(command).await,
+            },
             Some(before) => {
                 let stream = self.jump(&before).await?;
                 self.log_in(stream).await
@@ -159,7 +163,10 @@ impl Attempt<'_> {
         self.stages.begin(Stage::Resolve);
         let addresses = self
             .clock
-            .run(REACH_LIMIT, tcp::resolve(&self.hop.host, self.hop.port))
+            .run(
+                REACH_LIMIT,
+                tcp::resolve(&self.hop.host, self.hop.port, self.hop.address_family),
+            )
             .await
             .map_err(|expired| match expired {
                 Expired::Phase(after) | Expired::Total(after) => Cause::ResolveTimeout { after },
@@ -174,7 +181,10 @@ impl Attempt<'_> {
         let left = REACH_LIMIT.saturating_sub(begun.elapsed());
         let stream = self
             .clock
-            .run(left, tcp::connect(&addresses))
+            .run(
+                left,
+                tcp::connect(&addresses, self.hop.bind_address.as_deref()),
+            )
             .await
             .map_err(|expired| Cause::Unanswered {
                 after: match expired {
@@ -184,6 +194,25 @@ impl Attempt<'_> {
             })??;
         self.stages.pass(&stream.peer());
         Ok(stream)
+    }
+
+    /// Connects through a proxy command.
+    async fn through(&self, command: &str) -> Result<Session, Error> {
+        self.stages
+            .skip(Stage::Resolve, "left to the proxy command");
+        self.stages.begin(Stage::Tcp);
+        let environment = &self.dialer.environment;
+        let (stream, report) = proxy_command::start(command, &self.hop.host, environment)
+            .map_err(|cause| self.error(cause))?;
+        self.stages.pass("through the proxy command");
+        let mut reached = self.log_in(stream).await;
+        if let Err(error) = &mut reached
+            && error.cause.is_end_of_handshake()
+            && let Some(cause) = report.failure().await
+        {
+            error.cause = cause;
+        }
+        reached
     }
 
     async fn jump(&self, before: &Session) -> Result<ChannelIo, Error> {

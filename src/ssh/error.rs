@@ -125,6 +125,22 @@ pub enum Cause {
     /// Any other failure of the TCP connect.
     #[error("connect failed: {source}")]
     Tcp { source: Arc<io::Error> },
+    /// The shell that runs proxy commands can't be started.
+    #[error("the proxy command cannot be started: {source}")]
+    ProxyCommandNotStarted { source: Arc<io::Error> },
+    /// The proxy command ended before there was a connection; `said` is the last
+    /// line of its standard error.
+    #[error("the proxy command ended ({}): {}", status.as_deref().unwrap_or("no status"), said.as_deref().unwrap_or("it said nothing"))]
+    ProxyCommandEnded {
+        status: Option<String>,
+        said: Option<String>,
+    },
+    /// The local address to connect from is not one of this computer's.
+    #[error("cannot connect from {address}: {source}")]
+    BindAddress {
+        address: String,
+        source: Arc<io::Error>,
+    },
     /// The hop before this one could not open the way to it.
     #[error("{via} could not reach it: {cause}")]
     NotReachedThrough { via: Place, cause: Box<Self> },
@@ -284,6 +300,7 @@ impl Cause {
             | Self::Unanswered { .. }
             | Self::Unreachable { .. }
             | Self::Tcp { .. }
+            | Self::ProxyCommandEnded { .. }
             | Self::ConnectTimeout { .. }
             | Self::HandshakeClosed { .. }
             | Self::HandshakeTimeout { .. }
@@ -295,6 +312,8 @@ impl Cause {
             | Self::ConnectionLost { .. } => true,
             Self::NotReachedThrough { cause, .. } => cause.is_transient(),
             Self::NoRoute
+            | Self::ProxyCommandNotStarted { .. }
+            | Self::BindAddress { .. }
             | Self::NotSsh { .. }
             | Self::NoCommonAlgorithm { .. }
             | Self::HostKeyUnknown { .. }
@@ -315,6 +334,16 @@ impl Cause {
             | Self::Closed
             | Self::Protocol { .. } => false,
         }
+    }
+}
+
+impl Cause {
+    /// Whether the other side ended the connection before the key exchange was done.
+    pub(super) fn is_end_of_handshake(&self) -> bool {
+        matches!(
+            self,
+            Self::HandshakeClosed { .. } | Self::Disconnected { message: None }
+        )
     }
 }
 

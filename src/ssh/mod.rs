@@ -29,6 +29,7 @@ mod memory;
 mod observe;
 mod pool;
 mod prompt;
+mod proxy_command;
 mod session;
 mod stages;
 mod target;

@@ -11,10 +11,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Cause;
+use super::target::AddressFamily;
+use super::text::sanitize;
 
 /// How long an attempt may stay silent before the next address is tried beside it (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -30,8 +32,12 @@ const USER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Larger reads are bulk: the kernel acknowledges those in time by itself.
 const SMALL_READ: usize = 8 * 1024;
 
-/// The addresses of a host, the families taking turns.
-pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
+/// The addresses of a host that may be used, the families taking turns.
+pub(super) async fn resolve(
+    host: &str,
+    port: u16,
+    family: AddressFamily,
+) -> Result<Vec<SocketAddr>, Cause> {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -39,23 +45,82 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Ca
     let failed = |source| Cause::Resolve {
         source: Arc::new(source),
     };
-    let addresses: Vec<_> = lookup_host((bare, port)).await.map_err(failed)?.collect();
+    let addresses: Vec<_> = lookup_host((bare, port))
+        .await
+        .map_err(failed)?
+        .filter(|address| family.has(address))
+        .collect();
     if addresses.is_empty() {
-        return Err(failed(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no addresses",
-        )));
+        let none = match family {
+            AddressFamily::Any => "the name has no addresses",
+            AddressFamily::Inet => "the name has no IPv4 address, and AddressFamily is inet",
+            AddressFamily::Inet6 => "the name has no IPv6 address, and AddressFamily is inet6",
+        };
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, none)));
     }
     Ok(interleave(addresses))
 }
 
-/// Connects to whichever address answers first.
-pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<Stream, Cause> {
-    let stream = race(addresses, TcpStream::connect)
-        .await
-        .map_err(classify)?;
+/// Connects to whichever address answers first, from the local address `bind` if
+/// there is one (a name or an address; OpenSSH's BindAddress).
+pub(super) async fn connect(addresses: &[SocketAddr], bind: Option<&str>) -> Result<Stream, Cause> {
+    let stream = match bind {
+        None => race(addresses, TcpStream::connect)
+            .await
+            .map_err(classify)?,
+        Some(bind) => connect_from(bind, addresses).await?,
+    };
     tune(&stream).map_err(classify)?;
     Ok(Stream(stream))
+}
+
+async fn connect_from(bind: &str, addresses: &[SocketAddr]) -> Result<TcpStream, Cause> {
+    let unfit = |source: io::Error| Cause::BindAddress {
+        address: sanitize(bind),
+        source: Arc::new(source),
+    };
+    let from: Vec<_> = lookup_host((bind, 0)).await.map_err(unfit)?.collect();
+    let socket = |to: SocketAddr| {
+        let from = from
+            .iter()
+            .find(|from| from.is_ipv4() == to.is_ipv4())
+            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let socket = if to.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        socket.bind(*from)?;
+        Ok::<_, io::Error>(socket)
+    };
+    // If it can't be used for any of them, that is what is wrong, not the network.
+    let mut usable = Vec::new();
+    let mut problem = None;
+    for to in addresses {
+        match socket(*to) {
+            Ok(_) => usable.push(*to),
+            Err(error) => problem = Some(error),
+        }
+    }
+    if let (true, Some(problem)) = (usable.is_empty(), problem) {
+        return Err(unfit(problem));
+    }
+    race(&usable, |to| {
+        let socket = socket(to);
+        async move { socket?.connect(to).await }
+    })
+    .await
+    .map_err(classify)
+}
+
+impl AddressFamily {
+    fn has(self, address: &SocketAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Inet => address.is_ipv4(),
+            Self::Inet6 => address.is_ipv6(),
+        }
+    }
 }
 
 /// A TCP connection that acknowledges small packets at once.
@@ -290,7 +355,9 @@ mod tests {
     #[tokio::test]
     async fn a_connection_does_not_wait_for_small_packets_nor_for_the_dead() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = connect(&[listener.local_addr().unwrap()]).await.unwrap();
+        let stream = connect(&[listener.local_addr().unwrap()], None)
+            .await
+            .unwrap();
         assert!(stream.0.nodelay().unwrap());
         #[cfg(target_os = "linux")]
         assert_eq!(
@@ -304,12 +371,41 @@ mod tests {
     #[tokio::test]
     async fn a_name_without_address_is_told_apart() {
         assert!(matches!(
-            resolve("no-such-host.invalid", 22).await,
+            resolve("no-such-host.invalid", 22, AddressFamily::Any).await,
             Err(Cause::Resolve { .. })
         ));
         assert_eq!(
-            resolve("[::1]", 22).await.unwrap(),
+            resolve("[::1]", 22, AddressFamily::Any).await.unwrap(),
             addresses(&["[::1]:22"])
         );
+    }
+
+    #[tokio::test]
+    async fn only_addresses_of_the_wanted_family_are_used() {
+        let families = [AddressFamily::Inet, AddressFamily::Inet6];
+        assert_eq!(
+            resolve("127.0.0.1", 22, families[0]).await.unwrap(),
+            addresses(&["127.0.0.1:22"])
+        );
+        let error = resolve("127.0.0.1", 22, families[1]).await.unwrap_err();
+        assert!(error.to_string().contains("IPv6"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_from_the_address_that_is_wanted() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = [listener.local_addr().unwrap()];
+        let _stream = connect(&to, Some("127.0.0.9")).await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.9");
+        for not_ours in ["192.0.2.1", "::1", "no-such-host.invalid"] {
+            assert!(
+                matches!(
+                    connect(&to, Some(not_ours)).await,
+                    Err(Cause::BindAddress { .. })
+                ),
+                "{not_ours}"
+            );
+        }
     }
 }

@@ -123,6 +123,34 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             At::Tcp,
             format!("Connecting to {at} did not work. Check host and port. ({source})"),
         ),
+        Cause::ProxyCommandNotStarted { source } => Told::new(
+            Code::SshProxyCommandFailed,
+            At::Tcp,
+            format!(
+                "The proxy command for {at} can't be started, because the shell that runs it \
+                 can't be. ({source})"
+            ),
+        ),
+        Cause::ProxyCommandEnded { status, said } => Told::new(
+            Code::SshProxyCommandFailed,
+            At::Tcp,
+            format!(
+                "The proxy command for {at} ended before {host} answered ({}{}). Run it in a \
+                 terminal to see why.",
+                status.as_deref().unwrap_or("without a status"),
+                said.as_deref()
+                    .map(|said| format!("; it said: {said}"))
+                    .unwrap_or_default()
+            ),
+        ),
+        Cause::BindAddress { address, source } => Told::new(
+            Code::SshConfigInvalid,
+            At::Tcp,
+            format!(
+                "Can't connect to {at} from the local address {address} (BindAddress): this \
+                 computer does not have it, or not for this kind of address. ({source})"
+            ),
+        ),
         Cause::NotReachedThrough { via, cause } => not_reached(via, &at, cause),
         Cause::ConnectTimeout { after } => Told::new(
             Code::SshConnectionTimeout,

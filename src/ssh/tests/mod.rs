@@ -1,6 +1,7 @@
 //! The room as a whole, against an SSH server in this process.
 
 mod auth;
+mod proxy;
 mod real;
 mod server;
 mod sharing;
