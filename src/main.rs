@@ -107,6 +107,7 @@ fn environment() -> Environment {
         shell: variable("SHELL").map(PathBuf::from),
         ssh_program: find_program(if cfg!(windows) { "ssh.exe" } else { "ssh" }),
         ssh_auth_sock: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+        temporary: std::env::temp_dir(),
         variables: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),

@@ -48,6 +48,8 @@ pub struct Environment {
     pub ssh_program: Option<PathBuf>,
     /// The SSH agent's socket.
     pub ssh_auth_sock: Option<PathBuf>,
+    /// Where short-lived files may be put.
+    pub temporary: PathBuf,
     /// For `${NAME}` in ssh_config.
     pub variables: Variables,
 }

@@ -176,6 +176,7 @@ fn ssh_environment(environment: &Environment, data_dir: &Path) -> ssh::Environme
         shell: environment.shell.clone(),
         local_user: environment.local_user.clone(),
         local_host_name: environment.host_name.clone(),
+        temporary: environment.temporary.clone(),
         variables: environment.variables.clone(),
         home,
         ssh_auth_sock: environment.ssh_auth_sock.clone(),

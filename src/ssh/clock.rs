@@ -52,6 +52,11 @@ impl Clock {
         }
     }
 
+    /// The limit of the connect as a whole.
+    pub(super) fn total(&self) -> Duration {
+        self.total
+    }
+
     /// Runs one phase. Dropping the returned future drops the phase.
     pub(super) async fn run<T>(
         &self,

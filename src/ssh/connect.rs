@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::algorithms;
 use super::auth::{Ledger, Login};
-use super::channel_io::ChannelIo;
 use super::clock::{Clock, Expired};
 use super::egress::{Egress, Gate};
 use super::error::{Cause, Error, Place};
@@ -23,7 +22,9 @@ use super::prompt::Prompter;
 use super::proxy_command;
 use super::session::Session;
 use super::stages::Stages;
-use super::target::{Destination, Environment, Hop, Target};
+use super::stream::Stream;
+use super::system::Master;
+use super::target::{Destination, Environment, Hop, Target, Transport};
 use super::tcp;
 use super::text::sanitize_bytes;
 
@@ -62,6 +63,9 @@ pub async fn connect(
         prompter,
         observer,
     };
+    if target.transport == Transport::System {
+        return dialer.reach_by_system(target).await;
+    }
     let mut session = None;
     for hop in 0..target.hops.len() {
         session = Some(dialer.reach(target, hop, session).await?);
@@ -122,6 +126,39 @@ impl Dialer {
             stages.fail();
         }
         reached
+    }
+}
+
+impl Dialer {
+    /// Lets the system's `ssh` go the whole route.
+    pub(super) async fn reach_by_system(&self, target: &Target) -> Result<Session, Error> {
+        let Some((hop, before)) = target.hops.split_last() else {
+            return Err(no_route(target));
+        };
+        for (index, hop) in before.iter().enumerate() {
+            let stages = Stages::new(self.observer.clone(), index, &hop.host);
+            for stage in Stage::ALL {
+                stages.skip(stage, "left to the system's ssh");
+            }
+        }
+        let stages = Stages::new(self.observer.clone(), before.len(), &hop.host);
+        let link = Link::new(
+            place(target, before.len()),
+            self.environment.memory.budget(),
+        );
+        let abandon = link.cut.clone().drop_guard();
+        let clock = Clock::start(hop.connect_timeout);
+        let connected = Master::connect(target, &self.environment, &stages, &link, &clock).await;
+        match connected {
+            Ok((master, login)) => {
+                abandon.disarm();
+                Ok(Session::start_system(link, master, login))
+            }
+            Err(cause) => {
+                stages.fail();
+                Err(link.error(cause))
+            }
+        }
     }
 }
 
@@ -215,7 +252,7 @@ impl Attempt<'_> {
         reached
     }
 
-    async fn jump(&self, before: &Session) -> Result<ChannelIo, Error> {
+    async fn jump(&self, before: &Session) -> Result<Stream, Error> {
         let via = before.place();
         let reason = format!("looked up by {}", via.host);
         self.stages.skip(Stage::Resolve, &reason);

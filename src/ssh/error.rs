@@ -135,6 +135,18 @@ pub enum Cause {
         status: Option<String>,
         said: Option<String>,
     },
+    /// `transport: system`, and there is no `ssh` on the search path.
+    #[error("there is no ssh program")]
+    NoSystemSsh,
+    /// The system's `ssh` can't be started.
+    #[error("ssh cannot be started: {source}")]
+    SystemNotStarted { source: Arc<io::Error> },
+    /// The system's `ssh` failed; `said` are its own words.
+    #[error("ssh said: {said}")]
+    SystemSsh {
+        problem: SystemProblem,
+        said: String,
+    },
     /// The local address to connect from is not one of this computer's.
     #[error("cannot connect from {address}: {source}")]
     BindAddress {
@@ -311,8 +323,11 @@ impl Cause {
             | Self::KeepaliveTimeout
             | Self::ConnectionLost { .. } => true,
             Self::NotReachedThrough { cause, .. } => cause.is_transient(),
+            Self::SystemSsh { problem, .. } => problem.is_transient(),
             Self::NoRoute
             | Self::ProxyCommandNotStarted { .. }
+            | Self::NoSystemSsh
+            | Self::SystemNotStarted { .. }
             | Self::BindAddress { .. }
             | Self::NotSsh { .. }
             | Self::NoCommonAlgorithm { .. }
@@ -344,6 +359,36 @@ impl Cause {
             self,
             Self::HandshakeClosed { .. } | Self::Disconnected { message: None }
         )
+    }
+}
+
+/// What kind of failure the system's `ssh` told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemProblem {
+    Resolve,
+    Unreachable,
+    TimedOut,
+    HostKeyUnknown,
+    HostKeyChanged,
+    HostKeyRevoked,
+    SignIn,
+    /// ssh_config can't be used.
+    Config,
+    Disconnected,
+    Other,
+}
+
+impl SystemProblem {
+    fn is_transient(self) -> bool {
+        match self {
+            Self::Resolve | Self::Unreachable | Self::TimedOut | Self::Disconnected => true,
+            Self::HostKeyUnknown
+            | Self::HostKeyChanged
+            | Self::HostKeyRevoked
+            | Self::SignIn
+            | Self::Config
+            | Self::Other => false,
+        }
     }
 }
 

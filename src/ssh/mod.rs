@@ -2,7 +2,7 @@
 //!
 //! The way of a connection: [`Target`] → `tcp` (or a channel of the hop before)
 //! → `egress` → russh's handshake → `host_key` → `auth` → [`Session`] →
-//! `channel_io` → [`ChannelIo`]. [`Pool`] shares sessions; [`connect`] makes one
+//! `channel_io` → [`Stream`]. [`Pool`] shares sessions; [`connect`] makes one
 //! apart. What only a person can answer goes through a [`Prompter`].
 //!
 //! russh's types stop at the door of this room, and its traps are dealt with
@@ -32,17 +32,18 @@ mod prompt;
 mod proxy_command;
 mod session;
 mod stages;
+mod stream;
+mod system;
 mod target;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use self::channel_io::ChannelIo;
 pub use self::connect::connect;
 pub use self::error::{
     AgentProblem, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error, HostKeyInfo,
-    KeyProblem, KnownKey, Lost, NotTrusted, Place, SlowConsumer,
+    KeyProblem, KnownKey, Lost, NotTrusted, Place, SlowConsumer, SystemProblem,
 };
 pub use self::memory::Memory;
 pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};
@@ -52,7 +53,8 @@ pub use self::prompt::{
     Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter,
 };
 pub use self::session::Session;
+pub use self::stream::Stream;
 pub use self::target::{
     AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy,
-    KnownHostsFiles, LocalUser, Target, Variables,
+    KnownHostsFiles, LocalUser, Target, Transport, Variables,
 };

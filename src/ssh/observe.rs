@@ -28,6 +28,17 @@ pub enum Stage {
     Auth,
 }
 
+impl Stage {
+    /// In the order of the way.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Resolve,
+        Self::Tcp,
+        Self::SshHandshake,
+        Self::HostKey,
+        Self::Auth,
+    ];
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StageOutcome {
     Started,

@@ -18,7 +18,8 @@ use super::observe::Observer;
 use super::prompt::{BoxFuture, Prompter};
 use super::session::Session;
 use super::target::{
-    AddressFamily, Algorithms, AuthMethod, Environment, Hop, HostKeyPolicy, KnownHostsFiles, Target,
+    AddressFamily, Algorithms, AuthMethod, Environment, Hop, HostKeyPolicy, KnownHostsFiles,
+    Target, Transport,
 };
 
 /// The daemon itself has to be gone within two seconds.
@@ -59,12 +60,12 @@ impl Slot {
 impl Target {
     /// Whether a pool gives both the same connection.
     pub fn shares_connection(&self, other: &Self) -> bool {
-        key(&self.hops) == key(&other.hops)
+        key(self.transport, &self.hops) == key(other.transport, &other.hops)
     }
 }
 
 /// A route without its secrets and time-outs.
-type Key = Vec<HopKey>;
+type Key = (Transport, Vec<HopKey>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct HopKey {
@@ -86,8 +87,9 @@ struct HopKey {
     proxy_command: Option<String>,
 }
 
-fn key(hops: &[Hop]) -> Key {
-    hops.iter()
+fn key(transport: Transport, hops: &[Hop]) -> Key {
+    let hops = hops
+        .iter()
         .map(|hop| HopKey {
             host: hop.host.to_ascii_lowercase(),
             port: hop.port,
@@ -106,7 +108,8 @@ fn key(hops: &[Hop]) -> Key {
             bind_address: hop.bind_address.clone(),
             proxy_command: hop.proxy_command.clone(),
         })
-        .collect()
+        .collect();
+    (transport, hops)
 }
 
 impl Pool {
@@ -142,12 +145,15 @@ impl Pool {
     /// The connection to a target if there is a living one; `None` also when
     /// [`session`](Self::session) would make a new one instead. Counts as use.
     pub fn current(&self, target: &Target) -> Option<Session> {
-        self.0.slots().get(&key(&target.hops))?.ready()
+        self.0
+            .slots()
+            .get(&key(target.transport, &target.hops))?
+            .ready()
     }
 
     /// Ends the connection to a target, and a connect that is under way.
     pub async fn disconnect(&self, target: &Target) {
-        let slot = self.0.slots().remove(&key(&target.hops));
+        let slot = self.0.slots().remove(&key(target.transport, &target.hops));
         match slot {
             Some(Slot::Ready(session)) => session.close().await,
             Some(Slot::Connecting(flight, _)) => flight.stop(),
@@ -162,7 +168,7 @@ impl Pool {
         let mut sessions: Vec<_> = slots
             .into_iter()
             .filter_map(|(key, slot)| match slot {
-                Slot::Ready(session) => Some((key.len(), session)),
+                Slot::Ready(session) => Some((key.1.len(), session)),
                 Slot::Connecting(flight, _) => {
                     flight.stop();
                     None
@@ -219,7 +225,7 @@ impl Inner {
             if self.shut.is_cancelled() {
                 return Err(closed());
             }
-            match self.find_or_start(key(route), target, hops, dialer) {
+            match self.find_or_start(key(target.transport, route), target, hops, dialer) {
                 Found::Session(session) => Ok(session),
                 Found::Wait(waiter) => tokio::select! {
                     biased;
@@ -267,6 +273,9 @@ impl Inner {
         hops: usize,
         dialer: Dialer,
     ) -> Result<Session, Error> {
+        if target.transport == Transport::System {
+            return dialer.reach_by_system(target).await;
+        }
         let before = if hops > 1 {
             Some(self.session(target, hops - 1, dialer.clone()).await?)
         } else {
@@ -358,12 +367,10 @@ mod tests {
     async fn a_connect_that_was_stopped_leaves_the_slot_of_the_next_one_alone() {
         let environment = Environment::default();
         let pool = Pool::new(Arc::new(environment), Duration::ZERO);
-        let target = Target {
-            hops: vec![Hop::new("gpu1", 22, "ai")],
-        };
+        let target = Target::new(vec![Hop::new("gpu1", 22, "ai")]);
         let (stopped, current) = (Arc::new(()), Arc::new(()));
         let (flight, _waiter) = Flight::start(std::future::pending());
-        let route = key(&target.hops);
+        let route = key(target.transport, &target.hops);
         let slot = Slot::Connecting(flight, current.clone());
         pool.0.slots().insert(route.clone(), slot);
 

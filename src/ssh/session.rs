@@ -17,6 +17,8 @@ use super::egress::Gate;
 use super::error::{Cause, Error, HostKeyInfo, Place};
 use super::handler::{ClientHandler, classify};
 use super::link::{Activity, Link};
+use super::stream::Stream;
+use super::system::Master;
 use super::target::Destination;
 
 /// How long a channel may take to open. The server's own connect to a
@@ -42,10 +44,18 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     link: Arc<Link>,
-    handle: Arc<Handle<ClientHandler>>,
-    gate: Gate,
+    carrier: Carrier,
     login: LoggedIn,
     host_key: HostKeyInfo,
+}
+
+/// What opens streams.
+enum Carrier {
+    Library {
+        handle: Arc<Handle<ClientHandler>>,
+        gate: Gate,
+    },
+    System(Master),
 }
 
 impl Drop for Inner {
@@ -62,16 +72,24 @@ impl Session {
         login: LoggedIn,
     ) -> Self {
         let handle = Arc::new(handle);
+        tokio::spawn(end_in_order(link.clone(), handle.clone(), gate.clone()));
+        Self::new(link, Carrier::Library { handle, gate }, login)
+    }
+
+    /// A connection that the system's `ssh` holds.
+    pub(super) fn start_system(link: Arc<Link>, master: Master, login: LoggedIn) -> Self {
+        Self::new(link, Carrier::System(master), login)
+    }
+
+    fn new(link: Arc<Link>, carrier: Carrier, login: LoggedIn) -> Self {
         let host_key = link.host_key.get().cloned().unwrap_or(HostKeyInfo {
             key_type: String::new(),
             fingerprint: String::new(),
             bits: 0,
         });
-        tokio::spawn(end_in_order(link.clone(), handle.clone(), gate.clone()));
         Self(Arc::new(Inner {
             link,
-            handle,
-            gate,
+            carrier,
             login,
             host_key,
         }))
@@ -81,30 +99,47 @@ impl Session {
     ///
     /// Dropping the future gives the stream up: should it open later, it is
     /// closed at once.
-    pub async fn open(&self, to: Destination) -> Result<ChannelIo, Error> {
-        let inner = &self.0;
-        inner.link.touch(|streams| streams);
-        let (sender, receiver) = oneshot::channel();
-        // An open that is cancelled would leave its channel behind at the
-        // server: it runs in a task of its own.
-        inner.link.tasks.spawn(open_detached(
-            Arc::downgrade(inner),
-            inner.link.clone(),
-            inner.handle.clone(),
-            inner.gate.clone(),
-            to.clone(),
-            sender,
-        ));
-        let cause = match timeout(OPEN_LIMIT, receiver).await {
-            Ok(Ok(Ok(stream))) => return Ok(stream),
-            Ok(Ok(Err(cause))) => cause,
-            Ok(Err(_)) => inner.link.cause(),
+    pub async fn open(&self, to: Destination) -> Result<Stream, Error> {
+        let link = &self.0.link;
+        link.touch(|streams| streams);
+        let cause = match timeout(OPEN_LIMIT, self.open_unlimited(to.clone())).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(cause)) => cause,
             Err(_) => Cause::ChannelTimeout {
                 destination: to,
                 after: OPEN_LIMIT,
             },
         };
-        Err(inner.link.error(cause))
+        Err(link.error(cause))
+    }
+
+    async fn open_unlimited(&self, to: Destination) -> Result<Stream, Cause> {
+        let inner = &self.0;
+        match &inner.carrier {
+            Carrier::Library { handle, gate } => {
+                let (sender, receiver) = oneshot::channel();
+                // An open that is cancelled would leave its channel behind at the
+                // server: it runs in a task of its own.
+                inner.link.tasks.spawn(open_detached(
+                    Arc::downgrade(inner),
+                    inner.link.clone(),
+                    handle.clone(),
+                    gate.clone(),
+                    to,
+                    sender,
+                ));
+                let opened = receiver.await.map_err(|_| inner.link.cause())?;
+                opened.map(Stream::from)
+            }
+            Carrier::System(master) => {
+                let opened = tokio::select! {
+                    biased;
+                    () = inner.link.dead.cancelled() => return Err(inner.link.cause()),
+                    opened = master.open(&to, self.clone()) => opened?,
+                };
+                Ok(opened.into())
+            }
+        }
     }
 
     /// How the login was done: `publickey (~/.ssh/id_ed25519)`, `password`, …
@@ -136,11 +171,19 @@ impl Session {
         self.0.link.loss()
     }
 
-    /// One round trip to the server, at most two seconds.
-    pub async fn latency(&self) -> Result<Duration, Error> {
+    /// One round trip to the server, at most two seconds; `None` where it can't be
+    /// measured, because the system's `ssh` holds the connection.
+    pub async fn latency(&self) -> Result<Option<Duration>, Error> {
         let link = &self.0.link;
+        let Carrier::Library { handle, .. } = &self.0.carrier else {
+            return if self.is_alive() {
+                Ok(None)
+            } else {
+                Err(link.loss())
+            };
+        };
         let begun = Instant::now();
-        let ping = timeout(PING_LIMIT, self.0.handle.send_ping());
+        let ping = timeout(PING_LIMIT, handle.send_ping());
         // russh calls a ping to a dead connection answered.
         let answered = tokio::select! {
             biased;
@@ -148,7 +191,7 @@ impl Session {
             answered = ping => answered,
         };
         match answered {
-            Ok(Ok(())) if !link.dead.is_cancelled() => Ok(begun.elapsed()),
+            Ok(Ok(())) if !link.dead.is_cancelled() => Ok(Some(begun.elapsed())),
             Ok(_) => Err(link.loss()),
             Err(_) => Err(link.error(Cause::KeepaliveTimeout)),
         }
@@ -165,6 +208,11 @@ impl Session {
     /// asking anybody.
     pub(super) fn is_worn(&self) -> bool {
         self.0.login.silent && self.0.link.closed_here.load(Ordering::Relaxed) >= WORN_AFTER
+    }
+
+    /// The error for everything that was under way.
+    pub(super) fn loss(&self) -> Error {
+        self.0.link.loss()
     }
 
     pub(super) fn stream_opened(&self) {

@@ -18,6 +18,28 @@ use super::memory::Memory;
 #[derive(Debug, Clone)]
 pub struct Target {
     pub hops: Vec<Hop>,
+    pub transport: Transport,
+}
+
+/// Who speaks SSH.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// This program itself.
+    #[default]
+    Library,
+    /// The system's `ssh`, for what this program can't do. It reads ssh_config
+    /// itself, and asks nobody.
+    System,
+}
+
+impl Target {
+    /// A route that this program goes itself.
+    pub fn new(hops: Vec<Hop>) -> Self {
+        Self {
+            hops,
+            transport: Transport::Library,
+        }
+    }
 }
 
 /// One SSH server on the way, with its own account and its own host key.
@@ -57,6 +79,9 @@ pub struct Hop {
     /// A command whose pipes lead to the server, instead of TCP; its tokens are
     /// expanded already. Only the first hop has one.
     pub proxy_command: Option<String>,
+    /// Whether ssh_config has a say; asked by [`Transport::System`] only, because
+    /// everything that ssh_config says is in this hop already.
+    pub use_ssh_config: bool,
     /// Everything up to the end of authentication, without the time that people take to answer.
     pub connect_timeout: Duration,
     /// How often to ask whether the server is there; `None` never asks
@@ -90,6 +115,7 @@ impl Hop {
             address_family: AddressFamily::Any,
             bind_address: None,
             proxy_command: None,
+            use_ssh_config: true,
             connect_timeout: Duration::from_secs(30),
             keepalive_interval: Some(Duration::from_secs(5)),
             keepalive_count_max: 3,
@@ -178,6 +204,8 @@ pub struct Environment {
     pub local_user: LocalUser,
     /// This machine's own name (`%l`).
     pub local_host_name: String,
+    /// Where short-lived files may be put.
+    pub temporary: PathBuf,
     /// For `${NAME}` in ssh_config.
     pub variables: Variables,
     /// The software version of our identification string, without `SSH-2.0-`.
@@ -288,7 +316,7 @@ mod tests {
             passphrase: Some("canary-passphrase".into()),
             ..Hop::new("gpu1", 22, "ai")
         };
-        let text = format!("{:?}", Target { hops: vec![hop] });
+        let text = format!("{:?}", Target::new(vec![hop]));
         assert!(text.contains("gpu1"));
         assert!(!text.contains("canary"), "{text}");
     }

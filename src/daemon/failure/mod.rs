@@ -10,6 +10,7 @@ mod conversation;
 mod host_key;
 mod llm;
 mod ssh;
+mod system;
 
 use crate::protocol::{ErrorCode, ErrorData, ErrorObject};
 

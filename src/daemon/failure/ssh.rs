@@ -5,7 +5,7 @@ use crate::{
     ssh::{Cause, Error, Place},
 };
 
-use super::{auth, host_key};
+use super::{auth, host_key, system};
 
 /// Why the machine can't be used.
 pub(in crate::daemon) fn ssh(error: &Error) -> ErrorObject {
@@ -143,6 +143,20 @@ fn tell(place: &Place, cause: &Cause) -> Told {
                     .unwrap_or_default()
             ),
         ),
+        Cause::NoSystemSsh => Told::new(
+            Code::SshSystemFailed,
+            At::Tcp,
+            format!(
+                "The profile wants the system's ssh for {at}, and there is none on this \
+                 computer's search path. Install OpenSSH's client, or choose the transport `auto`."
+            ),
+        ),
+        Cause::SystemNotStarted { source } => Told::new(
+            Code::SshSystemFailed,
+            At::Tcp,
+            format!("The system's ssh can't be started for {at}. ({source})"),
+        ),
+        Cause::SystemSsh { problem, said } => system::failed(&at, *problem, said),
         Cause::BindAddress { address, source } => Told::new(
             Code::SshConfigInvalid,
             At::Tcp,

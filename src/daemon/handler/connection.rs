@@ -26,7 +26,7 @@ pub(in crate::daemon) async fn connect(
             .map_err(|error| failure::ssh(&error))?;
         // A connection without a figure is still a connection.
         if let Ok(latency) = session.latency().await {
-            route.watch(&workspace.links, &session, Some(latency));
+            route.watch(&workspace.links, &session, latency);
         }
         workspace.links.told().await;
         Ok(workspace.links.status(&params.config_id))

@@ -272,7 +272,7 @@ pub(in crate::daemon) fn target(
     last.password = secrets.secret(&SecretField::Password)?;
     last.passphrase = secrets.secret(&SecretField::Passphrase)?;
     hops.push(last);
-    Ok(ssh::Target { hops })
+    Ok(ssh::Target::new(hops))
 }
 
 fn hop(

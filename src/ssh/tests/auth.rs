@@ -31,7 +31,7 @@ async fn the_stages_are_told_as_they_happen() {
     .unwrap();
     assert_eq!(session.auth_method(), "password");
     assert!(session.host_key().fingerprint.starts_with("SHA256:"));
-    assert!(session.latency().await.unwrap() < Duration::from_secs(2));
+    assert!(session.latency().await.unwrap().unwrap() < Duration::from_secs(2));
     assert_eq!(
         recording.told(),
         [
@@ -547,9 +547,7 @@ async fn something_else_than_an_ssh_server_is_told_by_its_first_words() {
             .unwrap();
     });
     let fixture = Fixture::new();
-    let target = Target {
-        hops: vec![Hop::new("127.0.0.1", port, "ai")],
-    };
+    let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
     let error = fixture.connect(&target).await.unwrap_err();
     let Cause::NotSsh { said } = error.cause else {
         panic!("{error:?}");
@@ -562,9 +560,7 @@ async fn a_closed_port_and_a_hung_up_connection_are_told_apart() {
     let fixture = Fixture::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let target = Target {
-        hops: vec![Hop::new("127.0.0.1", port, "ai")],
-    };
+    let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
     let hang_up = async {
         drop(listener.accept().await.unwrap());
     };
@@ -584,9 +580,7 @@ async fn a_silent_server_does_not_hold_us_up() {
     let fixture = Fixture::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let target = Target {
-        hops: vec![Hop::new("127.0.0.1", port, "ai")],
-    };
+    let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
     let error = fixture.connect(&target).await.unwrap_err();
     assert!(
         matches!(

@@ -56,9 +56,7 @@ impl Fixture {
     }
 
     fn target(&self, server: &Server) -> Target {
-        Target {
-            hops: vec![hop(server)],
-        }
+        Target::new(vec![hop(server)])
     }
 
     async fn connect(&self, target: &Target) -> Result<Session, Error> {

@@ -133,13 +133,11 @@ impl Real {
     }
 
     fn target(&self, key: &str) -> Target {
-        Target {
-            hops: vec![Hop {
-                auth: AuthMethod::PrivateKey,
-                private_key_path: Some(self.fixture.directory.path().join(key)),
-                ..Hop::new("127.0.0.1", self.port, "root")
-            }],
-        }
+        Target::new(vec![Hop {
+            auth: AuthMethod::PrivateKey,
+            private_key_path: Some(self.fixture.directory.path().join(key)),
+            ..Hop::new("127.0.0.1", self.port, "root")
+        }])
     }
 
     async fn connect(&self, key: &str) -> Result<Session, Error> {
@@ -188,7 +186,7 @@ async fn echo_server() -> (Destination, tokio::sync::mpsc::Receiver<()>) {
     (to, ends)
 }
 
-async fn round_trip(stream: &mut ChannelIo) -> Duration {
+async fn round_trip(stream: &mut Stream) -> Duration {
     let begun = Instant::now();
     stream.write_all(&[1; 200]).await.unwrap();
     let mut back = [0; 200];
@@ -219,7 +217,7 @@ async fn every_kind_of_key_logs_in_and_streams_work() {
             "{key}: connect {connected:?}, first byte {first:?}, all {opened:?}, worst of 200 \
              {worst:?}, drop to FIN {:?}, ping {:?}",
             closing.elapsed(),
-            session.latency().await.unwrap(),
+            session.latency().await.unwrap().unwrap(),
         );
         let closing = Instant::now();
         session.close().await;

@@ -63,9 +63,7 @@ async fn a_connect_that_nobody_waits_for_is_stopped() {
     let fixture = Fixture::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let target = Target {
-        hops: vec![Hop::new("127.0.0.1", port, "ai")],
-    };
+    let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
     let pool = pool(&fixture, LONG);
     let mut socket = {
         let asking = ask(&pool, &target);
@@ -159,9 +157,7 @@ async fn disconnect_stops_a_connect_under_way() {
     let fixture = Fixture::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let target = Target {
-        hops: vec![Hop::new("127.0.0.1", port, "ai")],
-    };
+    let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
     let pool = pool(&fixture, LONG);
     let stopping = async {
         let _socket = listener.accept().await.unwrap();
@@ -199,9 +195,7 @@ async fn a_machine_behind_a_jump_host_is_reached_under_its_own_name() {
     .await;
     let mut machine = Server::start(Script::default()).await;
     fixture.trust(&bastion);
-    let target = Target {
-        hops: vec![hop(&bastion), hop(&machine)],
-    };
+    let target = Target::new(vec![hop(&bastion), hop(&machine)]);
     let pool = pool(&fixture, LONG);
 
     // The machine's own key is judged, not the bastion's.
@@ -223,9 +217,7 @@ async fn a_machine_behind_a_jump_host_is_reached_under_its_own_name() {
     soon(machine.wait_for(&Event::Data(7))).await;
 
     // The bastion is shared with those who go there only.
-    let first_hop = Target {
-        hops: vec![hop(&bastion)],
-    };
+    let first_hop = Target::new(vec![hop(&bastion)]);
     assert!(pool.current(&first_hop).is_some());
 
     // Without the bastion, nothing is left.
@@ -243,9 +235,7 @@ async fn what_the_jump_host_cannot_reach_names_both() {
     })
     .await;
     fixture.trust(&bastion);
-    let target = Target {
-        hops: vec![hop(&bastion), Hop::new("gpu1", 22, "ai")],
-    };
+    let target = Target::new(vec![hop(&bastion), Hop::new("gpu1", 22, "ai")]);
     let recording = Arc::new(Recording::default());
     let error = connect(
         &target,
@@ -270,7 +260,7 @@ async fn what_the_jump_host_cannot_reach_names_both() {
 #[tokio::test]
 async fn a_target_without_hops_is_an_error() {
     let fixture = Fixture::new();
-    let target = Target { hops: vec![] };
+    let target = Target::new(vec![]);
     let pool = pool(&fixture, LONG);
     for result in [ask(&pool, &target).await, fixture.connect(&target).await] {
         assert!(matches!(result.unwrap_err().cause, Cause::NoRoute));

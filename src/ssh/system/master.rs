@@ -1,0 +1,270 @@
+//! The connection: one `ssh -N` that serves a control socket, and is watched
+//! until its end.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::sync::{oneshot, watch};
+
+use super::words::{self, Step};
+use super::{MULTIPLEXING, ProcessIo, command, stream};
+use crate::ssh::auth::LoggedIn;
+use crate::ssh::child::{Child, Lines};
+use crate::ssh::clock::{Clock, Expired};
+use crate::ssh::error::{Cause, HostKeyInfo};
+use crate::ssh::link::Link;
+use crate::ssh::observe::Stage;
+use crate::ssh::session::Session;
+use crate::ssh::stages::Stages;
+use crate::ssh::target::{Destination, Environment, Target};
+
+/// How many of its last lines are kept.
+const MAX_MESSAGES: usize = 16;
+
+/// What makes streams: the running master, or the way to sign in for each of them.
+#[derive(Debug)]
+pub(in crate::ssh) struct Master {
+    program: PathBuf,
+    way: Way,
+    /// The master's last word about a stream that was not opened.
+    refusals: watch::Receiver<Option<String>>,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Through the socket in this directory, which goes with it.
+    Socket(
+        PathBuf,
+        #[expect(dead_code, reason = "kept to be dropped")] tempfile::TempDir,
+    ),
+    /// Each on its own.
+    Alone(Box<Target>, Arc<Environment>),
+}
+
+/// What the master said about its sign-in.
+struct SignedIn {
+    method: String,
+    host_key: Option<HostKeyInfo>,
+}
+
+impl Master {
+    /// Starts `ssh` and waits until it is signed in. It ends with `link`, and `link` with it.
+    pub(in crate::ssh) async fn connect(
+        target: &Target,
+        environment: &Arc<Environment>,
+        stages: &Arc<Stages>,
+        link: &Arc<Link>,
+        clock: &Clock,
+    ) -> Result<(Self, LoggedIn), Cause> {
+        let program = environment.ssh_program.clone().ok_or(Cause::NoSystemSsh)?;
+        let (refused, refusals) = watch::channel(None);
+        stages.skip(Stage::Resolve, "left to the system's ssh");
+        if !MULTIPLEXING {
+            tokio::spawn(end_when_asked(link.clone()));
+            let way = Way::Alone(Box::new(target.clone()), environment.clone());
+            let login = logged_in("by the system's ssh, for each stream".to_owned());
+            let master = Self {
+                program,
+                way,
+                refusals,
+            };
+            return Ok((master, login));
+        }
+        let not_started = |source| Cause::SystemNotStarted {
+            source: Arc::new(source),
+        };
+        let directory = tempfile::Builder::new()
+            .prefix("puffin-")
+            .tempdir_in(&environment.temporary)
+            .map_err(not_started)?;
+        let socket = directory.path().join("s");
+        let mut ssh = Command::new(&program);
+        ssh.args(command::master(target, environment, &socket));
+        let mut child = Child::start(ssh, false).map_err(not_started)?;
+        let (Some(stdout), Some(stderr)) = (child.stdout(), child.stderr()) else {
+            return Err(not_started(std::io::ErrorKind::BrokenPipe.into()));
+        };
+        stages.begin(Stage::Tcp);
+        let (ready, signed_in) = oneshot::channel();
+        let watch = Watch {
+            link: link.clone(),
+            stages: stages.clone(),
+            messages: VecDeque::new(),
+            method: None,
+            host_key: None,
+            ready: Some(ready),
+            refused,
+        };
+        tokio::spawn(watch.run(child, stdout, stderr));
+        let signed_in = clock
+            .run(clock.total(), signed_in)
+            .await
+            .map_err(|expired| match expired {
+                Expired::Phase(after) | Expired::Total(after) => Cause::ConnectTimeout { after },
+            })?
+            .map_err(|_| link.cause())?;
+        if let Some(key) = signed_in.host_key {
+            let _ = link.host_key.set(key);
+        }
+        let master = Self {
+            program,
+            way: Way::Socket(socket, directory),
+            refusals,
+        };
+        Ok((master, logged_in(signed_in.method)))
+    }
+
+    /// Opens a stream, however long that takes.
+    pub(in crate::ssh) async fn open(
+        &self,
+        to: &Destination,
+        session: Session,
+    ) -> Result<ProcessIo, Cause> {
+        let arguments = match &self.way {
+            Way::Socket(socket, _) => command::stream(socket, to),
+            Way::Alone(target, environment) => command::lone_stream(target, environment, to),
+        };
+        let mut ssh = Command::new(&self.program);
+        ssh.args(arguments);
+        stream::open(ssh, to, self.refusals.clone(), session).await
+    }
+}
+
+fn logged_in(method: String) -> LoggedIn {
+    LoggedIn {
+        method,
+        // ssh asks nobody (BatchMode).
+        silent: true,
+    }
+}
+
+/// Listens to the master, and tells the connection of its end.
+struct Watch {
+    link: Arc<Link>,
+    stages: Arc<Stages>,
+    messages: VecDeque<String>,
+    method: Option<String>,
+    host_key: Option<HostKeyInfo>,
+    ready: Option<oneshot::Sender<SignedIn>>,
+    refused: watch::Sender<Option<String>>,
+}
+
+impl Watch {
+    async fn run(mut self, mut child: Child, stdout: ChildStdout, stderr: ChildStderr) {
+        let link = self.link.clone();
+        let _dead = link.dead.clone().drop_guard();
+        let _over = link.over.clone().drop_guard();
+        let cause = tokio::select! {
+            biased;
+            () = link.closing.cancelled() => Cause::Closed,
+            () = link.cut.cancelled() => Cause::Closed,
+            cause = self.listen(&mut child, stdout, stderr) => cause,
+        };
+        link.end(cause);
+        // Hung up, it says goodbye to the server and removes its socket.
+        drop(child);
+    }
+
+    async fn listen(
+        &mut self,
+        child: &mut Child,
+        stdout: ChildStdout,
+        stderr: ChildStderr,
+    ) -> Cause {
+        let (mut said, mut answered) = (Lines::new(stderr), Lines::new(stdout));
+        let mut answers = true;
+        loop {
+            tokio::select! {
+                biased;
+                line = said.next() => match line {
+                    Some(line) => self.hear(line),
+                    None => break,
+                },
+                line = answered.next(), if answers => match line.as_deref() {
+                    Some(command::CONNECTED) => self.connected(),
+                    Some(_) => {}
+                    None => answers = false,
+                },
+            }
+        }
+        // Its end is what counts; the status is always 255.
+        let _ = child.wait().await;
+        let messages: Vec<_> = std::mem::take(&mut self.messages).into();
+        if messages.is_empty() && self.ready.is_none() {
+            return Cause::Disconnected { message: None };
+        }
+        words::failure(&messages)
+    }
+
+    fn hear(&mut self, line: String) {
+        match words::step(&line) {
+            Some(Step::Reached) => {
+                self.stages.pass("by the system's ssh");
+                self.stages.begin(Stage::SshHandshake);
+            }
+            Some(Step::HostKey {
+                key_type,
+                fingerprint,
+            }) => {
+                self.stages.pass("keys exchanged");
+                self.stages.begin(Stage::HostKey);
+                self.host_key = Some(HostKeyInfo {
+                    key_type,
+                    fingerprint,
+                    bits: 0,
+                });
+            }
+            Some(Step::Trusted) => {
+                // Said again at every rekey.
+                if self.ready.is_some()
+                    && let Some(key) = &self.host_key
+                {
+                    self.stages.pass(&format!(
+                        "{} {} (known to the system's ssh)",
+                        key.key_type, key.fingerprint
+                    ));
+                    self.stages.begin(Stage::Auth);
+                }
+            }
+            Some(Step::SignedIn(method)) => self.method = Some(method),
+            Some(Step::Opened) | None => {}
+        }
+        if words::is_refusal(&line) {
+            self.refused.send_replace(Some(line));
+        } else if words::is_message(&line) {
+            tracing::info!(host = %self.link.place.host, "ssh: {line}");
+            if self.messages.len() == MAX_MESSAGES {
+                self.messages.pop_front();
+            }
+            self.messages.push_back(line);
+        }
+    }
+
+    fn connected(&mut self) {
+        let method = self.method.take().map_or_else(
+            || "system".to_owned(),
+            |method| format!("{method}, by the system's ssh"),
+        );
+        self.stages.pass(&method);
+        // What it warned of until now did not matter.
+        self.messages.clear();
+        if let Some(ready) = self.ready.take() {
+            let host_key = self.host_key.take();
+            // Nobody waits any more: the link's end is coming.
+            let _ = ready.send(SignedIn { method, host_key });
+        }
+    }
+}
+
+/// Where there is no master, only we end the connection.
+async fn end_when_asked(link: Arc<Link>) {
+    let _over = link.over.clone().drop_guard();
+    tokio::select! {
+        () = link.closing.cancelled() => {}
+        () = link.cut.cancelled() => {}
+    }
+    link.end(Cause::Closed);
+    link.dead.cancel();
+}
