@@ -39,6 +39,14 @@ pub(super) fn stream(socket: &Path, to: &Destination) -> Arguments {
     arguments
 }
 
+/// Asks whether the master still serves its connection.
+pub(super) fn check(socket: &Path) -> Arguments {
+    let mut arguments = ["-F", "none", "-S"].map(str::to_owned).to_vec();
+    arguments.push(escape(&socket.display().to_string()));
+    arguments.extend(["-O", "check", "--", "master"].map(str::to_owned));
+    arguments
+}
+
 /// A stream with a connection of its own.
 pub(super) fn lone_stream(
     target: &Target,

@@ -122,13 +122,23 @@ impl Master {
         to: &Destination,
         session: Session,
     ) -> Result<ProcessIo, Cause> {
-        let arguments = match &self.way {
-            Way::Socket(socket, _) => command::stream(socket, to),
-            Way::Alone(target, environment) => command::lone_stream(target, environment, to),
+        let (stream, check) = match &self.way {
+            Way::Socket(socket, _) => (
+                command::stream(socket, to),
+                Some(self.ssh(command::check(socket))),
+            ),
+            Way::Alone(target, environment) => {
+                (command::lone_stream(target, environment, to), None)
+            }
         };
+        let refusals = self.refusals.clone();
+        stream::open(self.ssh(stream), check, to, refusals, session).await
+    }
+
+    fn ssh(&self, arguments: Vec<String>) -> Command {
         let mut ssh = Command::new(&self.program);
         ssh.args(arguments);
-        stream::open(ssh, to, self.refusals.clone(), session).await
+        ssh
     }
 }
 

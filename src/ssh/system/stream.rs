@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::words::{self, Step};
-use crate::ssh::child::{Child, Lines};
+use crate::ssh::child::{Child, Lines, run};
 use crate::ssh::error::{Cause, Lost};
 use crate::ssh::prompt::BoxFuture;
 use crate::ssh::session::Session;
@@ -25,6 +25,9 @@ const REFUSAL_LIMIT: Duration = Duration::from_millis(200);
 /// How long the end of a process may take after the end of its output.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
+/// The answer to a check is one line.
+const MAX_OUTPUT: usize = 4096;
+
 /// Messages kept of one stream.
 const MAX_MESSAGES: usize = 8;
 
@@ -35,14 +38,18 @@ pub(in crate::ssh) struct ProcessIo {
     stdin: ChildStdin,
     stdout: ChildStdout,
     /// Whether the process ended well; asked at the end of its output.
-    end: BoxFuture<'static, Option<bool>>,
+    end: BoxFuture<'static, bool>,
     session: Session,
     _running: DropGuard,
 }
 
 /// Starts the process and waits until it says that the stream is open.
+///
+/// When a connection is lost, its master closes the streams as if they had come
+/// to their ends, and is gone right after; `check` asks whether it still serves.
 pub(super) async fn open(
     command: Command,
+    check: Option<Command>,
     to: &Destination,
     mut refusals: watch::Receiver<Option<String>>,
     session: Session,
@@ -83,7 +90,13 @@ pub(super) async fn open(
         stdout,
         end: Box::pin(async move {
             let end = timeout(END_LIMIT, ended.wait_for(Option::is_some)).await;
-            end.ok()?.ok().and_then(|well| *well)
+            let well = end.is_ok_and(|end| end.is_ok_and(|well| *well == Some(true)));
+            match check {
+                Some(check) if well => run(check, END_LIMIT, MAX_OUTPUT)
+                    .await
+                    .is_ok_and(|checked| checked.status.success()),
+                _ => well,
+            }
         }),
         session,
         _running: running.drop_guard(),
@@ -145,16 +158,9 @@ impl AsyncRead for ProcessIo {
             return Poll::Ready(Ok(()));
         }
         // Only a process that ended well has passed on the end of the data.
-        match ready!(self.end.as_mut().poll(cx)) {
-            Some(true) if self.session.is_alive() => {
-                self.end = Box::pin(std::future::ready(Some(true)));
-                Poll::Ready(Ok(()))
-            }
-            _ => {
-                self.end = Box::pin(std::future::ready(None));
-                Poll::Ready(Err(self.lost()))
-            }
-        }
+        let well = ready!(self.end.as_mut().poll(cx));
+        self.end = Box::pin(std::future::ready(well));
+        Poll::Ready(if well { Ok(()) } else { Err(self.lost()) })
     }
 }
 

@@ -249,6 +249,10 @@ mod tests {
                 "kex_exchange_identification: Connection closed by remote host",
                 SystemProblem::Disconnected,
             ),
+            (
+                "Connection to h closed by remote host.",
+                SystemProblem::Disconnected,
+            ),
             ("something new", SystemProblem::Other),
             ("", SystemProblem::Other),
         ] {

@@ -3,6 +3,7 @@
 mod auth;
 mod proxy;
 mod real;
+mod real_system;
 mod server;
 mod sharing;
 mod streams;
