@@ -62,15 +62,18 @@ pub struct SshProfile {
     /// Hops on the way, in order. A hop has none of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub jump_hosts: Vec<Self>,
-    /// Kept, not used yet.
+    /// A command whose pipes lead to the machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_command: Option<String>,
     /// Whether ssh_config is consulted for what is absent here.
     #[serde(skip_serializing_if = "is_true")]
     pub use_ssh_config: bool,
-    /// What to do about unknown host keys.
+    /// What to do about unknown host keys. `None`: what ssh_config says, else ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_key_policy: Option<HostKeyPolicy>,
+    /// Who speaks SSH.
     #[serde(skip_serializing_if = "is_default")]
-    pub host_key_policy: HostKeyPolicy,
+    pub transport: Transport,
     /// Milliseconds.
     #[serde(rename = "connectTimeout", skip_serializing_if = "Option::is_none")]
     pub connect_timeout_ms: Option<u64>,
@@ -179,16 +182,26 @@ pub enum AuthMethod {
 }
 
 /// What to do about a host key that is not known yet. Changed and revoked keys always fail.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostKeyPolicy {
     /// Ask the user.
-    #[default]
     Ask,
     /// Remember it without asking.
     AcceptNew,
     /// Fail.
     Strict,
+}
+
+/// Who speaks SSH.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// The daemon.
+    #[default]
+    Auto,
+    /// The system's `ssh`.
+    System,
 }
 
 /// Which API a server speaks.
@@ -230,7 +243,8 @@ impl Default for SshProfile {
             jump_hosts: Vec::new(),
             proxy_command: None,
             use_ssh_config: true,
-            host_key_policy: HostKeyPolicy::Ask,
+            host_key_policy: None,
+            transport: Transport::Auto,
             connect_timeout_ms: None,
             keepalive_interval_ms: None,
             keepalive_count_max: None,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::error::{Error, Warning};
 use super::profile::{
     ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls,
+    Transport,
 };
 use super::unknown::{Unknown, join, secret_dropped};
 use super::validate::is_secret_header;
@@ -22,6 +23,8 @@ const AUTH_METHODS: &[(&str, AuthMethod)] = &[
     ("keyboardInteractive", AuthMethod::KeyboardInteractive),
     ("none", AuthMethod::None),
 ];
+const TRANSPORTS: &[(&str, Transport)] =
+    &[("auto", Transport::Auto), ("system", Transport::System)];
 const HOST_KEY_POLICIES: &[(&str, HostKeyPolicy)] = &[
     ("ask", HostKeyPolicy::Ask),
     ("accept-new", HostKeyPolicy::AcceptNew),
@@ -73,9 +76,8 @@ fn read_ssh(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<SshProfil
             .collect::<Result<_, _>>()?,
         proxy_command: fields.string("proxyCommand")?,
         use_ssh_config: fields.flag("useSshConfig")?.unwrap_or(true),
-        host_key_policy: fields
-            .word("hostKeyPolicy", HOST_KEY_POLICIES)?
-            .unwrap_or_default(),
+        host_key_policy: fields.word("hostKeyPolicy", HOST_KEY_POLICIES)?,
+        transport: fields.word("transport", TRANSPORTS)?.unwrap_or_default(),
         connect_timeout_ms: fields.integer("connectTimeout", u64::MAX)?,
         keepalive_interval_ms: fields.integer("keepaliveInterval", u64::MAX)?,
         keepalive_count_max: fields.integer("keepaliveCountMax", u32::MAX)?,

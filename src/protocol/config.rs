@@ -57,15 +57,19 @@ pub struct SshParams {
     /// Offer the named key only, none of the agent's others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identities_only: Option<bool>,
-    /// A command whose pipes lead to the SSH server.
+    /// A command whose pipes lead to the SSH server, instead of TCP or jump hosts. `%h`,
+    /// `%p`, `%r` and `%n` stand for host, port, user and the name as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_command: Option<String>,
     /// Whether `host` may be an alias of the user's ssh_config.
     #[serde(default = "yes")]
     pub use_ssh_config: bool,
-    /// What to do with an unknown host key.
+    /// What to do with an unknown host key; what ssh_config says when absent, else `ask`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key_policy: Option<HostKeyPolicy>,
+    /// Who speaks SSH.
     #[serde(default)]
-    pub host_key_policy: HostKeyPolicy,
+    pub transport: Transport,
     /// Milliseconds for everything up to the accepted user, people's answers excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<u64>,
@@ -109,13 +113,25 @@ pub enum AuthMethod {
     None,
 }
 
+/// Who speaks SSH to the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// The daemon itself. Where only the system's `ssh` could help, it says so; it never
+    /// changes over by itself.
+    #[default]
+    Auto,
+    /// The system's `ssh`, for GSSAPI, PKCS#11 and the like. It reads ssh_config itself, and
+    /// asks nobody. On a jump host it has no effect: the last machine's counts.
+    System,
+}
+
 /// What to do with a host key that no known_hosts file has. Changed and revoked keys are
 /// refused under every policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostKeyPolicy {
     /// Ask a person.
-    #[default]
     Ask,
     /// Trust and remember it.
     AcceptNew,

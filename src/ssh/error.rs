@@ -106,6 +106,17 @@ pub enum Cause {
     #[error("the route has no hops")]
     NoRoute,
 
+    // --- ssh_config ---
+    /// ssh_config can't be used: mend the line that it names.
+    #[error("ssh_config: {problem}")]
+    SshConfig { problem: SshConfigProblem },
+    /// ProxyJump goes round in circles.
+    #[error("the route has more than {hops} hops")]
+    TooManyHops { hops: usize },
+    /// Nobody said as whom to sign in, and this process's user has no name.
+    #[error("there is no user name")]
+    NoUsername,
+
     // --- reaching the machine ---
     /// The name has no address on this computer: check its spelling.
     #[error("no address found: {source}")]
@@ -325,6 +336,9 @@ impl Cause {
             Self::NotReachedThrough { cause, .. } => cause.is_transient(),
             Self::SystemSsh { problem, .. } => problem.is_transient(),
             Self::NoRoute
+            | Self::SshConfig { .. }
+            | Self::TooManyHops { .. }
+            | Self::NoUsername
             | Self::ProxyCommandNotStarted { .. }
             | Self::NoSystemSsh
             | Self::SystemNotStarted { .. }
@@ -349,6 +363,12 @@ impl Cause {
             | Self::Closed
             | Self::Protocol { .. } => false,
         }
+    }
+}
+
+impl From<SshConfigProblem> for Cause {
+    fn from(problem: SshConfigProblem) -> Self {
+        Self::SshConfig { problem }
     }
 }
 

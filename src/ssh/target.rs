@@ -50,6 +50,8 @@ pub struct Hop {
     pub host: String,
     /// What the user calls it, where that is something else: an alias of ssh_config.
     pub alias: Option<String>,
+    /// Which [`Stop`](super::Stop) of the plan this is; `None`: ssh_config added it.
+    pub planned: Option<usize>,
     pub port: u16,
     pub username: String,
     pub auth: AuthMethod,
@@ -100,6 +102,7 @@ impl Hop {
             port,
             username: username.into(),
             alias: None,
+            planned: None,
             auth: AuthMethod::Auto,
             private_key_path: None,
             identity_files: None,

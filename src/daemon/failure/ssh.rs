@@ -81,6 +81,29 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             At::Resolve,
             "The profile names no machine. Fill in its host.".to_owned(),
         ),
+        Cause::SshConfig { problem } => Told::new(
+            Code::SshConfigInvalid,
+            At::Resolve,
+            format!(
+                "ssh_config can't be used for {host}: {problem}. Mend it, or switch ssh_config \
+                 off in the profile."
+            ),
+        ),
+        Cause::TooManyHops { hops } => Told::new(
+            Code::SshConfigInvalid,
+            At::Resolve,
+            format!(
+                "The way to {host} has more than {hops} machines: ProxyJump in ssh_config goes \
+                 round in circles. Give the first machine `ProxyJump none`."
+            ),
+        ),
+        Cause::NoUsername => Told::new(
+            Code::SshConfigInvalid,
+            At::Resolve,
+            format!(
+                "Nobody says as which user to sign in to {host}. Fill in the user name."
+            ),
+        ),
         Cause::Resolve { source } => Told::new(
             Code::SshUnreachable,
             At::Resolve,

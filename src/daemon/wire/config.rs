@@ -66,10 +66,14 @@ pub(in crate::daemon) fn ssh_profile(params: &SshParams, known: Option<&SshProfi
             .collect(),
         proxy_command: params.proxy_command.clone(),
         use_ssh_config: params.use_ssh_config,
-        host_key_policy: match params.host_key_policy {
+        host_key_policy: params.host_key_policy.map(|policy| match policy {
             protocol::HostKeyPolicy::Ask => config::HostKeyPolicy::Ask,
             protocol::HostKeyPolicy::AcceptNew => config::HostKeyPolicy::AcceptNew,
             protocol::HostKeyPolicy::Strict => config::HostKeyPolicy::Strict,
+        }),
+        transport: match params.transport {
+            protocol::Transport::Auto => config::Transport::Auto,
+            protocol::Transport::System => config::Transport::System,
         },
         connect_timeout_ms: params.connect_timeout,
         keepalive_interval_ms: params.keepalive_interval,
@@ -184,10 +188,14 @@ fn ssh_settings(profile: &SshProfile) -> SshParams {
         identities_only: profile.identities_only,
         proxy_command: profile.proxy_command.clone(),
         use_ssh_config: profile.use_ssh_config,
-        host_key_policy: match profile.host_key_policy {
+        host_key_policy: profile.host_key_policy.map(|policy| match policy {
             config::HostKeyPolicy::Ask => protocol::HostKeyPolicy::Ask,
             config::HostKeyPolicy::AcceptNew => protocol::HostKeyPolicy::AcceptNew,
             config::HostKeyPolicy::Strict => protocol::HostKeyPolicy::Strict,
+        }),
+        transport: match profile.transport {
+            config::Transport::Auto => protocol::Transport::Auto,
+            config::Transport::System => protocol::Transport::System,
         },
         connect_timeout: profile.connect_timeout_ms,
         keepalive_interval: profile.keepalive_interval_ms,

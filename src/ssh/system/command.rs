@@ -70,7 +70,7 @@ fn connection(target: &Target, environment: &Environment) -> Arguments {
     let mut arguments = Arguments::new();
     for (index, hop) in target.hops.iter().enumerate() {
         let proxy = if index == 0 {
-            hop.proxy_command.clone()
+            hop.proxy_command.as_deref().map(escape)
         } else {
             Some(jump(&arguments, environment))
         };

@@ -103,6 +103,7 @@ pub(super) fn failure(lines: &[String]) -> Cause {
         SystemProblem::Config
     } else if has(&[
         "Connection closed by",
+        "closed by remote host",
         "Connection reset by",
         "Broken pipe",
         "banner exchange",
