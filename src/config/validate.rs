@@ -119,12 +119,11 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
         "must not have more than 8 hosts",
     )?;
 
-    if ssh.proxy_command.is_some() {
-        warnings.push(Warning::new(
-            at("proxyCommand"),
-            "This is kept, but proxy commands are not run yet, so connecting will fail.",
-        ));
-    }
+    require(
+        ssh.proxy_command.is_none() || ssh.jump_hosts.is_empty(),
+        &at("proxyCommand"),
+        "must be absent where there are jump hosts; the first of them may have one",
+    )?;
     let needs_key = ssh.auth_method == AuthMethod::PrivateKey && !ssh.use_ssh_config;
     if needs_key && ssh.private_key_path.is_none() {
         warnings.push(Warning::new(
@@ -138,6 +137,11 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
             hop.jump_hosts.is_empty(),
             &join(&path, "jumpHosts"),
             "must be absent: list all hops in `ssh.jumpHosts`, in order",
+        )?;
+        require(
+            index == 0 || hop.proxy_command.is_none(),
+            &join(&path, "proxyCommand"),
+            "must be absent: only the first jump host is reached from here",
         )?;
         self::ssh(&path, hop, warnings)?;
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 use crate::{
-    config::Change,
+    config::{Change, SecretField},
     conversation::{ToolCall, ToolFailure, ToolOutput, Tools},
     llm::BoxFuture,
     protocol::{
@@ -14,7 +14,7 @@ use crate::{
     },
     rpc::{self, CallError, ErrorReply, Outbound},
     ssh::{
-        Answers, HostKeyDecision, HostKeyQuestion, HostKeyReason, PromptFailure, PromptKind,
+        self, Answers, HostKeyDecision, HostKeyQuestion, HostKeyReason, PromptFailure, PromptKind,
         PromptQuestion, Prompter,
     },
 };
@@ -26,14 +26,21 @@ use super::{wire, workspace::Workspace};
 pub(super) struct HostPrompter {
     workspace: Arc<Workspace>,
     config_id: Option<String>,
+    /// For each hop, which of the profile's machines it is; `None`: ssh_config added it.
+    stops: Vec<Option<usize>>,
 }
 
 impl HostPrompter {
     /// For a saved profile, or for one that is only being tried.
-    pub(super) fn new(workspace: Arc<Workspace>, config_id: Option<String>) -> Self {
+    pub(super) fn new(
+        workspace: Arc<Workspace>,
+        config_id: Option<String>,
+        target: &ssh::Target,
+    ) -> Self {
         Self {
             workspace,
             config_id,
+            stops: target.hops.iter().map(|hop| hop.planned).collect(),
         }
     }
 
@@ -86,11 +93,13 @@ impl HostPrompter {
             PromptKind::Passphrase { .. } => protocol::PromptKind::Passphrase,
             PromptKind::KeyboardInteractive => protocol::PromptKind::KeyboardInteractive,
         };
-        // Codes are good once; and only a saved profile has a place to remember in.
-        let can_remember =
-            kind != protocol::PromptKind::KeyboardInteractive && self.config_id.is_some();
         let hop = question.place.hop;
-        let hops = question.place.hops;
+        // Codes are good once; and only a machine of a saved profile has a place to remember in.
+        let field = self.stops.get(hop).copied().flatten().and_then(|stop| {
+            let stops = self.stops.iter().flatten().count();
+            (kind != protocol::PromptKind::KeyboardInteractive && self.config_id.is_some())
+                .then(|| wire::config::prompt_field(kind, stop, stops))
+        });
         let params = AnswerPromptParams {
             config_id: self.config_id.clone(),
             hop: hop + 1,
@@ -107,7 +116,7 @@ impl HostPrompter {
                 })
                 .collect(),
             attempt: question.attempt,
-            can_remember,
+            can_remember: field.is_some(),
         };
         let answer: protocol::AnswerPromptResult =
             call::<AnswerPrompt>(&self.workspace.outbound, &params, question.time_limit).await?;
@@ -117,26 +126,19 @@ impl HostPrompter {
         if answer.answers.len() != params.prompts.len() {
             return Err(PromptFailure::Unfit);
         }
-        if can_remember && answer.remember {
-            self.remember(kind, hop, hops, answer.answers.first()).await;
+        if let (Some(field), true) = (field, answer.remember) {
+            self.remember(field, answer.answers.first()).await;
         }
         Ok(answer.answers)
     }
 
     /// Keeps a password or a passphrase as if the profile had been saved with it.
-    async fn remember(
-        &self,
-        kind: protocol::PromptKind,
-        hop: usize,
-        hops: usize,
-        answer: Option<&SecretString>,
-    ) {
+    async fn remember(&self, field: SecretField, answer: Option<&SecretString>) {
         let (Some(config_id), Some(answer)) = (&self.config_id, answer) else {
             return;
         };
         // A profile that is gone has nothing to remember.
         if let Ok(profile) = self.workspace.profile(config_id).await {
-            let field = wire::config::prompt_field(kind, hop, hops);
             self.workspace
                 .store
                 .secrets()

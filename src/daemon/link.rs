@@ -42,6 +42,8 @@ struct Book {
 #[derive(Debug, Default)]
 struct Link {
     status: Option<ConnectionStatus>,
+    /// The way to the machine, as ssh_config had it at the last connect.
+    target: Option<ssh::Target>,
     /// The session that [`Links::ready`] saw; its end is being watched for.
     session: Option<ssh::Session>,
     server: Option<Server>,
@@ -158,6 +160,17 @@ impl Links {
             error: Some(error),
             ..status(config_id, state)
         });
+    }
+
+    /// The way to the machine, as it was found last.
+    pub(super) fn target(&self, config_id: &str) -> Option<ssh::Target> {
+        self.lock().links.get(config_id)?.target.clone()
+    }
+
+    /// Remembers the way to the machine, for as long as the profile stays as it is.
+    pub(super) fn found(&self, config_id: &str, target: ssh::Target) {
+        let mut book = self.lock();
+        book.links.entry(config_id.to_owned()).or_default().target = Some(target);
     }
 
     /// The client of a profile's server, made when there is none.

@@ -23,7 +23,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) config_id: String,
-    pub(super) target: ssh::Target,
+    pub(super) plan: ssh::Plan,
 }
 
 /// The LLM server at the end of it.
@@ -43,21 +43,12 @@ impl Route {
         workspace: &Arc<Workspace>,
     ) -> Result<ssh::Session, ssh::Error> {
         let links = &workspace.links;
-        if let Some(session) = workspace.pool.current(&self.target) {
+        if let Some(session) = self.current(workspace) {
             self.watch(links, &session, None);
             return Ok(session);
         }
-        let config_id = self.config_id.clone();
-        let prompter = HostPrompter::new(Arc::clone(workspace), Some(config_id.clone()));
-        let mut attempt = Attempt::begin(Arc::clone(links), config_id.clone());
-        let observer = Steps {
-            links: Arc::clone(links),
-            config_id,
-        };
-        let connected = workspace
-            .pool
-            .session(&self.target, Arc::new(prompter), Arc::new(observer))
-            .await;
+        let mut attempt = Attempt::begin(Arc::clone(links), self.config_id.clone());
+        let connected = self.connect(workspace).await;
         attempt.over = true;
         match &connected {
             Ok(session) => self.watch(links, session, None),
@@ -66,6 +57,51 @@ impl Route {
             }
         }
         connected
+    }
+
+    /// The profile's session, if it is there.
+    pub(super) fn current(&self, workspace: &Workspace) -> Option<ssh::Session> {
+        let target = workspace.links.target(&self.config_id)?;
+        workspace.pool.current(&target)
+    }
+
+    /// Connects along the way that ssh_config says now.
+    async fn connect(&self, workspace: &Arc<Workspace>) -> Result<ssh::Session, ssh::Error> {
+        let resolved = self.resolve(workspace).await?;
+        for warning in &resolved.warnings {
+            tracing::warn!(config = %self.config_id, "{warning}");
+        }
+        let target = &resolved.target;
+        let config_id = self.config_id.clone();
+        let prompter = HostPrompter::new(Arc::clone(workspace), Some(config_id.clone()), target);
+        let observer = Steps {
+            links: Arc::clone(&workspace.links),
+            config_id,
+        };
+        workspace
+            .pool
+            .session(target, Arc::new(prompter), Arc::new(observer))
+            .await
+    }
+
+    /// The way to the machine as ssh_config says it now; also what other profiles share.
+    pub(super) async fn resolve(
+        &self,
+        workspace: &Workspace,
+    ) -> Result<ssh::Resolved, ssh::Error> {
+        let resolved = self.plan.resolve(&workspace.ssh_environment).await?;
+        workspace
+            .links
+            .found(&self.config_id, resolved.target.clone());
+        Ok(resolved)
+    }
+
+    /// The way to the machine: as it was found last, or as ssh_config says it now.
+    pub(super) async fn target(&self, workspace: &Workspace) -> Result<ssh::Target, ssh::Error> {
+        match workspace.links.target(&self.config_id) {
+            Some(target) => Ok(target),
+            None => Ok(self.resolve(workspace).await?.target),
+        }
     }
 
     /// Tells the host that the session is there, and, once, when it ends.
@@ -100,18 +136,14 @@ impl Route {
 
     /// What a sentence about the LLM server has to name.
     pub(super) fn scene(&self, api: &Api, model: Option<String>) -> Scene {
-        scene(&self.target, api, model)
+        scene(&self.plan, api, model)
     }
 }
 
 /// What a sentence about the LLM server has to name.
-pub(super) fn scene(target: &ssh::Target, api: &Api, model: Option<String>) -> Scene {
+pub(super) fn scene(plan: &ssh::Plan, api: &Api, model: Option<String>) -> Scene {
     Scene {
-        host: target
-            .hops
-            .last()
-            .map(|hop| hop.host.clone())
-            .unwrap_or_default(),
+        host: plan.host().to_owned(),
         endpoint: api.endpoint.dial().to_string(),
         model,
     }
@@ -139,7 +171,7 @@ impl Opener<ssh::Error> for Tunnel {
         let destination = destination(to);
         Box::pin(async move {
             let Some(workspace) = self.workspace.upgrade() else {
-                return Err(ssh::Error::closed(&self.route.target));
+                return Err(self.route.plan.closed());
             };
             let session = self.route.session(&workspace).await?;
             let stream = session.open(destination).await?;

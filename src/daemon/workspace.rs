@@ -49,8 +49,6 @@ pub(super) struct Workspace {
     pub(super) waiting_events: Total,
     /// Held while a long answer is handed over, so that only one is in memory several times.
     pub(super) long_answer: Mutex<()>,
-    /// The local user's name, for hops that name none.
-    username: Option<String>,
 }
 
 impl Workspace {
@@ -73,7 +71,6 @@ impl Workspace {
             history: conversation::History::new(HISTORY),
             waiting_events: Total::default(),
             long_answer: Mutex::default(),
-            username: environment.local_user.name.clone(),
         }
     }
 
@@ -97,10 +94,10 @@ impl Workspace {
 
     /// The way to a profile's machine.
     pub(super) fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
-        let target = self.target(profile, &Changes::new())?;
+        let plan = self.plan(profile, &Changes::new())?;
         Ok(Route {
             config_id: profile.id.clone(),
-            target,
+            plan,
         })
     }
 
@@ -110,17 +107,13 @@ impl Workspace {
     }
 
     /// The way to a profile's machine, with `changes` over its saved secrets.
-    pub(super) fn target(
+    pub(super) fn plan(
         &self,
         profile: &Profile,
         changes: &Changes,
-    ) -> Result<ssh::Target, ErrorObject> {
-        wire::config::target(
-            profile,
-            &self.secrets(profile, changes),
-            self.username.as_deref(),
-        )
-        .map_err(|error| failure::config(&error))
+    ) -> Result<ssh::Plan, ErrorObject> {
+        wire::config::plan(profile, &self.secrets(profile, changes))
+            .map_err(|error| failure::config(&error))
     }
 
     /// How to talk to a profile's LLM server, with `changes` over its saved secrets.

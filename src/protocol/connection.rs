@@ -44,6 +44,9 @@ pub struct TestConnectionResult {
     /// Its models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<Model>>,
+    /// What the user should know about the way, such as settings of ssh_config that have no
+    /// effect here.
+    pub warnings: Vec<String>,
 }
 
 /// One stage of a test.

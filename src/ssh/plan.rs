@@ -99,6 +99,14 @@ impl Plan {
         self.stops.last().map_or("", |stop| &stop.host)
     }
 
+    /// The error for somebody who still asks when no connection is made any more.
+    pub fn closed(&self) -> Error {
+        match self.stops.last() {
+            Some(stop) => failure(stop, Cause::Closed),
+            None => failure(&Stop::new(""), Cause::Closed),
+        }
+    }
+
     /// Asks ssh_config about every stop. May run `ssh -G`, with time limits of its own;
     /// dropping the future ends that.
     pub async fn resolve(&self, environment: &Environment) -> Result<Resolved, Error> {
@@ -165,6 +173,15 @@ impl Route<'_> {
         };
         for warning in &settings.warnings {
             self.warn(warning.clone());
+        }
+        if stop.host_key_policy.is_none()
+            && settings.strict_host_key_checking == Some(StrictHostKeyChecking::No)
+        {
+            self.warn(format!(
+                "ssh_config switches the checking of host keys off for {}; unknown keys are asked \
+                 about all the same.",
+                stop.host
+            ));
         }
         for warning in algorithms::unusable(&settings.algorithms) {
             self.warn(format!("ssh_config for {}: {warning}", stop.host));

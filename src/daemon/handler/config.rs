@@ -41,10 +41,14 @@ pub(in crate::daemon) async fn configure(
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
+    let route = workspace.route_of(&saved.profile)?;
+    match route.resolve(workspace).await {
+        Ok(resolved) => warnings.extend(resolved.warnings),
+        // Saved all the same: ssh_config may be mended later.
+        Err(error) => warnings.push(failure::ssh(&error).message),
+    }
     // The connection may be there all the same, from before or by another profile.
-    if let Ok(route) = workspace.route_of(&saved.profile)
-        && let Some(session) = workspace.pool.current(&route.target)
-    {
+    if let Some(session) = route.current(workspace) {
         route.watch(&workspace.links, &session, None);
     }
     announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
@@ -171,9 +175,11 @@ pub(in crate::daemon) async fn delete(
         Err(error) => return Err(failure::config(&error)),
     }
     if let Some(route) = route
-        && !shared(workspace, &route.target).await
+        && let Ok(target) = route.target(workspace).await
+        && workspace.pool.current(&target).is_some()
+        && !shared(workspace, &target).await
     {
-        workspace.pool.disconnect(&route.target).await;
+        workspace.pool.disconnect(&target).await;
     }
     workspace.links.forget(id);
     announce(workspace, id, ConfigChange::Deleted).await;
@@ -185,14 +191,15 @@ async fn shared(workspace: &Workspace, target: &crate::ssh::Target) -> bool {
     let Ok(listed) = workspace.store.list().await else {
         return true;
     };
-    listed
-        .into_iter()
-        .filter_map(|listed| listed.loaded.ok())
-        .any(|loaded| {
-            workspace
-                .route_of(&loaded.profile)
-                .is_ok_and(|other| other.target.shares_connection(target))
-        })
+    for loaded in listed.into_iter().filter_map(|listed| listed.loaded.ok()) {
+        if let Ok(other) = workspace.route_of(&loaded.profile)
+            && let Ok(other) = other.target(workspace).await
+            && other.shares_connection(target)
+        {
+            return true;
+        }
+    }
+    false
 }
 
 /// A profile as the host may see it.

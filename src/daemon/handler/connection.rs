@@ -42,7 +42,10 @@ pub(in crate::daemon) async fn disconnect(
     let workspace = daemon.workspace()?;
     let route = workspace.route(&params.config_id).await?;
     cancellable(&call.token, async {
-        workspace.pool.disconnect(&route.target).await;
+        // Without a way there is no connection either.
+        if let Ok(target) = route.target(workspace).await {
+            workspace.pool.disconnect(&target).await;
+        }
         workspace.links.off(&params.config_id);
         workspace.links.told().await;
         Ok(workspace.links.status(&params.config_id))

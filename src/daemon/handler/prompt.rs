@@ -195,7 +195,7 @@ impl Job {
         prompt: conversation::Prompt,
         events: Option<&EventStream>,
     ) -> Result<(Outcome<ssh::Error>, Option<Turn<'_>>), ErrorObject> {
-        if self.workspace.pool.current(&self.route.target).is_none() {
+        if self.route.current(&self.workspace).is_none() {
             if let Some(events) = events {
                 let phase = protocol::Phase::Connecting;
                 events

@@ -65,7 +65,7 @@ struct Subject {
     config_id: Option<String>,
     /// It is the saved profile as it stands, so what is found holds for it.
     saved: bool,
-    target: ssh::Target,
+    plan: ssh::Plan,
     /// `None`: the SSH stages only.
     api: Option<Api>,
 }
@@ -117,7 +117,7 @@ async fn subject(
     Ok(Subject {
         config_id: params.config_id.clone(),
         saved: params.ssh.is_none() && params.llm.is_none(),
-        target: workspace.target(&profile, &changes)?,
+        plan: workspace.plan(&profile, &changes)?,
         api: if has_api {
             Some(workspace.api(&profile, &changes)?)
         } else {
@@ -128,20 +128,30 @@ async fn subject(
 
 async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     let environment = Arc::clone(&workspace.ssh_environment);
+    let mut report = Report::default();
+    let begun = Instant::now();
+    let ssh::Resolved { target, warnings } = match subject.plan.resolve(&environment).await {
+        Ok(resolved) => resolved,
+        Err(error) => {
+            report.unresolved(begun.elapsed(), failure::ssh(&error));
+            return report;
+        }
+    };
+    report.warnings = warnings;
     let prompter = Arc::new(HostPrompter::new(
         Arc::clone(workspace),
         subject.config_id.clone(),
+        &target,
     ));
     let seen = Arc::new(Seen::default());
     let connected = ssh::connect(
-        &subject.target,
+        &target,
         environment,
         prompter,
         Arc::clone(&seen) as Arc<dyn Observer>,
     )
     .await;
-    let mut report = Report::default();
-    report.add_ssh(&subject.target, &seen, connected.as_ref().err());
+    report.add_ssh(&target, &seen, connected.as_ref().err());
     let (Ok(session), Some(api)) = (&connected, &subject.api) else {
         let why = if connected.is_ok() {
             "Not tried, because no LLM server was given."
@@ -159,7 +169,7 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
         key_type: key.key_type.clone(),
         fingerprint: key.fingerprint.clone(),
     });
-    test_api(&mut report, session, &subject.target, api).await;
+    test_api(&mut report, session, &subject.plan, api).await;
     session.close().await;
     if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found)
         && subject.saved
@@ -169,8 +179,8 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     report
 }
 
-async fn test_api(report: &mut Report, session: &ssh::Session, target: &ssh::Target, api: &Api) {
-    let scene = scene(target, api, None);
+async fn test_api(report: &mut Report, session: &ssh::Session, plan: &ssh::Plan, api: &Api) {
+    let scene = scene(plan, api, None);
     let begun = Instant::now();
     match session.open(destination(api.endpoint.dial())).await {
         Ok(stream) => {
@@ -278,9 +288,21 @@ struct Report {
     auth_method: Option<String>,
     host_key: Option<HostKey>,
     found: Option<llm::Discovery>,
+    warnings: Vec<String>,
 }
 
 impl Report {
+    /// ssh_config does not say how to get there.
+    fn unresolved(&mut self, took: Duration, error: ErrorObject) {
+        self.fail(StageName::Resolve, Some(0), took, error);
+        for name in SSH_STAGES.into_iter().skip(1) {
+            self.skip(name, Some(0), AFTER_A_FAILURE);
+        }
+        for name in API_STAGES {
+            self.skip(name, None, AFTER_A_FAILURE);
+        }
+    }
+
     fn add_ssh(&mut self, target: &ssh::Target, seen: &Seen, error: Option<&ssh::Error>) {
         let seen = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut failed = false;
@@ -365,6 +387,7 @@ impl Report {
             host_key: self.host_key,
             server,
             models,
+            warnings: self.warnings,
         }
     }
 }

@@ -20,19 +20,19 @@ const MAX_RETRIES: u32 = 2;
 /// The secrets that params give, each with what is to be done about it.
 pub(in crate::daemon) type Changes = Vec<(SecretField, Change<SecretString>)>;
 
-/// Which secret a person's answer is: the last hop is the profile's machine, the others are its
-/// jump hosts.
+/// Which secret a person's answer is, for a stop of the plan; the last stop is the profile's
+/// machine, the others are its jump hosts.
 pub(in crate::daemon) fn prompt_field(
     kind: protocol::PromptKind,
-    hop: usize,
-    hops: usize,
+    stop: usize,
+    stops: usize,
 ) -> SecretField {
-    let last = hop + 1 == hops;
+    let last = stop + 1 == stops;
     match kind {
         protocol::PromptKind::Passphrase if last => SecretField::Passphrase,
-        protocol::PromptKind::Passphrase => SecretField::HopPassphrase(hop),
+        protocol::PromptKind::Passphrase => SecretField::HopPassphrase(stop),
         _ if last => SecretField::Password,
-        _ => SecretField::HopPassword(hop),
+        _ => SecretField::HopPassword(stop),
     }
 }
 
@@ -263,50 +263,37 @@ where
     }
 }
 
-/// The way to a profile's machine. `username` is the local user's, for hops that name none.
-pub(in crate::daemon) fn target(
+/// The way to a profile's machine, as the profile says it.
+pub(in crate::daemon) fn plan(
     profile: &Profile,
     secrets: &impl Lookup,
-    username: Option<&str>,
-) -> Result<ssh::Target, config::Error> {
-    let mut hops = Vec::with_capacity(profile.ssh.jump_hosts.len() + 1);
+) -> Result<ssh::Plan, config::Error> {
+    let mut stops = Vec::with_capacity(profile.ssh.jump_hosts.len() + 1);
     for (index, jump) in profile.ssh.jump_hosts.iter().enumerate() {
-        let mut hop = hop(jump, username, &format!("ssh.jumpHosts[{index}]"))?;
-        hop.password = secrets.secret(&SecretField::HopPassword(index))?;
-        hop.passphrase = secrets.secret(&SecretField::HopPassphrase(index))?;
-        hops.push(hop);
-    }
-    let mut last = hop(&profile.ssh, username, "ssh")?;
-    last.password = secrets.secret(&SecretField::Password)?;
-    last.passphrase = secrets.secret(&SecretField::Passphrase)?;
-    hops.push(last);
-    Ok(ssh::Target::new(hops))
-}
-
-fn hop(
-    profile: &SshProfile,
-    username: Option<&str>,
-    field: &str,
-) -> Result<ssh::Hop, config::Error> {
-    if profile.proxy_command.is_some() {
-        // Connecting without it could reach another machine than the one that is meant.
-        return Err(config::Error::Invalid {
-            field: format!("{field}.proxyCommand"),
-            problem: "is set, and proxy commands are not run yet; remove it to connect directly"
-                .to_owned(),
+        stops.push(ssh::Stop {
+            password: secrets.secret(&SecretField::HopPassword(index))?,
+            passphrase: secrets.secret(&SecretField::HopPassphrase(index))?,
+            ..stop(jump)
         });
     }
-    let username =
-        profile
-            .username
-            .as_deref()
-            .or(username)
-            .ok_or_else(|| config::Error::Invalid {
-                field: format!("{field}.username"),
-                problem: "is missing, and the local user's name is not known".to_owned(),
-            })?;
-    let defaults = ssh::Hop::new(&profile.host, profile.port.unwrap_or(22), username);
-    Ok(ssh::Hop {
+    stops.push(ssh::Stop {
+        password: secrets.secret(&SecretField::Password)?,
+        passphrase: secrets.secret(&SecretField::Passphrase)?,
+        ..stop(&profile.ssh)
+    });
+    Ok(ssh::Plan {
+        stops,
+        transport: match profile.ssh.transport {
+            config::Transport::Auto => ssh::Transport::Library,
+            config::Transport::System => ssh::Transport::System,
+        },
+    })
+}
+
+fn stop(profile: &SshProfile) -> ssh::Stop {
+    ssh::Stop {
+        port: profile.port,
+        username: profile.username.clone(),
         auth: match profile.auth_method {
             config::AuthMethod::Auto => ssh::AuthMethod::Auto,
             config::AuthMethod::Password => ssh::AuthMethod::Password,
@@ -316,27 +303,21 @@ fn hop(
             config::AuthMethod::None => ssh::AuthMethod::None,
         },
         private_key_path: profile.private_key_path.as_ref().map(Into::into),
-        certificate_paths: profile.certificate_path.iter().map(Into::into).collect(),
+        certificate_path: profile.certificate_path.as_ref().map(Into::into),
         identity_agent: profile.identity_agent.as_ref().map(Into::into),
-        identities_only: profile.identities_only.unwrap_or(false),
-        host_key_policy: match profile.host_key_policy {
+        identities_only: profile.identities_only,
+        host_key_policy: profile.host_key_policy.map(|policy| match policy {
             config::HostKeyPolicy::Ask => ssh::HostKeyPolicy::Ask,
             config::HostKeyPolicy::AcceptNew => ssh::HostKeyPolicy::AcceptNew,
             config::HostKeyPolicy::Strict => ssh::HostKeyPolicy::Strict,
-        },
-        connect_timeout: profile
-            .connect_timeout_ms
-            .map_or(defaults.connect_timeout, Duration::from_millis),
-        keepalive_interval: match profile.keepalive_interval_ms {
-            Some(0) => None,
-            Some(interval) => Some(Duration::from_millis(interval)),
-            None => defaults.keepalive_interval,
-        },
-        keepalive_count_max: profile
-            .keepalive_count_max
-            .unwrap_or(defaults.keepalive_count_max),
-        ..defaults
-    })
+        }),
+        proxy_command: profile.proxy_command.clone(),
+        use_ssh_config: profile.use_ssh_config,
+        connect_timeout: profile.connect_timeout_ms.map(Duration::from_millis),
+        keepalive_interval: profile.keepalive_interval_ms.map(Duration::from_millis),
+        keepalive_count_max: profile.keepalive_count_max,
+        ..ssh::Stop::new(&profile.host)
+    }
 }
 
 /// How to talk to a profile's LLM server.
@@ -417,13 +398,35 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_without_a_user_gets_the_local_one() {
-        let target = target(&profile(), &no_secrets, Some("me")).unwrap();
+    fn each_stop_has_its_own_secrets_and_what_a_profile_leaves_open_stays_open() {
+        let mut profile = profile();
+        profile.ssh.keepalive_interval_ms = Some(0);
+        profile.ssh.jump_hosts.push(SshProfile {
+            host: "bastion".to_owned(),
+            port: Some(2222),
+            ..SshProfile::default()
+        });
+        let secrets = |field: &SecretField| Ok(Some(format!("{field:?}").into()));
+        let plan = plan(&profile, &secrets).unwrap();
+        let [bastion, machine] = &plan.stops[..] else {
+            panic!("{plan:?}");
+        };
+        let told = |stop: &ssh::Stop| {
+            use secrecy::ExposeSecret as _;
+            let secret = stop.password.as_ref().unwrap().expose_secret().to_owned();
+            (stop.host.clone(), stop.port, stop.username.clone(), secret)
+        };
         assert_eq!(
-            (target.hops[0].username.as_str(), target.hops[0].port),
-            ("me", 22)
+            told(bastion),
+            ("bastion".into(), Some(2222), None, "HopPassword(0)".into())
         );
-        assert!(super::target(&profile(), &no_secrets, None).is_err());
+        assert_eq!(
+            told(machine),
+            ("gpu1".into(), None, None, "Password".into())
+        );
+        assert_eq!(machine.keepalive_interval, Some(Duration::ZERO));
+        assert_eq!(bastion.keepalive_interval, None);
+        assert_eq!(plan.host(), "gpu1");
     }
 
     #[test]

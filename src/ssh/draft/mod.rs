@@ -1,0 +1,196 @@
+//! What people paste: an `ssh …` command, an alias, a URL, a block of ssh_config.
+//!
+//! Nothing is connected to, and no key is looked at; an alias is looked up in
+//! ssh_config as a connect would.
+
+mod address;
+mod command_line;
+mod words;
+
+use super::plan::Stop;
+use super::ssh_config::{self, Jump, Query, Settings, SshConfigProblem};
+use super::target::{Environment, HostKeyPolicy};
+use super::text::sanitize;
+
+/// A longer text is not what somebody wanted to paste here.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// A profile's beginnings.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// The jump hosts in order, then the machine; empty if the text names none.
+    pub stops: Vec<Stop>,
+    /// The LLM server as seen from there, `http://localhost:11434`.
+    pub endpoint: Option<String>,
+    /// What was left out, and why. Sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Why a text is none of these.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DraftProblem {
+    #[error("is empty")]
+    Empty,
+    #[error("is too long; paste one command, address or Host block")]
+    TooLong,
+    /// An option of `ssh` without its value, or unbalanced quotes.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    #[error("names no host")]
+    NoHost,
+    #[error("is not an ssh command, a host, a URL or a Host block")]
+    Unknown,
+    /// A block, or the user's ssh_config where an alias is looked up, is broken.
+    #[error("cannot be used: {0}")]
+    Config(#[from] SshConfigProblem),
+}
+
+/// Reads a pasted text. May run `ssh -G`, with time limits of its own.
+pub async fn parse(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
+    if text.len() > MAX_TEXT {
+        return Err(DraftProblem::TooLong);
+    }
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(DraftProblem::Empty);
+    }
+    if is_block(text) {
+        return from_block(text, environment);
+    }
+    let words = words::split(text).map_err(|why| DraftProblem::Unreadable(why.to_owned()))?;
+    // A prompt that was copied along.
+    let words = match words.split_first() {
+        Some((prompt, rest)) if matches!(prompt.as_str(), "$" | "%" | "#" | ">") => rest,
+        _ => &words[..],
+    };
+    match words {
+        [] => Err(DraftProblem::Empty),
+        [program, arguments @ ..] if is_ssh(program) => command_line::parse(arguments),
+        [one] => from_address(one, environment).await,
+        [_, _, ..] => Err(DraftProblem::Unknown),
+    }
+}
+
+fn is_ssh(program: &str) -> bool {
+    let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+    name.eq_ignore_ascii_case("ssh") || name.eq_ignore_ascii_case("ssh.exe")
+}
+
+/// Whether one of the lines begins a block.
+fn is_block(text: &str) -> bool {
+    text.lines().any(|line| {
+        let word = line
+            .split([' ', '\t', '='])
+            .find(|word| !word.is_empty())
+            .unwrap_or_default();
+        (word.eq_ignore_ascii_case("host") || word.eq_ignore_ascii_case("match"))
+            && line.trim().len() > word.len()
+    })
+}
+
+fn from_block(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
+    let (name, settings) = ssh_config::parse_block(text, environment)?;
+    let mut warnings = settings.warnings.clone();
+    let mut stops: Vec<_> = settings.proxy_jump.iter().cloned().map(jump).collect();
+    let mut keys = settings.identity_files.clone().unwrap_or_default().into_iter();
+    let mut certificates = settings.certificate_files.iter().cloned();
+    let machine = Stop {
+        port: Some(settings.port),
+        username: settings.user.clone(),
+        private_key_path: keys.next(),
+        certificate_path: certificates.next(),
+        identity_agent: settings.identity_agent.clone(),
+        identities_only: Some(settings.identities_only).filter(|only| *only),
+        host_key_policy: settings.strict_host_key_checking.map(policy),
+        proxy_command: settings.raw_proxy_command.clone(),
+        connect_timeout: settings.connect_timeout,
+        keepalive_interval: settings.server_alive_interval,
+        keepalive_count_max: settings.server_alive_count_max,
+        ..Stop::new(settings.host_name.clone())
+    };
+    if keys.next().is_some() || certificates.next().is_some() {
+        warnings.push(
+            "A profile names one key and one certificate; the others were left out.".to_owned(),
+        );
+    }
+    for left_out in only_in_config(&settings) {
+        warnings.push(format!(
+            "{left_out} can't be said in a profile; put the block into ~/.ssh/config and use \
+             the name {}.",
+            sanitize(&name)
+        ));
+    }
+    stops.push(machine);
+    Ok(Draft {
+        stops,
+        endpoint: None,
+        warnings,
+    })
+}
+
+/// What only ssh_config itself can say.
+fn only_in_config(settings: &Settings) -> Vec<&'static str> {
+    let algorithms = &settings.algorithms;
+    [
+        (settings.known_hosts.alias.is_some(), "HostKeyAlias"),
+        (settings.known_hosts.user.is_some(), "UserKnownHostsFile"),
+        (settings.known_hosts.global.is_some(), "GlobalKnownHostsFile"),
+        (algorithms.key_exchanges.is_some(), "KexAlgorithms"),
+        (algorithms.ciphers.is_some(), "Ciphers"),
+        (algorithms.macs.is_some(), "MACs"),
+        (algorithms.host_keys.is_some(), "HostKeyAlgorithms"),
+        (algorithms.public_keys.is_some(), "PubkeyAcceptedAlgorithms"),
+        (
+            settings.preferred_authentications.is_some(),
+            "PreferredAuthentications",
+        ),
+        (settings.bind_address.is_some(), "BindAddress"),
+        (
+            settings.address_family != super::AddressFamily::Any,
+            "AddressFamily",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is_set, name)| is_set.then_some(name))
+    .collect()
+}
+
+async fn from_address(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
+    if let Some(draft) = address::endpoint(text)? {
+        return Ok(draft);
+    }
+    let jump = address::destination(text).ok_or(DraftProblem::Unknown)?;
+    let mut draft = Draft {
+        stops: vec![self::jump(jump)],
+        ..Draft::default()
+    };
+    let aliases = ssh_config::aliases(environment).await?;
+    let machine = &mut draft.stops[0];
+    if aliases.iter().any(|alias| alias.eq_ignore_ascii_case(&machine.host)) {
+        let query = Query {
+            host: machine.host.clone(),
+            port: machine.port,
+            user: machine.username.clone(),
+        };
+        let settings = ssh_config::resolve(&query, environment).await?;
+        machine.port = Some(settings.port);
+        machine.username = settings.user.or(machine.username.take());
+        draft.warnings = settings.warnings;
+    }
+    Ok(draft)
+}
+
+pub(super) fn jump(jump: Jump) -> Stop {
+    Stop {
+        port: jump.port,
+        username: jump.user,
+        ..Stop::new(jump.host)
+    }
+}
+
+fn policy(checking: ssh_config::StrictHostKeyChecking) -> HostKeyPolicy {
+    super::plan::policy(checking)
+}
+
+#[cfg(test)]
+mod tests;
