@@ -30,6 +30,7 @@ mod observe;
 mod pool;
 mod prompt;
 mod session;
+pub mod ssh_config;
 mod stages;
 mod target;
 mod tcp;
