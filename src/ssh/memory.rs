@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,7 @@ use super::channel_io::Budget;
 use super::error::HostKeyInfo;
 use super::flight::Flight;
 use super::prompt::{HostKeyDecision, PromptFailure};
+use super::ssh_config::ConfigValues;
 
 /// Clones are the same memory; one per process, with the default.
 #[derive(Clone, Default)]
@@ -18,6 +20,8 @@ pub struct Memory(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     host_keys: Mutex<HostKeys>,
+    /// What each `ssh` does without any file (see `ssh_config`).
+    ssh_defaults: Mutex<HashMap<PathBuf, Arc<ConfigValues>>>,
     /// Bytes waiting to be read, over all streams of all connections.
     budget: Arc<Budget>,
 }
@@ -50,6 +54,13 @@ impl Memory {
     pub(super) fn host_keys(&self) -> MutexGuard<'_, HostKeys> {
         self.0
             .host_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn ssh_defaults(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<ConfigValues>>> {
+        self.0
+            .ssh_defaults
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,6 +31,7 @@ mod pool;
 mod prompt;
 mod proxy_command;
 mod session;
+pub mod ssh_config;
 mod stages;
 mod stream;
 mod system;

@@ -18,6 +18,7 @@ use russh::keys::PublicKey;
 
 use self::line::Line;
 pub(super) use self::line::Marker;
+pub(super) use self::pattern::glob;
 pub(super) use self::store::{Appended, append};
 use super::error::{Cause, HostKeyInfo, KnownKey};
 use super::prompt::KnownAs;

@@ -58,7 +58,7 @@ fn is_hash_of(field: &[u8], host: &str) -> bool {
 }
 
 /// `*` stands for any run of bytes, `?` for one.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(in crate::ssh) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when the last star has to swallow one byte more.
     let mut retry: Option<(usize, usize)> = None;

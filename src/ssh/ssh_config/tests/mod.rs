@@ -1,0 +1,1 @@
+//! Judged against the real `ssh`.
