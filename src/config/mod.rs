@@ -19,8 +19,7 @@ mod validate;
 
 pub use error::{Error, Warning};
 pub use profile::{
-    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls,
-    Transport,
+    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
 };
 pub use read::from_json;
 pub use secrets::{Change, SecretField, Secrets};

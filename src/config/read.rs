@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Error, Warning};
 use super::profile::{
-    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls,
-    Transport,
+    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
 };
 use super::unknown::{Unknown, join, secret_dropped};
 use super::validate::is_secret_header;

@@ -85,10 +85,7 @@ impl Route {
     }
 
     /// The way to the machine as ssh_config says it now; also what other profiles share.
-    pub(super) async fn resolve(
-        &self,
-        workspace: &Workspace,
-    ) -> Result<ssh::Resolved, ssh::Error> {
+    pub(super) async fn resolve(&self, workspace: &Workspace) -> Result<ssh::Resolved, ssh::Error> {
         let resolved = self.plan.resolve(&workspace.ssh_environment).await?;
         workspace
             .links

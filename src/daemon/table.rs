@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     failure,
-    handler::{config, connection, history, lifecycle, model, prompt, test},
+    handler::{config, connection, history, lifecycle, model, prompt, ssh_config, test},
     state::Daemon,
 };
 
@@ -32,6 +32,9 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
     table.on::<protocol::ListConfigs, _, _>(config::list);
     table.on::<protocol::DeleteConfig, _, _>(config::delete);
 
+    table.on::<protocol::ListSshHosts, _, _>(ssh_config::list_hosts);
+    table.on::<protocol::ParseTarget, _, _>(ssh_config::parse_target);
+
     table.on::<protocol::TestConnection, _, _>(test::test_connection);
     table.on::<protocol::Connect, _, _>(connection::connect);
     table.on::<protocol::Disconnect, _, _>(connection::disconnect);
@@ -48,8 +51,6 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
 
     table.not_built::<protocol::TrustConfig>();
     table.not_built::<protocol::ListPresets>();
-    table.not_built::<protocol::ListSshHosts>();
-    table.not_built::<protocol::ParseTarget>();
     table.not_built::<protocol::ExecuteCommand>();
     table.not_built::<protocol::VaultStatus>();
     table.not_built::<protocol::VaultUnlock>();

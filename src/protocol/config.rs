@@ -387,17 +387,44 @@ pub struct Preset {
 pub struct ListSshHostsResult {
     /// In the order of the files.
     pub hosts: Vec<SshHost>,
+    /// What was left out, and why.
+    pub warnings: Vec<String>,
 }
 
-/// A host of the user's ssh_config.
+/// A host of the user's ssh_config. To use it, save a profile whose `ssh.host` is the alias.
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct SshHost {
     /// What the user types.
     pub alias: String,
-    /// What it stands for.
-    pub ssh: SshParams,
-    /// The machines on the way.
+    /// What it stands for; absent if it can't be resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshParams>,
+    /// The machines on the way, by the names that ssh_config has for them.
     pub hops: Vec<String>,
+    /// Why it can't be resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The beginnings of a profile's `ssh`, with the jump hosts.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SshDraft {
+    /// Everything but the jump hosts.
+    #[serde(flatten)]
+    pub settings: SshParams,
+    /// Machines on the way, the first to be reached first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jump_hosts: Vec<SshParams>,
+}
+
+/// The beginnings of a profile's `llm`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LlmDraft {
+    /// The LLM server as seen from the machine.
+    pub api_endpoint: String,
 }
 
 /// Params of `remote-llm/parse-target`.
@@ -410,10 +437,10 @@ pub struct ParseTargetParams {
 /// Result of `remote-llm/parse-target`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ParseTargetResult {
-    /// What it says about the machine.
-    pub ssh: Option<SshParams>,
-    /// What it says about the LLM server.
-    pub llm: Option<LlmParams>,
+    /// What it says about the machine; `null`: nothing.
+    pub ssh: Option<SshDraft>,
+    /// What it says about the LLM server; `null`: nothing.
+    pub llm: Option<LlmDraft>,
     /// What was left out, and why.
     pub warnings: Vec<String>,
 }

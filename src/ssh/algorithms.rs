@@ -78,6 +78,11 @@ pub(super) fn preferred(recorded: &[Algorithm]) -> Preferred {
     }
 }
 
+/// Replaced when the other part arrives.
+pub(super) fn unusable(_: &super::Algorithms) -> Vec<String> {
+    Vec::new()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

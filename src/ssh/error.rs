@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::prompt::{HostKeyReason, KnownAs, PromptFailure, PromptKind};
+use super::ssh_config::Problem as SshConfigProblem;
 use super::target::{Destination, host_and_port};
 
 /// Something went wrong, and where on the route. Cheap to clone: everybody

@@ -18,6 +18,7 @@ mod channel_io;
 mod child;
 mod clock;
 mod connect;
+mod draft;
 mod egress;
 mod error;
 mod flight;
@@ -27,11 +28,12 @@ mod known_hosts;
 mod link;
 mod memory;
 mod observe;
+mod plan;
 mod pool;
 mod prompt;
 mod proxy_command;
 mod session;
-pub mod ssh_config;
+mod ssh_config;
 mod stages;
 mod stream;
 mod system;
@@ -42,18 +44,21 @@ mod tests;
 mod text;
 
 pub use self::connect::connect;
+pub use self::draft::{Draft, DraftProblem, parse as parse_draft};
 pub use self::error::{
     AgentProblem, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error, HostKeyInfo,
     KeyProblem, KnownKey, Lost, NotTrusted, Place, SlowConsumer, SystemProblem,
 };
 pub use self::memory::Memory;
 pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};
+pub use self::plan::{Plan, Resolved, Stop};
 pub use self::pool::Pool;
 pub use self::prompt::{
     Answers, BoxFuture, HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, NoPrompter,
     Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter,
 };
 pub use self::session::Session;
+pub use self::ssh_config::{Problem as SshConfigProblem, aliases};
 pub use self::stream::Stream;
 pub use self::target::{
     AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy,

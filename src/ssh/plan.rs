@@ -160,12 +160,17 @@ impl Route<'_> {
         if self.hops.len() >= MAX_HOPS {
             return Err(failure(&stop, Cause::TooManyHops { hops: MAX_HOPS }));
         }
-        let settings = self.settings(&stop).await?;
+        let query = Query {
+            host: stop.host.clone(),
+            port: stop.port,
+            user: stop.username.clone(),
+        };
+        let settings = self.settings(&stop, &query).await?;
         let (proxy_command, jumps) = match &stop.proxy_command {
             _ if !is_first => (None, Vec::new()),
             Some(none) if none.eq_ignore_ascii_case("none") => (None, Vec::new()),
             Some(command) => {
-                let expanded = settings.proxy_command_of(command, self.environment);
+                let expanded = settings.expand_proxy_command(command, &query, self.environment);
                 let expanded = expanded.map_err(|problem| failure(&stop, problem.into()))?;
                 (Some(expanded), Vec::new())
             }
@@ -196,16 +201,11 @@ impl Route<'_> {
         Ok(jumps)
     }
 
-    async fn settings(&self, stop: &Stop) -> Result<Settings, Error> {
-        let query = Query {
-            host: stop.host.clone(),
-            port: stop.port,
-            user: stop.username.clone(),
-        };
+    async fn settings(&self, stop: &Stop, query: &Query) -> Result<Settings, Error> {
         if !stop.use_ssh_config {
-            return Ok(Settings::none(&query, self.environment));
+            return Ok(Settings::unconfigured(query));
         }
-        ssh_config::resolve(&query, self.environment)
+        ssh_config::resolve(query, self.environment)
             .await
             .map_err(|problem| failure(stop, problem.into()))
     }
@@ -269,7 +269,7 @@ fn merge(stop: &Stop, settings: Settings, environment: &Environment) -> Hop {
 
 /// What ssh_config says about unknown host keys. There is no "off": where `ssh`
 /// would not check, people are asked.
-fn policy(checking: StrictHostKeyChecking) -> HostKeyPolicy {
+pub(super) fn policy(checking: StrictHostKeyChecking) -> HostKeyPolicy {
     match checking {
         StrictHostKeyChecking::Yes => HostKeyPolicy::Strict,
         StrictHostKeyChecking::AcceptNew => HostKeyPolicy::AcceptNew,

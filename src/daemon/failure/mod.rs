@@ -10,6 +10,7 @@ mod conversation;
 mod host_key;
 mod llm;
 mod ssh;
+mod ssh_config;
 mod system;
 
 use crate::protocol::{ErrorCode, ErrorData, ErrorObject};
@@ -20,6 +21,7 @@ pub(super) use config::config;
 pub(super) use conversation::conversation;
 pub(super) use llm::{Scene, discovery, endpoint, llm};
 pub(super) use ssh::ssh;
+pub(super) use ssh_config::{draft, ssh_config};
 
 /// An error that is only a code and a sentence.
 pub(super) fn plain(code: ErrorCode, message: &str) -> ErrorObject {

@@ -100,9 +100,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::NoUsername => Told::new(
             Code::SshConfigInvalid,
             At::Resolve,
-            format!(
-                "Nobody says as which user to sign in to {host}. Fill in the user name."
-            ),
+            format!("Nobody says as which user to sign in to {host}. Fill in the user name."),
         ),
         Cause::Resolve { source } => Told::new(
             Code::SshUnreachable,

@@ -7,6 +7,7 @@ pub(super) mod history;
 pub(super) mod lifecycle;
 pub(super) mod model;
 pub(super) mod prompt;
+pub(super) mod ssh_config;
 pub(super) mod test;
 
 use std::future::Future;

@@ -1,6 +1,6 @@
 //! Profiles: from the wire's params, to the wire's views, and to what the SSH and LLM rooms need.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -320,6 +320,74 @@ fn stop(profile: &SshProfile) -> ssh::Stop {
     }
 }
 
+// === draft → params ===
+
+/// What was pasted, as a form would send it.
+pub(in crate::daemon) fn draft(stops: &[ssh::Stop]) -> Option<protocol::SshDraft> {
+    let (machine, jumps) = stops.split_last()?;
+    Some(protocol::SshDraft {
+        settings: ssh_params(machine),
+        jump_hosts: jumps.iter().map(ssh_params).collect(),
+    })
+}
+
+fn ssh_params(stop: &ssh::Stop) -> SshParams {
+    let path = |path: &Option<PathBuf>| Some(path.as_ref()?.display().to_string());
+    let milliseconds = |duration: &Option<Duration>| {
+        Some(u64::try_from(duration.as_ref()?.as_millis()).unwrap_or(u64::MAX))
+    };
+    SshParams {
+        host: stop.host.clone(),
+        port: stop.port,
+        username: stop.username.clone(),
+        auth_method: protocol::AuthMethod::Auto,
+        private_key_path: path(&stop.private_key_path),
+        certificate_path: path(&stop.certificate_path),
+        identity_agent: path(&stop.identity_agent),
+        identities_only: stop.identities_only,
+        proxy_command: stop.proxy_command.clone(),
+        use_ssh_config: stop.use_ssh_config,
+        host_key_policy: stop.host_key_policy.map(|policy| match policy {
+            ssh::HostKeyPolicy::Ask => protocol::HostKeyPolicy::Ask,
+            ssh::HostKeyPolicy::AcceptNew => protocol::HostKeyPolicy::AcceptNew,
+            ssh::HostKeyPolicy::Strict => protocol::HostKeyPolicy::Strict,
+        }),
+        transport: protocol::Transport::Auto,
+        connect_timeout: milliseconds(&stop.connect_timeout),
+        keepalive_interval: milliseconds(&stop.keepalive_interval),
+        keepalive_count_max: stop.keepalive_count_max,
+        password: Secret::Keep,
+        passphrase: Secret::Keep,
+        jump_hosts: Vec::new(),
+    }
+}
+
+/// A host of ssh_config, with what it stands for.
+pub(in crate::daemon) fn ssh_host(alias: String, target: &ssh::Target) -> protocol::SshHost {
+    let name = |hop: &ssh::Hop| hop.alias.clone().unwrap_or_else(|| hop.host.clone());
+    let (machine, jumps) = match target.hops.split_last() {
+        Some((machine, jumps)) => (Some(machine), jumps),
+        None => (None, &[][..]),
+    };
+    protocol::SshHost {
+        alias,
+        ssh: machine.map(|hop| {
+            ssh_params(&ssh::Stop {
+                port: Some(hop.port),
+                username: Some(hop.username.clone()),
+                private_key_path: hop.identity_files.iter().flatten().next().cloned(),
+                proxy_command: target
+                    .hops
+                    .first()
+                    .and_then(|hop| hop.proxy_command.clone()),
+                ..ssh::Stop::new(&hop.host)
+            })
+        }),
+        hops: jumps.iter().map(name).collect(),
+        problem: None,
+    }
+}
+
 /// How to talk to a profile's LLM server.
 pub(in crate::daemon) fn options(
     profile: &LlmProfile,
@@ -391,10 +459,6 @@ mod tests {
         profile.ssh.host = "gpu1".to_owned();
         profile.llm.api_endpoint = "http://localhost:11434".to_owned();
         profile
-    }
-
-    fn no_secrets(_: &SecretField) -> Result<Option<SecretString>, config::Error> {
-        Ok(None)
     }
 
     #[test]

@@ -118,7 +118,10 @@ impl Reading {
                 Some(endpoint) if self.endpoint.is_none() => {
                     self.endpoint = Some(endpoint);
                 }
-                _ => self.warn(format!("The forwarding -L {} was left out.", sanitize(value))),
+                _ => self.warn(format!(
+                    "The forwarding -L {} was left out.",
+                    sanitize(value)
+                )),
             },
             'e' | 'E' | 'O' | 'Q' | 'c' | 'm' => {
                 self.warn(format!("The option -{letter} has no effect here."));
@@ -144,7 +147,9 @@ impl Reading {
         let text = text.trim();
         let end = text
             .find(|c: char| c == '=' || c.is_whitespace())
-            .ok_or_else(|| DraftProblem::Unreadable(format!("-o {} has no value", sanitize(text))))?;
+            .ok_or_else(|| {
+                DraftProblem::Unreadable(format!("-o {} has no value", sanitize(text)))
+            })?;
         let (name, value) = text.split_at(end);
         let value = value
             .trim_start()

@@ -8,7 +8,7 @@ mod command_line;
 mod words;
 
 use super::plan::Stop;
-use super::ssh_config::{self, Jump, Query, Settings, SshConfigProblem};
+use super::ssh_config::{self, Block, Jump, Problem, Query, Settings};
 use super::target::{Environment, HostKeyPolicy};
 use super::text::sanitize;
 
@@ -40,9 +40,12 @@ pub enum DraftProblem {
     NoHost,
     #[error("is not an ssh command, a host, a URL or a Host block")]
     Unknown,
-    /// A block, or the user's ssh_config where an alias is looked up, is broken.
+    /// The pasted block is broken.
     #[error("cannot be used: {0}")]
-    Config(#[from] SshConfigProblem),
+    Block(Problem),
+    /// The user's ssh_config, in which a name was looked up, is broken.
+    #[error("cannot be looked up: {0}")]
+    Lookup(Problem),
 }
 
 /// Reads a pasted text. May run `ssh -G`, with time limits of its own.
@@ -89,10 +92,15 @@ fn is_block(text: &str) -> bool {
 }
 
 fn from_block(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
-    let (name, settings) = ssh_config::parse_block(text, environment)?;
+    let Block { alias, settings } =
+        ssh_config::parse_block(text, environment).map_err(DraftProblem::Block)?;
     let mut warnings = settings.warnings.clone();
     let mut stops: Vec<_> = settings.proxy_jump.iter().cloned().map(jump).collect();
-    let mut keys = settings.identity_files.clone().unwrap_or_default().into_iter();
+    let mut keys = settings
+        .identity_files
+        .clone()
+        .unwrap_or_default()
+        .into_iter();
     let mut certificates = settings.certificate_files.iter().cloned();
     let machine = Stop {
         port: Some(settings.port),
@@ -102,7 +110,11 @@ fn from_block(text: &str, environment: &Environment) -> Result<Draft, DraftProbl
         identity_agent: settings.identity_agent.clone(),
         identities_only: Some(settings.identities_only).filter(|only| *only),
         host_key_policy: settings.strict_host_key_checking.map(policy),
-        proxy_command: settings.raw_proxy_command.clone(),
+        // Its tokens are replaced already; a profile's has some.
+        proxy_command: settings
+            .proxy_command
+            .as_ref()
+            .map(|command| command.replace('%', "%%")),
         connect_timeout: settings.connect_timeout,
         keepalive_interval: settings.server_alive_interval,
         keepalive_count_max: settings.server_alive_count_max,
@@ -117,7 +129,7 @@ fn from_block(text: &str, environment: &Environment) -> Result<Draft, DraftProbl
         warnings.push(format!(
             "{left_out} can't be said in a profile; put the block into ~/.ssh/config and use \
              the name {}.",
-            sanitize(&name)
+            sanitize(&alias)
         ));
     }
     stops.push(machine);
@@ -134,7 +146,10 @@ fn only_in_config(settings: &Settings) -> Vec<&'static str> {
     [
         (settings.known_hosts.alias.is_some(), "HostKeyAlias"),
         (settings.known_hosts.user.is_some(), "UserKnownHostsFile"),
-        (settings.known_hosts.global.is_some(), "GlobalKnownHostsFile"),
+        (
+            settings.known_hosts.global.is_some(),
+            "GlobalKnownHostsFile",
+        ),
         (algorithms.key_exchanges.is_some(), "KexAlgorithms"),
         (algorithms.ciphers.is_some(), "Ciphers"),
         (algorithms.macs.is_some(), "MACs"),
@@ -164,15 +179,22 @@ async fn from_address(text: &str, environment: &Environment) -> Result<Draft, Dr
         stops: vec![self::jump(jump)],
         ..Draft::default()
     };
-    let aliases = ssh_config::aliases(environment).await?;
+    let aliases = ssh_config::aliases(environment)
+        .await
+        .map_err(DraftProblem::Lookup)?;
     let machine = &mut draft.stops[0];
-    if aliases.iter().any(|alias| alias.eq_ignore_ascii_case(&machine.host)) {
+    if aliases
+        .iter()
+        .any(|alias| alias.eq_ignore_ascii_case(&machine.host))
+    {
         let query = Query {
             host: machine.host.clone(),
             port: machine.port,
             user: machine.username.clone(),
         };
-        let settings = ssh_config::resolve(&query, environment).await?;
+        let settings = ssh_config::resolve(&query, environment)
+            .await
+            .map_err(DraftProblem::Lookup)?;
         machine.port = Some(settings.port);
         machine.username = settings.user.or(machine.username.take());
         draft.warnings = settings.warnings;

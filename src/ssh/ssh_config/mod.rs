@@ -15,6 +15,7 @@ mod directive;
 mod disk;
 mod dump;
 mod found;
+mod given;
 mod include;
 mod jump;
 mod line;
@@ -42,6 +43,7 @@ use self::value::Values;
 use super::Environment;
 
 pub use self::block::{Block, parse_block};
+pub use self::given::{parse_jump, parse_jumps};
 pub use self::jump::Jump;
 pub use self::problem::Problem;
 pub use self::settings::{Settings, StrictHostKeyChecking};
