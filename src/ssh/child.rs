@@ -26,6 +26,16 @@ pub(super) struct Child {
     group: Option<u32>,
 }
 
+/// The pipes of a process.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    /// Its standard input, if it was started with one.
+    pub(super) input: Option<ChildStdin>,
+    pub(super) output: ChildStdout,
+    /// Its standard error.
+    pub(super) complaints: ChildStderr,
+}
+
 /// What a process that ran to its end said.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -68,16 +78,15 @@ impl Child {
         Ok(Self { process, group })
     }
 
-    pub(super) fn stdin(&mut self) -> Option<ChildStdin> {
-        self.process.stdin.take()
-    }
-
-    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
-        self.process.stdout.take()
-    }
-
-    pub(super) fn stderr(&mut self) -> Option<ChildStderr> {
-        self.process.stderr.take()
+    /// Its pipes, once.
+    pub(super) fn pipes(&mut self) -> io::Result<Pipes> {
+        let process = &mut self.process;
+        let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
+        Ok(Pipes {
+            input: process.stdin.take(),
+            output: process.stdout.take().ok_or_else(missing)?,
+            complaints: process.stderr.take().ok_or_else(missing)?,
+        })
     }
 
     /// Waits for its end, and ends what it left behind. Dropping the future does nothing.
@@ -115,10 +124,14 @@ pub(super) async fn run(
     bytes: usize,
 ) -> Result<Output, RunError> {
     let mut child = Child::start(command, false).map_err(RunError::Start)?;
-    let (stdout, stderr) = (child.stdout(), child.stderr());
+    let pipes = child.pipes().map_err(RunError::Start)?;
     let whole = async {
         let status = async { child.wait().await.map_err(RunError::Read) };
-        tokio::try_join!(status, read(stdout, bytes), read(stderr, bytes))
+        tokio::try_join!(
+            status,
+            read(pipes.output, bytes),
+            read(pipes.complaints, bytes)
+        )
     };
     let (status, stdout, stderr) = timeout(limit, whole)
         .await
@@ -130,15 +143,13 @@ pub(super) async fn run(
     })
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: usize) -> Result<Vec<u8>, RunError> {
+async fn read(pipe: impl AsyncRead + Unpin, bytes: usize) -> Result<Vec<u8>, RunError> {
     let mut content = Vec::new();
-    if let Some(pipe) = pipe {
-        let most = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(1);
-        pipe.take(most)
-            .read_to_end(&mut content)
-            .await
-            .map_err(RunError::Read)?;
-    }
+    let most = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(1);
+    pipe.take(most)
+        .read_to_end(&mut content)
+        .await
+        .map_err(RunError::Read)?;
     if content.len() > bytes {
         return Err(RunError::TooMuch(bytes));
     }

@@ -17,7 +17,7 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::child::{Child, Lines};
+use super::child::{Child, Lines, Pipes};
 use super::error::Cause;
 use super::target::Environment;
 
@@ -27,8 +27,8 @@ const END_LIMIT: Duration = Duration::from_millis(500);
 /// The way to the server through a command. Dropping it ends the command.
 #[derive(Debug)]
 pub(super) struct Stream {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
+    input: ChildStdin,
+    output: ChildStdout,
     _running: DropGuard,
 }
 
@@ -49,10 +49,12 @@ pub(super) fn start(
         source: Arc::new(source),
     };
     let mut child = Child::start(through_shell(command, environment), true).map_err(not_started)?;
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin(), child.stdout(), child.stderr())
-    else {
-        return Err(not_started(io::ErrorKind::BrokenPipe.into()));
-    };
+    let Pipes {
+        input,
+        output,
+        complaints,
+    } = child.pipes().map_err(not_started)?;
+    let input = input.ok_or_else(|| not_started(io::ErrorKind::BrokenPipe.into()))?;
     let running = CancellationToken::new();
     let (sender, ended) = watch::channel(None);
     let report = Report {
@@ -62,7 +64,7 @@ pub(super) fn start(
     let (last_line, host) = (report.last_line.clone(), host.to_owned());
     let dropped = running.clone();
     tokio::spawn(async move {
-        let mut lines = Lines::new(stderr);
+        let mut lines = Lines::new(complaints);
         let listen = async {
             while let Some(line) = lines.next().await {
                 tracing::info!(%host, "proxy command: {line}");
@@ -80,8 +82,8 @@ pub(super) fn start(
         sender.send_replace(Some(status));
     });
     let stream = Stream {
-        stdin,
-        stdout,
+        input,
+        output,
         _running: running.drop_guard(),
     };
     Ok((stream, report))
@@ -130,7 +132,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdout).poll_read(cx, buf)
+        Pin::new(&mut self.output).poll_read(cx, buf)
     }
 }
 
@@ -140,14 +142,14 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stdin).poll_write(cx, buf)
+        Pin::new(&mut self.input).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_flush(cx)
+        Pin::new(&mut self.input).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_shutdown(cx)
+        Pin::new(&mut self.input).poll_shutdown(cx)
     }
 }

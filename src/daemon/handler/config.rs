@@ -41,15 +41,17 @@ pub(in crate::daemon) async fn configure(
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
-    let route = workspace.route_of(&saved.profile)?;
-    match route.resolve(workspace).await {
-        Ok(resolved) => warnings.extend(resolved.warnings),
-        // Saved all the same: ssh_config may be mended later.
-        Err(error) => warnings.push(failure::ssh(&error).message),
-    }
-    // The connection may be there all the same, from before or by another profile.
-    if let Some(session) = route.current(workspace) {
-        route.watch(&workspace.links, &session, None);
+    // A secret that is to be entered again is told of when it is needed.
+    if let Ok(route) = workspace.route_of(&saved.profile) {
+        match route.resolve(workspace).await {
+            Ok(resolved) => warnings.extend(resolved.warnings),
+            // Saved all the same: ssh_config may be mended later.
+            Err(error) => warnings.push(failure::ssh(&error).message),
+        }
+        // The connection may be there all the same, from before or by another profile.
+        if let Some(session) = route.current(workspace) {
+            route.watch(&workspace.links, &session, None);
+        }
     }
     announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
     warnings.extend(said(saved.warnings));

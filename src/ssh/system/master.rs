@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::process::Command;
 use tokio::sync::{oneshot, watch};
 
 use super::words::{self, Step};
 use super::{MULTIPLEXING, ProcessIo, command, stream};
 use crate::ssh::auth::LoggedIn;
-use crate::ssh::child::{Child, Lines};
+use crate::ssh::child::{Child, Lines, Pipes};
 use crate::ssh::clock::{Clock, Expired};
 use crate::ssh::error::{Cause, HostKeyInfo};
 use crate::ssh::link::Link;
@@ -83,9 +83,7 @@ impl Master {
         let mut ssh = Command::new(&program);
         ssh.args(command::master(target, environment, &socket));
         let mut child = Child::start(ssh, false).map_err(not_started)?;
-        let (Some(stdout), Some(stderr)) = (child.stdout(), child.stderr()) else {
-            return Err(not_started(std::io::ErrorKind::BrokenPipe.into()));
-        };
+        let pipes = child.pipes().map_err(not_started)?;
         stages.begin(Stage::Tcp);
         let (ready, signed_in) = oneshot::channel();
         let watch = Watch {
@@ -97,7 +95,7 @@ impl Master {
             ready: Some(ready),
             refused,
         };
-        tokio::spawn(watch.run(child, stdout, stderr));
+        tokio::spawn(watch.run(child, pipes));
         let signed_in = clock
             .run(clock.total(), signed_in)
             .await
@@ -162,7 +160,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(mut self, mut child: Child, stdout: ChildStdout, stderr: ChildStderr) {
+    async fn run(mut self, mut child: Child, pipes: Pipes) {
         let link = self.link.clone();
         let _dead = link.dead.clone().drop_guard();
         let _over = link.over.clone().drop_guard();
@@ -170,20 +168,15 @@ impl Watch {
             biased;
             () = link.closing.cancelled() => Cause::Closed,
             () = link.cut.cancelled() => Cause::Closed,
-            cause = self.listen(&mut child, stdout, stderr) => cause,
+            cause = self.listen(&mut child, pipes) => cause,
         };
         link.end(cause);
         // Hung up, it says goodbye to the server and removes its socket.
         drop(child);
     }
 
-    async fn listen(
-        &mut self,
-        child: &mut Child,
-        stdout: ChildStdout,
-        stderr: ChildStderr,
-    ) -> Cause {
-        let (mut said, mut answered) = (Lines::new(stderr), Lines::new(stdout));
+    async fn listen(&mut self, child: &mut Child, pipes: Pipes) -> Cause {
+        let (mut said, mut answered) = (Lines::new(pipes.complaints), Lines::new(pipes.output));
         let mut answers = true;
         loop {
             tokio::select! {

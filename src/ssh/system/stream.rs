@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::words::{self, Step};
-use crate::ssh::child::{Child, Lines, run};
+use crate::ssh::child::{Child, Lines, Pipes, run};
 use crate::ssh::error::{Cause, Lost};
 use crate::ssh::prompt::BoxFuture;
 use crate::ssh::session::Session;
@@ -35,8 +35,8 @@ const MAX_MESSAGES: usize = 8;
 ///
 /// Reading and writing mean what they mean for [`ChannelIo`](crate::ssh::ChannelIo).
 pub(in crate::ssh) struct ProcessIo {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
+    input: ChildStdin,
+    output: ChildStdout,
     /// Whether the process ended well; asked at the end of its output.
     end: BoxFuture<'static, bool>,
     session: Session,
@@ -59,11 +59,13 @@ pub(super) async fn open(
     };
     refusals.mark_unchanged();
     let mut child = Child::start(command, true).map_err(not_started)?;
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin(), child.stdout(), child.stderr())
-    else {
-        return Err(not_started(io::ErrorKind::BrokenPipe.into()));
-    };
-    let mut lines = Lines::new(stderr);
+    let Pipes {
+        input,
+        output,
+        complaints,
+    } = child.pipes().map_err(not_started)?;
+    let input = input.ok_or_else(|| not_started(io::ErrorKind::BrokenPipe.into()))?;
+    let mut lines = Lines::new(complaints);
     let mut messages = Vec::new();
     loop {
         let Some(line) = lines.next().await else {
@@ -86,8 +88,8 @@ pub(super) async fn open(
     tokio::spawn(attend(child, lines, running.clone(), sender));
     session.stream_opened();
     Ok(ProcessIo {
-        stdin,
-        stdout,
+        input,
+        output,
         end: Box::pin(async move {
             let end = timeout(END_LIMIT, ended.wait_for(Option::is_some)).await;
             let well = end.is_ok_and(|end| end.is_ok_and(|well| *well == Some(true)));
@@ -153,7 +155,7 @@ impl AsyncRead for ProcessIo {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let room = buf.remaining() > 0;
-        ready!(Pin::new(&mut self.stdout).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut self.output).poll_read(cx, buf))?;
         if buf.filled().len() > before || !room {
             return Poll::Ready(Ok(()));
         }
@@ -170,7 +172,7 @@ impl AsyncWrite for ProcessIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stdin).poll_write(cx, buf));
+        let written = ready!(Pin::new(&mut self.input).poll_write(cx, buf));
         Poll::Ready(written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe if !self.session.is_alive() => self.lost(),
             _ => error,
@@ -178,7 +180,7 @@ impl AsyncWrite for ProcessIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stdin).poll_flush(cx)
+        Pin::new(&mut self.input).poll_flush(cx)
     }
 
     /// Servers take the end of a request's bytes for "client gone": nothing is ended here.
