@@ -47,6 +47,13 @@ pub enum Error {
         /// The system's own words.
         source: io::Error,
     },
+    /// A profile would start a program that this user did not save on this machine: it came
+    /// with the project. Saving the profile again approves it.
+    #[error("`{field}` was not saved by this user on this machine")]
+    Unapproved {
+        /// In wire spelling.
+        field: String,
+    },
     /// A secret was given for another address than the profile names now. It must be given
     /// again.
     #[error("the {field} was given for another address than the profile names now")]
@@ -76,6 +83,7 @@ impl Error {
             | Self::Invalid { .. }
             | Self::Corrupt { .. }
             | Self::Refused { .. }
+            | Self::Unapproved { .. }
             | Self::SecretBinding { .. } => false,
         }
     }

@@ -4,9 +4,10 @@
 //! is sifted ([`Unknown`]), and headers that carry credentials are refused. Secrets live in
 //! [`Secrets`], bound to the address that they were given for.
 //!
-//! This room reads and checks; it does not expand `~`, resolve names, read ssh_config or decide
-//! whether a profile is trusted.
+//! This room reads and checks; it does not expand `~`, resolve names, read ssh_config or, apart
+//! from the programs that a profile starts ([`Approvals`]), decide whether a profile is trusted.
 
+mod approval;
 mod error;
 mod file;
 mod id;
@@ -17,6 +18,7 @@ mod store;
 mod unknown;
 mod validate;
 
+pub use approval::Approvals;
 pub use error::{Error, Warning};
 pub use profile::{
     ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,

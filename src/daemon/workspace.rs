@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 
 use crate::{
-    config::{self, Change, Profile, SecretField},
+    config::{self, Approvals, Change, Profile, SecretField},
     conversation,
     protocol::{ErrorObject, HostCapabilities},
     rpc::Outbound,
@@ -41,6 +41,7 @@ pub(super) struct Workspace {
     pub(super) outbound: Outbound,
     pub(super) capabilities: HostCapabilities,
     pub(super) store: config::Store,
+    approvals: Approvals,
     pub(super) pool: ssh::Pool,
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
@@ -65,6 +66,7 @@ impl Workspace {
             links: Links::new(outbound.clone()),
             outbound,
             capabilities,
+            approvals: Approvals::new(data_dir, project_dir.clone()),
             store: config::Store::open(project_dir),
             pool: ssh::Pool::new(Arc::clone(&ssh_environment), IDLE),
             ssh_environment,
@@ -89,16 +91,43 @@ impl Workspace {
 
     /// The way to a saved profile's machine.
     pub(super) async fn route(&self, config_id: &str) -> Result<Route, ErrorObject> {
-        self.route_of(&self.profile(config_id).await?)
+        self.route_of(&self.profile(config_id).await?).await
     }
 
-    /// The way to a profile's machine.
-    pub(super) fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
+    /// The way to a saved profile's machine. A program on the way must be one that this user
+    /// saved here.
+    pub(super) async fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
+        self.check_approval(profile).await?;
         let plan = self.plan(profile, &Changes::new())?;
         Ok(Route {
             config_id: profile.id.clone(),
             plan,
         })
+    }
+
+    /// Approves of the programs that a profile starts, which the user has just saved.
+    pub(super) async fn approve(&self, profile: &Profile) -> Result<(), ErrorObject> {
+        self.approvals(profile, Approvals::approve).await
+    }
+
+    /// Whether this user saved every program that a profile starts.
+    pub(super) async fn check_approval(&self, profile: &Profile) -> Result<(), ErrorObject> {
+        match self.approvals(profile, Approvals::unapproved).await? {
+            Some(field) => Err(failure::config(&config::Error::Unapproved { field })),
+            None => Ok(()),
+        }
+    }
+
+    async fn approvals<T: Send + 'static>(
+        &self,
+        profile: &Profile,
+        work: impl FnOnce(&Approvals, &Profile) -> Result<T, config::Error> + Send + 'static,
+    ) -> Result<T, ErrorObject> {
+        let (approvals, profile) = (self.approvals.clone(), profile.clone());
+        match tokio::task::spawn_blocking(move || work(&approvals, &profile)).await {
+            Ok(result) => result.map_err(|error| failure::config(&error)),
+            Err(_) => Err(failure::internal()),
+        }
     }
 
     /// How to talk to a profile's LLM server.

@@ -202,12 +202,12 @@ impl Route<'_> {
     }
 
     async fn settings(&self, stop: &Stop, query: &Query) -> Result<Settings, Error> {
-        if !stop.use_ssh_config {
-            return Ok(Settings::unconfigured(query));
-        }
-        ssh_config::resolve(query, self.environment)
-            .await
-            .map_err(|problem| failure(stop, problem.into()))
+        let settings = if stop.use_ssh_config {
+            ssh_config::resolve(query, self.environment).await
+        } else {
+            Settings::unconfigured(query)
+        };
+        settings.map_err(|problem| failure(stop, problem.into()))
     }
 
     fn warn(&mut self, warning: String) {

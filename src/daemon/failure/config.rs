@@ -42,6 +42,18 @@ pub(in crate::daemon) fn config(error: &Error) -> ErrorObject {
                 path.display()
             ),
         ),
+        Error::Unapproved { field } => {
+            let mut told = told(
+                ErrorCode::ConfigUntrusted,
+                format!(
+                    "`{field}` starts a program on this computer, and it was not saved by you \
+                     here: it may have come with the project. Look at it, and save the server \
+                     again to allow it."
+                ),
+            );
+            told.data.field = Some(field.clone());
+            told
+        }
         Error::SecretBinding { field } => told(
             ErrorCode::SecretBindingMismatch,
             format!(

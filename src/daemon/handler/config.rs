@@ -41,8 +41,9 @@ pub(in crate::daemon) async fn configure(
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
+    workspace.approve(&saved.profile).await?;
     // A secret that is to be entered again is told of when it is needed.
-    if let Ok(route) = workspace.route_of(&saved.profile) {
+    if let Ok(route) = workspace.route_of(&saved.profile).await {
         match route.resolve(workspace).await {
             Ok(resolved) => warnings.extend(resolved.warnings),
             // Saved all the same: ssh_config may be mended later.
@@ -194,7 +195,7 @@ async fn shared(workspace: &Workspace, target: &crate::ssh::Target) -> bool {
         return true;
     };
     for loaded in listed.into_iter().filter_map(|listed| listed.loaded.ok()) {
-        if let Ok(other) = workspace.route_of(&loaded.profile)
+        if let Ok(other) = workspace.route_of(&loaded.profile).await
             && let Ok(other) = other.target(workspace).await
             && other.shares_connection(target)
         {

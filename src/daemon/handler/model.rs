@@ -47,7 +47,7 @@ pub(in crate::daemon) async fn discovery(
     {
         return Ok(known);
     }
-    let route = workspace.route_of(&profile)?;
+    let route = workspace.route_of(&profile).await?;
     let api = workspace.api_of(&profile)?;
     // The connect has limits of its own, and a person may have to answer; discovery's clock
     // starts after it.

@@ -91,7 +91,7 @@ impl Job {
             .running
             .enter(&request_id, &conversation_id, call.token.clone())
             .map_err(|taken| already_running(&taken))?;
-        let route = workspace.route_of(&profile)?;
+        let route = workspace.route_of(&profile).await?;
         let api = workspace.api_of(&profile)?;
         let mut warnings = Vec::new();
         let model = match wire::config::model(&profile, params.model.as_deref()) {

@@ -114,6 +114,10 @@ async fn subject(
     };
     config::validate(&checked).map_err(|error| failure::config(&error))?;
     let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
+    if params.ssh.is_none() {
+        // Saved by whomever.
+        workspace.check_approval(&profile).await?;
+    }
     Ok(Subject {
         config_id: params.config_id.clone(),
         saved: params.ssh.is_none() && params.llm.is_none(),

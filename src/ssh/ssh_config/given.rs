@@ -12,8 +12,9 @@ const PORT: u16 = 22;
 
 impl Settings {
     /// A host of which no configuration knows anything.
-    pub fn unconfigured(query: &Query) -> Self {
-        Self {
+    pub fn unconfigured(query: &Query) -> Result<Self, Problem> {
+        super::check(query)?;
+        Ok(Self {
             host_name: query.host.clone(),
             port: query.port.unwrap_or(PORT),
             user: query.user.clone(),
@@ -33,7 +34,7 @@ impl Settings {
             server_alive_interval: None,
             server_alive_count_max: None,
             warnings: Vec::new(),
-        }
+        })
     }
 
     /// Expands the tokens of a ProxyCommand that was given instead of ssh_config's.
