@@ -284,6 +284,9 @@ impl Reading<'_> {
         let user = take(&mut values, "user").or_else(|| self.environment.local_user.name.clone());
         values.0.remove("hostname");
         values.0.remove("ignoreunknown");
+        if let Some(alias) = take(&mut values, "hostkeyalias") {
+            values.set("hostkeyalias", vec![alias.to_ascii_lowercase()]);
+        }
         let is_keepalive_off = values.is("serveraliveinterval", "0");
         assemble(&mut values, self.defaults)?;
         for key in CLEARED_BY_NONE {

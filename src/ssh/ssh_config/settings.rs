@@ -66,7 +66,7 @@ pub(super) fn settle(found: &Found, environment: &Environment) -> Result<Setting
         Some(text) => jump::parse(text).unwrap_or_default(),
         None => Vec::new(),
     };
-    let alias = values.one("hostkeyalias").map(str::to_ascii_lowercase);
+    let alias = values.one("hostkeyalias").map(str::to_owned);
     let tokens = Tokens {
         environment,
         host: &found.host,

@@ -69,8 +69,11 @@ pub(super) fn take(
     match directive.form {
         Form::Host | Form::Match | Form::Include | Form::Gone => Ok(()),
         Form::Command => {
-            // ProxyJump came first.
-            let is_late = key == "proxycommand" && values.all("proxyjump").is_some();
+            // A ProxyJump that leads anywhere came first.
+            let is_late = key == "proxycommand"
+                && values
+                    .one("proxyjump")
+                    .is_some_and(|jump| !jump.eq_ignore_ascii_case("none"));
             if counts && !is_late {
                 values.set(&key, vec![line.command().to_owned()]);
             }
