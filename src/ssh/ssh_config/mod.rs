@@ -115,7 +115,7 @@ async fn through_ssh(
     let read = read(query, environment, defaults.clone()).await;
     let stand_in = match system::stand_in(environment) {
         Ok(None) => None,
-        Ok(Some(_)) if is_for_this_home(&read) => return read,
+        Ok(Some(_)) if is_for_this_home(&read, environment) => return read,
         Ok(Some(text)) => Some(text),
         Err(reason) => return without_ssh(&reason, query, environment).await,
     };
@@ -155,9 +155,11 @@ async fn through_ssh(
 }
 
 /// Whether `ssh` would expand something with the account's home instead of the user's.
-fn is_for_this_home(read: &Result<Found, Problem>) -> bool {
-    read.as_ref()
-        .is_ok_and(|found| settings::depends_on_home(&found.values))
+fn is_for_this_home(read: &Result<Found, Problem>, environment: &Environment) -> bool {
+    environment.home != environment.local_user.home
+        && read
+            .as_ref()
+            .is_ok_and(|found| settings::depends_on_home(&found.values))
 }
 
 fn written(text: &str) -> std::io::Result<tempfile::NamedTempFile> {

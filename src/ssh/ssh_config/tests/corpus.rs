@@ -107,10 +107,19 @@ const CASES: &[(&str, &str)] = &[
     ("User ai\nMatch host gpu1 user ai\n Port 1", "gpu1"),
     ("HostName real.example\nMatch host real.*\n Port 1", "gpu1"),
     ("HostName real.example\nMatch host gpu1\n Port 1", "gpu1"),
-    ("HostName %h.example\nMatch host gpu1.example\n Port 1", "gpu1"),
+    (
+        "HostName %h.example\nMatch host gpu1.example\n Port 1",
+        "gpu1",
+    ),
     ("HostName %x\nMatch host gpu1\n Port 1", "gpu1"),
-    ("HostName real.example\nMatch originalhost gpu1\n Port 1", "gpu1"),
-    ("Match localuser root\n Port 1\nMatch !localuser root\n Port 2", "gpu1"),
+    (
+        "HostName real.example\nMatch originalhost gpu1\n Port 1",
+        "gpu1",
+    ),
+    (
+        "Match localuser root\n Port 1\nMatch !localuser root\n Port 2",
+        "gpu1",
+    ),
     ("Match host\n Port 1", "gpu1"),
     ("Match host # x\n Port 1", "gpu1"),
     ("Match nothing x\n Port 1", "gpu1"),
@@ -121,20 +130,32 @@ const CASES: &[(&str, &str)] = &[
     ("Match !final\n Port 1\nMatch final\n Port 2", "gpu1"),
     ("Match canonical\n Port 1", "gpu1"),
     ("Match canonical\n Port 1\nMatch final\n User x", "gpu1"),
-    ("HostName real\nHost real\n Port 4\nMatch final all\n User x", "gpu1"),
+    (
+        "HostName real\nHost real\n Port 4\nMatch final all\n User x",
+        "gpu1",
+    ),
     ("HostName REAL\nMatch final host real\n User x", "gpu1"),
-    ("Host real\n User y\nHost gpu1\n HostName real\nMatch final\n Port 8", "gpu1"),
+    (
+        "Host real\n User y\nHost gpu1\n HostName real\nMatch final\n Port 8",
+        "gpu1",
+    ),
     ("IdentityFile /a\nMatch final\n IdentityFile /b", "gpu1"),
     ("Host x\n Match final\n Port 8", "gpu1"),
     ("Match user x\n User y\nMatch user y\n Port 1", "gpu1"),
-    ("Host gpu1\n Match user x\n Port 1\n Match host gpu1\n Port 2", "gpu1"),
+    (
+        "Host gpu1\n Match user x\n Port 1\n Match host gpu1\n Port 2",
+        "gpu1",
+    ),
     ("CanonicalizeHostname none", "gpu1"),
     // User, identity files.
     ("User \"a b\"", "gpu1"),
     ("User DOMAIN\\user", "gpu1"),
     ("User DOMAIN\\\\user", "gpu1"),
     ("User üser", "gpu1"),
-    ("IdentityFile ~/.ssh/id_a\nIdentityFile /b\nIdentityFile ~/.ssh/id_a", "gpu1"),
+    (
+        "IdentityFile ~/.ssh/id_a\nIdentityFile /b\nIdentityFile ~/.ssh/id_a",
+        "gpu1",
+    ),
     ("IdentityFile none", "gpu1"),
     ("IdentityFile none\nIdentityFile /a", "gpu1"),
     ("IdentityFile \"/a b/%h\"", "gpu1"),
@@ -148,7 +169,10 @@ const CASES: &[(&str, &str)] = &[
     ("IdentityFile ~root/k", "gpu1"),
     ("IdentityFile ~nobody-at-all/k", "gpu1"),
     ("IdentityFile ~//k", "gpu1"),
-    ("CertificateFile ~/a-cert.pub\nCertificateFile /b\nCertificateFile /b", "gpu1"),
+    (
+        "CertificateFile ~/a-cert.pub\nCertificateFile /b\nCertificateFile /b",
+        "gpu1",
+    ),
     ("CertificateFile none", "gpu1"),
     ("IdentitiesOnly yes", "gpu1"),
     ("IdentitiesOnly TRUE", "gpu1"),
@@ -167,7 +191,10 @@ const CASES: &[(&str, &str)] = &[
     ("IdentityAgent ${}", "gpu1"),
     ("IdentityAgent ~/agent-%r.sock", "gpu1"),
     ("IdentityAgent /a/%x", "gpu1"),
-    ("IdentityAgent \"~/Library/Group Containers/t/agent.sock\"", "gpu1"),
+    (
+        "IdentityAgent \"~/Library/Group Containers/t/agent.sock\"",
+        "gpu1",
+    ),
     ("Host other\nIdentityAgent ${PUFFIN_TEST_NOTHING}", "gpu1"),
     // On the way.
     ("ProxyJump gw", "gpu1"),
@@ -206,7 +233,10 @@ const CASES: &[(&str, &str)] = &[
     ("ProxyJump none\nProxyCommand nc %h %p", "gpu1"),
     ("ProxyCommand none", "gpu1"),
     ("ProxyCommand None", "gpu1"),
-    ("ProxyCommand nc -X 5 '%h' \"%p\" %r %n %k %%  # all", "gpu1"),
+    (
+        "ProxyCommand nc -X 5 '%h' \"%p\" %r %n %k %%  # all",
+        "gpu1",
+    ),
     ("ProxyCommand = nc %h", "gpu1"),
     ("ProxyCommand nc %d", "gpu1"),
     ("ProxyCommand echo it's", "gpu1"),
@@ -222,7 +252,10 @@ const CASES: &[(&str, &str)] = &[
     ("UserKnownHostsFile /a none", "gpu1"),
     ("UserKnownHostsFile /a \"\"", "gpu1"),
     ("UserKnownHostsFile ${PUFFIN_TEST_DIR}/x", "gpu1"),
-    ("UserKnownHostsFile ~/.ssh/known_hosts ~/.ssh/known_hosts2", "gpu1"),
+    (
+        "UserKnownHostsFile ~/.ssh/known_hosts ~/.ssh/known_hosts2",
+        "gpu1",
+    ),
     ("UserKnownHostsFile ~/.ssh/known_hosts", "gpu1"),
     ("UserKnownHostsFile /a\nUserKnownHostsFile /b", "gpu1"),
     ("GlobalKnownHostsFile /a /b-%h", "gpu1"),
@@ -250,7 +283,10 @@ const CASES: &[(&str, &str)] = &[
     ("Ciphers aes256-ctr,,aes128-ctr", "gpu1"),
     ("Ciphers +3des-cbc,,aes128-cbc", "gpu1"),
     ("Ciphers a b", "gpu1"),
-    ("Ciphers chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com", "gpu1"),
+    (
+        "Ciphers chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com",
+        "gpu1",
+    ),
     ("MACs ^hmac-sha2-512", "gpu1"),
     ("MACs -*sha1*,umac*", "gpu1"),
     ("MACs +hmac-md5", "gpu1"),
@@ -270,10 +306,16 @@ const CASES: &[(&str, &str)] = &[
     ("PubkeyAcceptedAlgorithms sk-*", "gpu1"),
     // Methods.
     ("PreferredAuthentications publickey", "gpu1"),
-    ("PreferredAuthentications password,publickey\nPasswordAuthentication no", "gpu1"),
+    (
+        "PreferredAuthentications password,publickey\nPasswordAuthentication no",
+        "gpu1",
+    ),
     ("PubkeyAuthentication no", "gpu1"),
     ("PubkeyAuthentication unbound", "gpu1"),
-    ("PasswordAuthentication no\nKbdInteractiveAuthentication no", "gpu1"),
+    (
+        "PasswordAuthentication no\nKbdInteractiveAuthentication no",
+        "gpu1",
+    ),
     ("ChallengeResponseAuthentication no", "gpu1"),
     ("DSAAuthentication no", "gpu1"),
     // The network.
@@ -296,25 +338,52 @@ const CASES: &[(&str, &str)] = &[
     // What has no effect here, and what is wrong.
     ("Compression yes", "gpu1"),
     ("Compression maybe", "gpu1"),
-    ("ForwardAgent yes\nLocalForward 8080 localhost:80\nSendEnv LANG", "gpu1"),
-    ("ForwardAgent no\nControlMaster no\nControlPersist no\nAddKeysToAgent no", "gpu1"),
-    ("ControlMaster auto\nControlPath ~/.ssh/cm-%C\nControlPersist 10m", "gpu1"),
+    (
+        "ForwardAgent yes\nLocalForward 8080 localhost:80\nSendEnv LANG",
+        "gpu1",
+    ),
+    (
+        "ForwardAgent no\nControlMaster no\nControlPersist no\nAddKeysToAgent no",
+        "gpu1",
+    ),
+    (
+        "ControlMaster auto\nControlPath ~/.ssh/cm-%C\nControlPersist 10m",
+        "gpu1",
+    ),
     ("LogLevel INFO\nLogLevel DEBUG", "gpu1"),
     ("LogLevel info", "gpu1"),
-    ("ControlPath none\nRemoteCommand none\nSecurityKeyProvider none", "gpu1"),
+    (
+        "ControlPath none\nRemoteCommand none\nSecurityKeyProvider none",
+        "gpu1",
+    ),
     ("GSSAPIAuthentication yes", "gpu1"),
     ("PKCS11Provider /usr/lib/p11.so", "gpu1"),
-    ("SetEnv A=1 B=2\nRequestTTY force\nVisualHostKey yes", "gpu1"),
-    ("HashKnownHosts yes\nUpdateHostKeys no\nCheckHostIP yes", "gpu1"),
+    (
+        "SetEnv A=1 B=2\nRequestTTY force\nVisualHostKey yes",
+        "gpu1",
+    ),
+    (
+        "HashKnownHosts yes\nUpdateHostKeys no\nCheckHostIP yes",
+        "gpu1",
+    ),
     ("ForkAfterAuthentication yes", "gpu1"),
     ("SessionType none", "gpu1"),
-    ("RSAAuthentication yes\nProtocol 2\nCipher 3des\nUseRoaming no", "gpu1"),
+    (
+        "RSAAuthentication yes\nProtocol 2\nCipher 3des\nUseRoaming no",
+        "gpu1",
+    ),
     ("Nonsense yes", "gpu1"),
     ("Host other\nNonsense yes", "gpu1"),
-    ("IgnoreUnknown Nonsense,Use*\nNonsense yes\nUseKeychain yes", "gpu1"),
+    (
+        "IgnoreUnknown Nonsense,Use*\nNonsense yes\nUseKeychain yes",
+        "gpu1",
+    ),
     ("IgnoreUnknown nonsense\nNONSENSE", "gpu1"),
     ("IgnoreUnknown *,!usekeychain\nUseKeychain yes", "gpu1"),
-    ("Host other\n IgnoreUnknown Nonsense\nHost *\n Nonsense yes", "gpu1"),
+    (
+        "Host other\n IgnoreUnknown Nonsense\nHost *\n Nonsense yes",
+        "gpu1",
+    ),
     ("Nonsense yes\nIgnoreUnknown Nonsense", "gpu1"),
     ("User 'a", "gpu1"),
     ("User a\\ b", "gpu1"),
@@ -364,7 +433,10 @@ const FILES: &[(&str, &str)] = &[
     ("two", "Port 2\nIdentityFile /two\n"),
     ("with blank", "Port 3\n"),
     ("open-block", "Host other\nPort 4\n"),
-    ("hosts", "Port 5\nHost gpu1\nUser five\nMatch all\nIdentityFile /five\n"),
+    (
+        "hosts",
+        "Port 5\nHost gpu1\nUser five\nMatch all\nIdentityFile /five\n",
+    ),
     ("broken", "Nonsense yes\n"),
     ("final", "Match final\nUser last\n"),
     ("loop", "Include {dir}/loop\n"),
@@ -421,8 +493,19 @@ fn the_command_line_wins_as_it_does_with_ssh() {
         };
         assert!(oracle.judge(text, &query));
     }
-    for host in ["GPU1.Example", "127.1", "::0001", "a%b", "fe80::1%lo", "[::1]", "ü"] {
-        assert!(oracle.judge("IdentityFile /%h-%n-%C", &query(host)), "{host}");
+    for host in [
+        "GPU1.Example",
+        "127.1",
+        "::0001",
+        "a%b",
+        "fe80::1%lo",
+        "[::1]",
+        "ü",
+    ] {
+        assert!(
+            oracle.judge("IdentityFile /%h-%n-%C", &query(host)),
+            "{host}"
+        );
     }
 }
 
@@ -431,8 +514,9 @@ fn names_that_ssh_refuses_are_refused() {
     use crate::ssh::ssh_config::name;
     let Some(program) = program() else { return };
     for text in [
-        "a", "a;b", "a b", "a$b", "a\\b", "a\\", "-a", "a-", "a\tb", "a(b", "a{b", "a'b", "a\"b", "a`b",
-        "a&b", "a|b", "a<b", "a>b", "a%b", "a:b", "a#b", "a!b", "a*b", "a?b", "a~b", "a^b", "a -b", "ü",
+        "a", "a;b", "a b", "a$b", "a\\b", "a\\", "-a", "a-", "a\tb", "a(b", "a{b", "a'b", "a\"b",
+        "a`b", "a&b", "a|b", "a<b", "a>b", "a%b", "a:b", "a#b", "a!b", "a*b", "a?b", "a~b", "a^b",
+        "a -b", "ü",
     ] {
         let takes = |arguments: &[&str]| {
             let output = std::process::Command::new(&program)

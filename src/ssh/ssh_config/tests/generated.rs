@@ -13,15 +13,36 @@ const CASES: u32 = 300;
 
 fn patterns() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
-        "gpu1", "gpu2", "GPU1", "*", "gpu?", "!gpu1", "!gpu2", "real.example", "*.example", "\"gpu1\"",
-        "'gpu1 gpu2'", "g*1", "!*.example", "ai", "root", "!*",
+        "gpu1",
+        "gpu2",
+        "GPU1",
+        "*",
+        "gpu?",
+        "!gpu1",
+        "!gpu2",
+        "real.example",
+        "*.example",
+        "\"gpu1\"",
+        "'gpu1 gpu2'",
+        "g*1",
+        "!*.example",
+        "ai",
+        "root",
+        "!*",
     ])
     .prop_map(str::to_owned)
 }
 
 fn criterion() -> impl Strategy<Value = String> {
     let attribute = prop::sample::select(vec![
-        "host", "originalhost", "user", "localuser", "!host", "!user", "HOST", "host=",
+        "host",
+        "originalhost",
+        "user",
+        "localuser",
+        "!host",
+        "!user",
+        "HOST",
+        "host=",
     ]);
     let list = prop::collection::vec(patterns(), 1..3).prop_map(|list| list.join(","));
     prop_oneof![
@@ -36,30 +57,101 @@ fn criterion() -> impl Strategy<Value = String> {
 fn value(directive: &'static str) -> BoxedStrategy<String> {
     let texts: Vec<&str> = match directive {
         "Port" => vec!["22", "2222", "0", "\"23\"", "70000", "x", "24 # x"],
-        "HostName" => vec!["real.example", "%h.example", "10.0.0.1", "127.1", "::0001", "REAL", "%%"],
+        "HostName" => vec![
+            "real.example",
+            "%h.example",
+            "10.0.0.1",
+            "127.1",
+            "::0001",
+            "REAL",
+            "%%",
+        ],
         "User" => vec!["ai", "root", "\"a b\"", "Me", "ai # x", "a b", "''"],
         "IdentityFile" | "CertificateFile" => vec![
-            "~/.ssh/id_%r", "/k/%h-%n-%p", "none", "\"/a b\"", "/%C", "${PUFFIN_TEST_DIR}/x", "/%%", "/%q",
+            "~/.ssh/id_%r",
+            "/k/%h-%n-%p",
+            "none",
+            "\"/a b\"",
+            "/%C",
+            "${PUFFIN_TEST_DIR}/x",
+            "/%%",
+            "/%q",
         ],
-        "ProxyJump" => vec!["gw", "a@gw:22,b", "none", "[::1]:23", "ssh://u@gw:24", "gw-%h", "@", "gpu1"],
-        "ProxyCommand" => vec!["nc %h %p", "none", "nc '%r'", "= nc", "x \"%n\" # y", "it's"],
+        "ProxyJump" => vec![
+            "gw",
+            "a@gw:22,b",
+            "none",
+            "[::1]:23",
+            "ssh://u@gw:24",
+            "gw-%h",
+            "@",
+            "gpu1",
+        ],
+        "ProxyCommand" => vec![
+            "nc %h %p",
+            "none",
+            "nc '%r'",
+            "= nc",
+            "x \"%n\" # y",
+            "it's",
+        ],
         "UserKnownHostsFile" | "GlobalKnownHostsFile" => {
-            vec!["/a /b", "none", "~/x", "\"/a b\" /c", "/%h", "/a none", "''"]
+            vec![
+                "/a /b",
+                "none",
+                "~/x",
+                "\"/a b\" /c",
+                "/%h",
+                "/a none",
+                "''",
+            ]
         }
         "StrictHostKeyChecking" => vec!["yes", "no", "ask", "accept-new", "off", "YES", "x"],
-        "Ciphers" => vec!["+aes128-cbc", "-aes*", "^aes256-ctr", "aes128-ctr,aes256-ctr", "x", "-"],
+        "Ciphers" => vec![
+            "+aes128-cbc",
+            "-aes*",
+            "^aes256-ctr",
+            "aes128-ctr,aes256-ctr",
+            "x",
+            "-",
+        ],
         "MACs" => vec!["-hmac-sha1*", "^hmac-sha2-256", "hmac-sha2-512", "+"],
         "KexAlgorithms" => vec!["-sntrup*", "curve25519-sha256", "+x"],
         "HostKeyAlgorithms" | "PubkeyAcceptedAlgorithms" => {
-            vec!["+ssh-rsa", "-*cert*", "ssh-ed25519", "^rsa-*", "ecdsa-*,ssh-*", "x*"]
+            vec![
+                "+ssh-rsa",
+                "-*cert*",
+                "ssh-ed25519",
+                "^rsa-*",
+                "ecdsa-*,ssh-*",
+                "x*",
+            ]
         }
-        "PreferredAuthentications" => vec!["publickey", "password,publickey", "gssapi-with-mic,password"],
-        "ConnectTimeout" | "ServerAliveInterval" => vec!["5", "1m", "0", "none", "1h30m", "-1", "x"],
+        "PreferredAuthentications" => vec![
+            "publickey",
+            "password,publickey",
+            "gssapi-with-mic,password",
+        ],
+        "ConnectTimeout" | "ServerAliveInterval" => {
+            vec!["5", "1m", "0", "none", "1h30m", "-1", "x"]
+        }
         "ServerAliveCountMax" => vec!["3", "7", "0", "x"],
         "AddressFamily" => vec!["inet", "inet6", "any", "INET", "x"],
-        "IdentityAgent" => vec!["none", "SSH_AUTH_SOCK", "$SSH_AUTH_SOCK", "~/a/%r", "${NOTHING}", "/%h"],
+        "IdentityAgent" => vec![
+            "none",
+            "SSH_AUTH_SOCK",
+            "$SSH_AUTH_SOCK",
+            "~/a/%r",
+            "${NOTHING}",
+            "/%h",
+        ],
         "HostKeyAlias" => vec!["Alias", "a.b"],
-        "Include" => vec!["{dir}/extra", "{dir}/e*", "{dir}/nothing", "{dir}/more {dir}/extra"],
+        "Include" => vec![
+            "{dir}/extra",
+            "{dir}/e*",
+            "{dir}/nothing",
+            "{dir}/more {dir}/extra",
+        ],
         "LocalForward" => vec!["8080 localhost:80"],
         "BindAddress" => vec!["127.0.0.1", "a b"],
         "SendEnv" => vec!["LANG LC_*", "-LC_*", "A=B"],
@@ -70,16 +162,42 @@ fn value(directive: &'static str) -> BoxedStrategy<String> {
 
 fn directive() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
-        "Port", "HostName", "User", "IdentityFile", "CertificateFile", "ProxyJump", "ProxyCommand",
-        "UserKnownHostsFile", "GlobalKnownHostsFile", "StrictHostKeyChecking", "Ciphers", "MACs",
-        "KexAlgorithms", "HostKeyAlgorithms", "PubkeyAcceptedAlgorithms", "PreferredAuthentications",
-        "ConnectTimeout", "ServerAliveInterval", "ServerAliveCountMax", "AddressFamily", "IdentityAgent",
-        "HostKeyAlias", "Include", "LocalForward", "BindAddress", "SendEnv", "IdentitiesOnly",
-        "PasswordAuthentication", "KbdInteractiveAuthentication", "Compression", "ForwardX11",
+        "Port",
+        "HostName",
+        "User",
+        "IdentityFile",
+        "CertificateFile",
+        "ProxyJump",
+        "ProxyCommand",
+        "UserKnownHostsFile",
+        "GlobalKnownHostsFile",
+        "StrictHostKeyChecking",
+        "Ciphers",
+        "MACs",
+        "KexAlgorithms",
+        "HostKeyAlgorithms",
+        "PubkeyAcceptedAlgorithms",
+        "PreferredAuthentications",
+        "ConnectTimeout",
+        "ServerAliveInterval",
+        "ServerAliveCountMax",
+        "AddressFamily",
+        "IdentityAgent",
+        "HostKeyAlias",
+        "Include",
+        "LocalForward",
+        "BindAddress",
+        "SendEnv",
+        "IdentitiesOnly",
+        "PasswordAuthentication",
+        "KbdInteractiveAuthentication",
+        "Compression",
+        "ForwardX11",
     ])
     .prop_flat_map(|name| {
         let separator = prop::sample::select(vec![" ", " ", " ", "=", " = ", "\t"]);
-        (separator, value(name)).prop_map(move |(separator, value)| format!("{name}{separator}{value}"))
+        (separator, value(name))
+            .prop_map(move |(separator, value)| format!("{name}{separator}{value}"))
     })
 }
 
@@ -97,18 +215,37 @@ fn text() -> impl Strategy<Value = String> {
     let indent = prop::sample::select(vec!["", "", "  ", "\t"]);
     let end = prop::sample::select(vec!["\n", "\n", "\n", " \r\n", "\t\n"]);
     prop::collection::vec((indent, line(), end), 0..14).prop_map(|lines| {
-        lines.into_iter().fold(String::new(), |mut text, (indent, line, end)| {
-            let _ = write!(text, "{indent}{line}{end}");
-            text
-        })
+        lines
+            .into_iter()
+            .fold(String::new(), |mut text, (indent, line, end)| {
+                let _ = write!(text, "{indent}{line}{end}");
+                text
+            })
     })
 }
 
 /// Values that make a whole file wrong hide all else: some texts have none.
 fn mostly_right(text: &str) -> String {
     let wrong = [
-        "70000", " x", "=x", "= x", "\tx", "maybe", " 0\n", "''", "it's", "+x", "x*", "a b", "A=B", "/a none", "@",
-        "Nonsense", "-1", "+\n", "${NOTHING}",
+        "70000",
+        " x",
+        "=x",
+        "= x",
+        "\tx",
+        "maybe",
+        " 0\n",
+        "''",
+        "it's",
+        "+x",
+        "x*",
+        "a b",
+        "A=B",
+        "/a none",
+        "@",
+        "Nonsense",
+        "-1",
+        "+\n",
+        "${NOTHING}",
     ];
     text.split_inclusive('\n')
         .filter(|line| !wrong.iter().any(|wrong| line.contains(wrong)))
@@ -119,7 +256,10 @@ fn mostly_right(text: &str) -> String {
 fn whatever_is_written_is_read_as_ssh_reads_it() {
     let Some(program) = program() else { return };
     let oracle = Oracle::new(program);
-    oracle.write("extra", "User extra\nHost gpu1\nPort 77\nIdentityFile /extra\n");
+    oracle.write(
+        "extra",
+        "User extra\nHost gpu1\nPort 77\nIdentityFile /extra\n",
+    );
     oracle.write("more", "Match final\nPort 78\nHost *.example\nUser more\n");
     let mut runner = TestRunner::new_with_rng(
         Config {

@@ -120,9 +120,10 @@ impl Oracle {
             .stdin(std::process::Stdio::null())
             .output()
             .unwrap();
-        let dump = output.status.success().then(|| {
-            dump::read(&output.stdout).unwrap_or_else(|| panic!("{output:?}"))
-        });
+        let dump = output
+            .status
+            .success()
+            .then(|| dump::read(&output.stdout).unwrap_or_else(|| panic!("{output:?}")));
         (String::from_utf8_lossy(&output.stderr).into_owned(), dump)
     }
 
@@ -179,7 +180,13 @@ impl Oracle {
         assert_eq!(raw(&ours), raw(&theirs), "{case}");
         let none = Values::default();
         assert_eq!(
-            warning::sentences(&Found { is_canonicalized: true, ..ours.clone() }, &none),
+            warning::sentences(
+                &Found {
+                    is_canonicalized: true,
+                    ..ours.clone()
+                },
+                &none
+            ),
             warning::sentences(&theirs, &none),
             "{case}"
         );
@@ -193,10 +200,13 @@ impl Oracle {
 /// What both print before anything is expanded.
 fn raw(found: &Found) -> (String, u16, Option<String>, Vec<(String, Vec<String>)>) {
     let values = found.values.0.iter().filter(|(key, _)| {
-        let is_honoured = directive::find(key)
-            .is_some_and(|directive| directive.effect == Effect::Honoured);
+        let is_honoured =
+            directive::find(key).is_some_and(|directive| directive.effect == Effect::Honoured);
         // ssh -G expands these two, and prints a jump in its own form.
-        let is_changed = matches!(key.as_str(), "userknownhostsfile" | "identityagent" | "proxyjump");
+        let is_changed = matches!(
+            key.as_str(),
+            "userknownhostsfile" | "identityagent" | "proxyjump"
+        );
         is_honoured && !is_changed
     });
     let values = values.map(|(key, value)| (key.clone(), value.clone()));
