@@ -72,7 +72,7 @@ pub(super) fn settle(found: &Found, environment: &Environment) -> Result<Setting
         host: &found.host,
         original: &found.original,
         port: found.port,
-        user: found.user.as_deref().unwrap_or_default(),
+        user: found.user.as_deref(),
         alias: alias.as_deref(),
         jump: chain.last().map_or("", |jump| &jump.host),
     };

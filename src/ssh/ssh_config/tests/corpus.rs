@@ -465,6 +465,26 @@ fn every_case_is_read_as_ssh_reads_it() {
 /// Texts that `ssh` takes and we refuse; the module's documentation has the reasons.
 const STRICTER: &[&str] = &["ProxyJump a b", "ProxyJump a;b", "ProxyJump $(x)@gw"];
 
+/// Texts that `ssh` refuses and we take, likewise.
+const LAXER: &[&str] = &[
+    "LocalForward 8080 nonsense",
+    "RekeyLimit 1x",
+    "LogLevel LOUD",
+    "TunnelDevice x",
+    "IPQoS x",
+    "EscapeChar xyz",
+    "ConnectionAttempts 0",
+];
+
+#[test]
+fn where_we_are_laxer_than_ssh_is_known() {
+    let Some(program) = program() else { return };
+    let oracle = Oracle::new(program);
+    for text in LAXER {
+        assert!(oracle.is_laxer(text, &query("gpu1")), "{text}");
+    }
+}
+
 #[test]
 fn where_we_are_stricter_than_ssh_is_known() {
     let Some(program) = program() else { return };

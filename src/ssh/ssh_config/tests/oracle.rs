@@ -143,6 +143,13 @@ impl Oracle {
         dump.is_some() && self.read(&file, query).is_err()
     }
 
+    /// Whether we take the text and `ssh` does not.
+    pub(super) fn is_laxer(&self, text: &str, query: &Query) -> bool {
+        let file = self.write("config", text);
+        let (_, dump) = self.ask(&file, query);
+        dump.is_none() && self.read(&file, query).is_ok()
+    }
+
     /// Fails unless our own reading of the text equals that of `ssh`. Returns whether the
     /// two took it (and did not both refuse it).
     pub(super) fn judge(&self, text: &str, query: &Query) -> bool {
@@ -198,11 +205,11 @@ impl Oracle {
 }
 
 /// What both print before anything is expanded.
-fn raw(found: &Found) -> (String, u16, Option<String>, Vec<(String, Vec<String>)>) {
+fn raw(found: &Found) -> Found {
     let values = found.values.0.iter().filter(|(key, _)| {
         let is_honoured =
             directive::find(key).is_some_and(|directive| directive.effect == Effect::Honoured);
-        // ssh -G expands these two, and prints a jump in its own form.
+        // ssh -G expands two of these, and prints a jump in its own form.
         let is_changed = matches!(
             key.as_str(),
             "userknownhostsfile" | "identityagent" | "proxyjump"
@@ -210,10 +217,12 @@ fn raw(found: &Found) -> (String, u16, Option<String>, Vec<(String, Vec<String>)
         is_honoured && !is_changed
     });
     let values = values.map(|(key, value)| (key.clone(), value.clone()));
-    (
-        found.host.clone(),
-        found.port,
-        found.user.clone(),
-        values.collect(),
-    )
+    Found {
+        values: Values(values.collect()),
+        is_expanded: false,
+        is_canonicalized: false,
+        commands: Vec::new(),
+        notes: Vec::new(),
+        ..found.clone()
+    }
 }
