@@ -20,7 +20,7 @@ pub struct Block {
 }
 
 /// Longer texts are no block.
-const MAX_TEXT: usize = 256 * 1024;
+const MAX_TEXT: usize = 64 * 1024;
 
 /// Reads a text as if it were the only file: nothing else is opened, and nothing run.
 pub fn parse_block(text: &str, environment: &Environment) -> Result<Block, Problem> {

@@ -342,7 +342,8 @@ static DIRECTIVES: &[Directive] = &[
     row("RekeyLimit", &[], ONCE, Ignored),
     row("RemoteCommand", &[], Form::Command, Ignored),
     row("RemoteForward", &[], EACH, Ignored),
-    row("RequestTTY", &[], TTY, Ignored),
+    // No session is opened.
+    row("RequestTTY", &[], TTY, Silent),
     row("RevokedHostKeys", &[], Form::Word, Ignored),
     row(
         "SessionType",
@@ -352,7 +353,6 @@ static DIRECTIVES: &[Directive] = &[
             ("subsystem", "subsystem"),
             ("default", "default"),
         ]),
-        // No session is opened.
         Silent,
     ),
     row("SetEnv", &[], ONCE, Ignored),

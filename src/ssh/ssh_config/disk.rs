@@ -80,7 +80,7 @@ impl Disk {
 
 impl Files for Disk {
     fn read(&mut self, file: &Path, is_private: bool) -> Result<String, Unread> {
-        let too_much = |what: &str| Unread::Problem(Problem::TooMuch(what.to_owned()));
+        let too_much = |what: &str| Unread::Problem(Problem::too_much(what));
         self.reads += 1;
         if self.reads > MAX_READS {
             return Err(too_much("ssh_config includes too many files"));
@@ -101,7 +101,8 @@ impl Files for Disk {
     }
 
     fn list(&mut self, pattern: &str) -> Result<Vec<PathBuf>, Problem> {
-        include::expand(pattern)
-            .ok_or_else(|| Problem::TooMuch(format!("Include {pattern} stands for too many files")))
+        include::expand(pattern).ok_or_else(|| {
+            Problem::too_much(&format!("Include {pattern} stands for too many files"))
+        })
     }
 }

@@ -15,6 +15,11 @@ pub(super) fn parse(text: &str) -> Option<Vec<Jump>> {
     if text.eq_ignore_ascii_case("none") {
         return Some(Vec::new());
     }
+    // `ssh` hands it to a shell, which takes quotes away.
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
     text.split(',').map(hop).collect()
 }
 

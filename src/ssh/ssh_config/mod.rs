@@ -1,10 +1,40 @@
 //! What the user's OpenSSH configuration says about a host.
 //!
 //! Two ways, one result: `ssh -G` where there is an `ssh`, and our own reading of the
-//! files otherwise. Both come to a [`Found`](found::Found), which `settings` expands.
+//! files otherwise. Both come to the same form (`found`), which `settings` expands.
 //!
 //! The way of a query: [`resolve`] → `system` (→ `dump`) or `parse` (→ `line`,
 //! `criteria`, `value`, `include`) → `settings` (→ `token`, `jump`) → `warning`.
+//!
+//! # Where this differs from `ssh`
+//!
+//! Whichever way is taken:
+//!
+//! - Home is `$HOME`, not the account's: that is what our users mean, and where our other
+//!   files are.
+//! - A value that only repeats OpenSSH's default counts as not set, since `ssh -G` cannot
+//!   tell; but for ServerAliveInterval 0, which somebody's bastion may need.
+//! - A host of ProxyJump with blanks or characters that mean something to a shell is
+//!   refused; `ssh` lets a shell take it apart. Quotes around the whole are taken away.
+//! - `ssh -G` is run with `-N`, so ForkAfterAuthentication is no error: no session is opened.
+//! - `%j` is known (OpenSSH has it since 9.6); `%C` is 9.2's, which has no `%j` in it.
+//!
+//! Without `ssh`:
+//!
+//! - `Match exec` is never run and does not hold: a file is read, not obeyed.
+//! - CanonicalizeHostname asks no name server, and its final reading sees the name as it is.
+//! - The values of directives without an effect here are judged only roughly (forwardings,
+//!   RekeyLimit, IPQoS, LogLevel and the like); `ssh` would refuse more of them. Two of them
+//!   (SyslogFacility, StreamLocalBindMask) count for `ssh` in blocks that do not.
+//! - Directives younger than 9.2 are known by name. Younger attributes of Match (`tagged`,
+//!   `localnetwork`, `command`, `version`, `sessiontype`) are refused, as 9.2 does.
+//! - A comma in a comment after ProxyJump is no part of the list. (A bug of 9.2.)
+//! - Of the names for ports, only `ssh` is known: /etc/services is not read.
+//! - Defaults and lists of algorithms are those of 9.2, without what distributions patch:
+//!   Debian lets a private group write a file, and asks every 300 s with BatchMode.
+//! - Bytes that are not UTF-8 are replaced; folders, pipes and devices count as empty;
+//!   `.` and `..` are never included; the number and the size of files have bounds.
+//! - A first file that cannot be opened is told in a warning; `ssh` says nothing.
 
 mod algorithm;
 mod alias;
@@ -117,7 +147,7 @@ async fn through_ssh(
     let read = read(query, environment, defaults.clone()).await;
     let stand_in = match system::stand_in(environment) {
         Ok(None) => None,
-        Ok(Some(_)) if is_for_this_home(&read) => return read,
+        Ok(Some(_)) if is_for_this_home(&read, environment) => return read,
         Ok(Some(text)) => Some(text),
         Err(reason) => return without_ssh(&reason, query, environment).await,
     };
@@ -157,9 +187,11 @@ async fn through_ssh(
 }
 
 /// Whether `ssh` would expand something with the account's home instead of the user's.
-fn is_for_this_home(read: &Result<Found, Problem>) -> bool {
-    read.as_ref()
-        .is_ok_and(|found| settings::depends_on_home(&found.values))
+fn is_for_this_home(read: &Result<Found, Problem>, environment: &Environment) -> bool {
+    environment.home != environment.local_user.home
+        && read
+            .as_ref()
+            .is_ok_and(|found| settings::depends_on_home(&found.values))
 }
 
 fn written(text: &str) -> std::io::Result<tempfile::NamedTempFile> {

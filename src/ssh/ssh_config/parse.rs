@@ -9,7 +9,7 @@ use super::found::Found;
 use super::line::Line;
 use super::name;
 use super::pattern::{self, Verdict};
-use super::problem::{Fault, Problem};
+use super::problem::{Fault, Problem, shown};
 use super::token;
 use super::value::{self, Context, Values};
 use super::{Jump, Query, jump};
@@ -138,7 +138,7 @@ impl Reading<'_> {
                     let is_missing = error.kind() == std::io::ErrorKind::NotFound;
                     if !is_missing && !self.is_final {
                         self.unread
-                            .push(format!("{} cannot be read: {error}", root.file.display()));
+                            .push(format!("{} cannot be read: {error}", shown(root.file)));
                     }
                     continue;
                 }
@@ -251,7 +251,7 @@ impl Reading<'_> {
                 if place.depth >= MAX_DEPTH {
                     return Err(Problem::TooMuch(format!(
                         "{}:{}: files include each other without an end",
-                        place.file.display(),
+                        shown(place.file),
                         place.line
                     )));
                 }
@@ -284,6 +284,9 @@ impl Reading<'_> {
         let user = take(&mut values, "user").or_else(|| self.environment.local_user.name.clone());
         values.0.remove("hostname");
         values.0.remove("ignoreunknown");
+        if let Some(alias) = take(&mut values, "hostkeyalias") {
+            values.set("hostkeyalias", vec![alias.to_ascii_lowercase()]);
+        }
         let is_keepalive_off = values.is("serveraliveinterval", "0");
         assemble(&mut values, self.defaults)?;
         for key in CLEARED_BY_NONE {
@@ -347,11 +350,7 @@ fn assemble(values: &mut Values, defaults: &Values) -> Result<(), Problem> {
         let default = defaults.one(key).unwrap_or_default();
         let names = algorithm
             .assemble(list, default)
-            .ok_or_else(|| Problem::Expansion {
-                directive: directive.title,
-                value: crate::ssh::text::sanitize(list),
-                what: "this names no algorithm".to_owned(),
-            })?;
+            .ok_or_else(|| Problem::expansion(directive.title, list, "this names no algorithm"))?;
         values.0.insert(key.to_owned(), vec![names]);
     }
     Ok(())
@@ -363,7 +362,7 @@ fn loops(found: &Found) -> Option<String> {
     let is_same = host == found.host
         && port.unwrap_or(22) == found.port
         && user.is_none_or(|user| Some(user) == found.user);
-    is_same.then_some(host)
+    is_same.then(|| crate::ssh::text::sanitize(&host))
 }
 
 /// A pattern of Include with the folder that it is relative to. `None` if that is unknown:

@@ -11,7 +11,7 @@ pub enum Problem {
     #[error("{0}")]
     Query(String),
     /// A line that `ssh` would refuse, too.
-    #[error("{}:{line}: {what}", .file.display())]
+    #[error("{}:{line}: {what}", shown(.file))]
     Line {
         file: PathBuf,
         line: usize,
@@ -20,11 +20,9 @@ pub enum Problem {
     /// Another user could have written the file.
     #[error(
         "{} may be written by others, or belongs to somebody else; ssh refuses it, too (chmod go-w)",
-        .0.display()
+        shown(.0)
     )]
     Permissions(PathBuf),
-    #[error("{} cannot be read: {reason}", .file.display())]
-    Unreadable { file: PathBuf, reason: String },
     /// Include within Include without an end, or files of absurd size.
     #[error("{0}")]
     TooMuch(String),
@@ -49,7 +47,24 @@ pub enum Problem {
     TooLong(u64),
 }
 
+/// A path as it may be shown: its name can be anything.
+pub(super) fn shown(path: &Path) -> String {
+    sanitize(&path.display().to_string())
+}
+
 impl Problem {
+    pub(super) fn too_much(what: &str) -> Self {
+        Self::TooMuch(sanitize(what))
+    }
+
+    pub(super) fn expansion(directive: &'static str, value: &str, what: &str) -> Self {
+        Self::Expansion {
+            directive,
+            value: sanitize(value),
+            what: sanitize(what),
+        }
+    }
+
     pub(super) fn at(file: &Path, line: usize, fault: &Fault) -> Self {
         Self::Line {
             file: file.to_owned(),

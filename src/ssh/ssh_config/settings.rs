@@ -66,13 +66,13 @@ pub(super) fn settle(found: &Found, environment: &Environment) -> Result<Setting
         Some(text) => jump::parse(text).unwrap_or_default(),
         None => Vec::new(),
     };
-    let alias = values.one("hostkeyalias").map(str::to_ascii_lowercase);
+    let alias = values.one("hostkeyalias").map(str::to_owned);
     let tokens = Tokens {
         environment,
         host: &found.host,
         original: &found.original,
         port: found.port,
-        user: found.user.as_deref().unwrap_or_default(),
+        user: found.user.as_deref(),
         alias: alias.as_deref(),
         jump: chain.last().map_or("", |jump| &jump.host),
     };

@@ -1,6 +1,6 @@
 //! Asking `ssh -G`, which knows best.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,7 +155,7 @@ pub(super) fn stand_in(environment: &Environment) -> Result<Option<String>, Stri
     Ok(Some(text))
 }
 
-fn include_line(file: &PathBuf) -> Result<String, String> {
+fn include_line(file: &Path) -> Result<String, String> {
     let path = file.to_str().filter(|path| {
         path.starts_with('/') && !path.contains(['"', '\'', '\\', '*', '?', '[', '\n', '\r', '\0'])
     });

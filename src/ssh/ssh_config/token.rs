@@ -29,7 +29,7 @@ pub(super) struct Tokens<'a> {
     /// `%p`
     pub(super) port: u16,
     /// `%r`
-    pub(super) user: &'a str,
+    pub(super) user: Option<&'a str>,
     /// HostKeyAlias, for `%k`.
     pub(super) alias: Option<&'a str>,
     /// The last host of ProxyJump, for `%j`.
@@ -41,7 +41,7 @@ impl Tokens<'_> {
     pub(super) fn path(&self, directive: &'static str, text: &str) -> Result<PathBuf, Problem> {
         let expanded = tilde(text, self.environment)
             .and_then(|text| self.replace(&text, Allowed::Path, true))
-            .map_err(|what| problem(directive, text, what))?;
+            .map_err(|what| Problem::expansion(directive, text, &what))?;
         Ok(PathBuf::from(expanded))
     }
 
@@ -52,7 +52,7 @@ impl Tokens<'_> {
         allowed: Allowed,
     ) -> Result<String, Problem> {
         self.replace(text, allowed, false)
-            .map_err(|what| problem(directive, text, what))
+            .map_err(|what| Problem::expansion(directive, text, &what))
     }
 
     fn replace(&self, text: &str, allowed: Allowed, dollar: bool) -> Result<String, String> {
@@ -95,7 +95,10 @@ impl Tokens<'_> {
             'h' => self.host.to_owned(),
             'n' => self.original.to_owned(),
             'p' => self.port.to_string(),
-            'r' => self.user.to_owned(),
+            'r' => {
+                let user = self.user.ok_or_else(|| unknown("the remote user's name"))?;
+                user.to_owned()
+            }
             'k' => self.alias.unwrap_or(self.original).to_owned(),
             'j' => self.jump.to_owned(),
             'l' => self.environment.local_host_name.clone(),
@@ -123,19 +126,11 @@ impl Tokens<'_> {
         hash.update(&self.environment.local_host_name);
         hash.update(self.host);
         hash.update(self.port.to_string());
-        hash.update(self.user);
+        hash.update(self.user.unwrap_or_default());
         hash.finalize()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
-    }
-}
-
-fn problem(directive: &'static str, value: &str, what: String) -> Problem {
-    Problem::Expansion {
-        directive,
-        value: crate::ssh::text::sanitize(value),
-        what,
     }
 }
 
@@ -147,7 +142,7 @@ pub(super) fn host_name(text: &str, given: &str) -> Result<String, Problem> {
         host: given,
         original: given,
         port: 0,
-        user: "",
+        user: None,
         alias: None,
         jump: "",
     };

@@ -13,6 +13,9 @@ use crate::ssh::Variables;
 /// Files that IdentityFile (or CertificateFile) may name in all.
 const MAX_FILES: usize = 100;
 
+/// Names that SendEnv may collect.
+const MAX_NAMES: usize = 1024;
+
 /// What is set, by the directive's name in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::ssh) struct Values(pub(super) BTreeMap<String, Vec<String>>);
@@ -69,8 +72,11 @@ pub(super) fn take(
     match directive.form {
         Form::Host | Form::Match | Form::Include | Form::Gone => Ok(()),
         Form::Command => {
-            // ProxyJump came first.
-            let is_late = key == "proxycommand" && values.all("proxyjump").is_some();
+            // A ProxyJump that leads anywhere came first.
+            let is_late = key == "proxycommand"
+                && values
+                    .one("proxyjump")
+                    .is_some_and(|jump| !jump.eq_ignore_ascii_case("none"));
             if counts && !is_late {
                 values.set(&key, vec![line.command().to_owned()]);
             }
@@ -241,13 +247,20 @@ fn names(
         if !counts {
             continue;
         }
+        let key = directive.key();
         match word.strip_prefix('-') {
             Some(taken_back) => {
-                if let Some(names) = values.0.get_mut(&directive.key()) {
+                if let Some(names) = values.0.get_mut(&key) {
                     names.retain(|name| !pattern::fits(name, taken_back));
                 }
             }
-            None => values.add(directive.key(), word.clone()),
+            None if values
+                .all(&key)
+                .is_some_and(|names| names.len() >= MAX_NAMES) =>
+            {
+                return Err(Fault::TooMany(directive.title, MAX_NAMES));
+            }
+            None => values.add(key, word.clone()),
         }
     }
     Ok(())

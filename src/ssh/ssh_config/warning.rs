@@ -2,6 +2,7 @@
 
 use super::directive::{self, Effect};
 use super::found::Found;
+use super::problem::shown;
 use super::value::Values;
 use crate::ssh::text::sanitize;
 
@@ -13,7 +14,7 @@ pub(super) fn sentences(found: &Found, system: &Values) -> Vec<String> {
     for (file, line) in &found.commands {
         sentences.push(format!(
             "{}:{line}: Match exec was not run, so what follows it does not count",
-            sanitize(&file.display().to_string())
+            shown(file)
         ));
     }
     let host = sanitize(&found.original);
