@@ -9,8 +9,8 @@
 //! here: it has no time limits, stops a whole connection for one unread channel,
 //! calls a lost connection the end of the data, and leaks channels.
 //!
-//! What this room does not do: read ssh_config, run a ProxyCommand, validate
-//! host certificates, reconnect by itself, or run anything on the other machine.
+//! What this room does not do: read ssh_config, run a ProxyCommand, reconnect by
+//! itself, or run anything on the other machine.
 
 mod algorithms;
 mod auth;
@@ -37,11 +37,13 @@ mod tcp;
 mod tests;
 mod text;
 
+pub use self::algorithms::unusable;
 pub use self::channel_io::ChannelIo;
 pub use self::connect::connect;
 pub use self::error::{
-    AgentProblem, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error, HostKeyInfo,
-    KeyProblem, KnownKey, Lost, NotTrusted, Place, SlowConsumer,
+    AgentProblem, AlgorithmList, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error,
+    HostCertificate, HostCertificateProblem, HostKeyInfo, KeyProblem, KnownKey, Lost, NotTrusted,
+    Place, SlowConsumer,
 };
 pub use self::memory::Memory;
 pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};

@@ -208,7 +208,8 @@ fn recorded_types_are_asked_for_first() {
     let types = |port| {
         Records::read(std::slice::from_ref(&file), &HostName::new("h", port), None)
             .unwrap()
-            .key_types()
+            .preference()
+            .keys
             .iter()
             .map(|t| t.as_str().to_owned())
             .collect::<Vec<_>>()
