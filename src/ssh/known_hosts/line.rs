@@ -44,8 +44,9 @@ impl<'a> Line<'a> {
         let mut markers = 0;
         while line.first() == Some(&b'@') {
             let (word, rest) = split_word(line)?;
+            let ends_with_blank = line.get(word.len()) == Some(&b' ');
             let this = match word {
-                b"@cert-authority" => Marker::Authority,
+                b"@cert-authority" if ends_with_blank => Marker::Authority,
                 b"@revoked" => Marker::Revoked,
                 _ => return None,
             };
@@ -213,6 +214,7 @@ mod tests {
                 format!("@cert-authority  * {KEY}"),
                 good(Marker::Authority, "*"),
             ),
+            (format!("@cert-authority\t* {KEY}"), None),
             (
                 format!("@cert-authority @revoked h {KEY}"),
                 good(Marker::Revoked, "h"),
