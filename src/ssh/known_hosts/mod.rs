@@ -202,25 +202,42 @@ impl Records {
     /// What is recorded: to be asked for first, so that nobody dodges a recorded
     /// key by showing one of another type.
     pub(super) fn preference(&self) -> Recorded {
-        let types = |bare: bool| Recorded {
-            keys: self
-                .entries
-                .iter()
-                .filter(|entry| entry.marker == Marker::None && entry.by_bare_name == bare)
-                .filter_map(|entry| entry.key.as_ref())
-                .filter(|known| !known.in_certificate)
-                .map(|known| known.key.algorithm())
-                .collect(),
-            authority: self
-                .entries
-                .iter()
-                .any(|entry| entry.marker == Marker::Authority && entry.by_bare_name == bare),
-        };
-        let full = types(false);
+        let full = self.preference_of(false);
         if full.keys.is_empty() && !full.authority {
-            types(true)
+            self.preference_of(true)
         } else {
             full
+        }
+    }
+
+    fn preference_of(&self, bare: bool) -> Recorded {
+        let entries = || {
+            self.entries
+                .iter()
+                .filter(move |entry| entry.by_bare_name == bare)
+        };
+        // As in OpenSSH, the first key of a type speaks for the type; if it is
+        // revoked, another type is better.
+        let mut firsts: Vec<&RecordedKey> = Vec::new();
+        for known in entries()
+            .filter(|entry| entry.marker == Marker::None)
+            .filter_map(|entry| entry.key.as_ref())
+            .filter(|known| !known.in_certificate)
+        {
+            if firsts
+                .iter()
+                .all(|first| first.key.algorithm() != known.key.algorithm())
+            {
+                firsts.push(known);
+            }
+        }
+        Recorded {
+            keys: firsts
+                .into_iter()
+                .filter(|known| !entries().any(|entry| entry.revokes(known.key.key_data())))
+                .map(|known| known.key.algorithm())
+                .collect(),
+            authority: entries().any(|entry| entry.marker == Marker::Authority),
         }
     }
 

@@ -220,6 +220,29 @@ fn recorded_types_are_asked_for_first() {
 }
 
 #[test]
+fn a_revoked_key_does_not_make_its_type_come_first() {
+    let fixture = Fixture::new();
+    let (old, new, other) = (text(&key()), text(&key()), text(&ecdsa()));
+    let types = |lines: String| {
+        let file = fixture.write("known_hosts", lines);
+        Records::read(&[file], &HostName::new("h", 22), None)
+            .unwrap()
+            .preference()
+            .keys
+            .iter()
+            .map(|t| t.as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let both = ["ssh-ed25519", "ecdsa-sha2-nistp256"];
+    assert_eq!(types(format!("h {old}\nh {other}\n")), both);
+    let revoked = format!("h {old}\nh {other}\n@revoked * {old}\n");
+    assert_eq!(types(revoked), both[1..]);
+    // The first one of a type decides.
+    let revoked = format!("h {old}\nh {new}\n@revoked * {new}\n");
+    assert_eq!(types(revoked), both[..1]);
+}
+
+#[test]
 fn an_appended_key_is_found_again_and_only_added_once() {
     let fixture = Fixture::new();
     let file = fixture.path("new/dir/known_hosts");

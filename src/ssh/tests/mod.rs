@@ -1,6 +1,7 @@
 //! The room as a whole, against an SSH server in this process.
 
 mod auth;
+mod host_keys;
 mod real;
 mod server;
 mod sharing;

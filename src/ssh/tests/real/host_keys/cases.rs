@@ -239,6 +239,10 @@ pub(super) fn all() -> Vec<Case> {
             .kept(Kept::UnreadableRevocation, Revoked),
         three("@cert-authority @revoked * <ed>\n[127.0.0.1]:PORT <ed>\n")
             .kept(Kept::UnreadableRevocation, Revoked),
+        three("[127.0.0.1]:PORT <ed>\n* <ec>\n@revoked * <ed>\n"),
+        three("* <x>\n* <ed>\n* <ec>\n@revoked * <x>\n"),
+        three("* <ed>\n* <x>\n* <ec>\n@revoked * <x>\n"),
+        certified("* <rsa>\n* <x>\n@revoked * <x>\n"),
         three("@unknown * <ed>\n[127.0.0.1]:PORT <ed>\n"),
         three("@unknown * <ed>\n").learning(),
         // Authorities.
