@@ -263,7 +263,7 @@ pub enum Cause {
     HostKeyRevoked {
         key: HostKeyInfo,
         /// Not the key itself is revoked, but this one, which signed its certificate.
-        authority: Option<HostKeyInfo>,
+        authority: Option<Box<HostKeyInfo>>,
         file: PathBuf,
         line: u64,
     },

@@ -36,7 +36,8 @@ pub(super) struct Offered {
 
 impl Offered {
     /// russh does not compare what a server shows with what was agreed on, nor
-    /// whether it is a certificate where a key was: ssh-key reads either.
+    /// whether it is a certificate where a key was: ssh-key reads either. What
+    /// stays hidden here is the hash of an RSA signature: russh would take SHA-1.
     fn has(&self, shown: &PublicKeyOrCertificate) -> bool {
         let (list, key) = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => (&self.keys, key.key_data()),

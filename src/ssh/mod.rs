@@ -37,7 +37,7 @@ mod tcp;
 mod tests;
 mod text;
 
-pub use self::algorithms::unusable;
+pub use self::algorithms::unusable as unusable_algorithms;
 pub use self::channel_io::ChannelIo;
 pub use self::connect::connect;
 pub use self::error::{

@@ -210,7 +210,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             authority,
             file,
             line,
-        } => host_key::revoked(&at, key, authority.as_ref(), file, *line),
+        } => host_key::revoked(&at, key, authority.as_deref(), file, *line),
         Cause::HostKeyRejected { key } => host_key::rejected(&at, key),
         Cause::KnownHostsUnreadable { file, source } => host_key::unreadable(file, source),
 

@@ -224,7 +224,7 @@ fn other_host_keys() {
     ssh(
         Cause::HostKeyRevoked {
             key: key(),
-            authority: Some(recorded("ssh-ed25519", 9).key),
+            authority: Some(Box::new(recorded("ssh-ed25519", 9).key)),
             file: "/etc/ssh/ssh_known_hosts".into(),
             line: 7,
         },

@@ -37,7 +37,7 @@ pub(super) fn decide(
             authority,
         }) => Decision::Refuse(Cause::HostKeyRevoked {
             key: key.clone(),
-            authority,
+            authority: authority.map(Box::new),
             file,
             line,
         }),

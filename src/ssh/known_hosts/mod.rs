@@ -200,24 +200,12 @@ impl Records {
     }
 
     /// What is recorded: to be asked for first, so that nobody dodges a recorded
-    /// key by showing one of another type.
+    /// key by showing one of another type. The portless name has no say, as in
+    /// OpenSSH.
     pub(super) fn preference(&self) -> Recorded {
-        let full = self.preference_of(false);
-        if full.keys.is_empty() && !full.authority {
-            self.preference_of(true)
-        } else {
-            full
-        }
-    }
-
-    fn preference_of(&self, bare: bool) -> Recorded {
-        let entries = || {
-            self.entries
-                .iter()
-                .filter(move |entry| entry.by_bare_name == bare)
-        };
-        // As in OpenSSH, the first key of a type speaks for the type; if it is
-        // revoked, another type is better.
+        let entries = || self.entries.iter().filter(|entry| !entry.by_bare_name);
+        // The first key of a type speaks for the type; if it is revoked, another
+        // type is better.
         let mut firsts: Vec<&RecordedKey> = Vec::new();
         for known in entries()
             .filter(|entry| entry.marker == Marker::None)

@@ -216,7 +216,7 @@ fn recorded_types_are_asked_for_first() {
     };
     assert_eq!(types(2222), ["ecdsa-sha2-nistp256"]);
     assert_eq!(types(22), ["ssh-ed25519"]);
-    assert_eq!(types(2223), ["ssh-ed25519"]);
+    assert_eq!(types(2223), [""; 0]);
 }
 
 #[test]

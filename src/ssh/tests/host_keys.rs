@@ -81,7 +81,6 @@ struct Asked {
 }
 
 impl Asked {
-    #[expect(clippy::type_complexity, reason = "only here")]
     fn new() -> (
         Arc<Self>,
         mpsc::Receiver<(HostKeyQuestion, oneshot::Sender<HostKeyDecision>)>,

@@ -80,14 +80,16 @@ const ALL: [Which; 9] = [
 ];
 
 /// Servers that share their keys.
-struct Lab {
+pub(super) struct Lab {
     directory: tempfile::TempDir,
     servers: Vec<(Which, Child, u16)>,
+    others: Vec<Child>,
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for (_, process, _) in &mut self.servers {
+        let known = self.servers.iter_mut().map(|server| &mut server.1);
+        for process in known.chain(&mut self.others) {
             let _ = process.kill();
             let _ = process.wait();
         }
@@ -95,10 +97,24 @@ impl Drop for Lab {
 }
 
 impl Lab {
+    /// A server with these host keys, and this in its configuration.
+    pub(super) async fn server(&mut self, keys: &[&str], more: &str) -> u16 {
+        let name = self.others.len().to_string();
+        let (process, port) = self.spawn(&name, keys, more);
+        self.others.push(process);
+        listening(port).await;
+        port
+    }
+
+    pub(super) async fn without_servers() -> Self {
+        Self::start(&[]).await
+    }
+
     async fn start(which: &[Which]) -> Self {
         let mut lab = Self {
             directory: tempfile::tempdir().unwrap(),
             servers: Vec::new(),
+            others: Vec::new(),
         };
         for (kind, name) in [
             ("ed25519", "ed"),
@@ -133,19 +149,25 @@ impl Lab {
     }
 
     fn sshd(&self, which: Which) -> (Child, u16) {
+        let keys: &[&str] = match which {
+            Which::Rsa => &["rsa"],
+            _ => &["ed", "ec", "rsa"],
+        };
+        let certificate = self.certify(which);
+        let more = certificate.map(|file| format!("HostCertificate {file}"));
+        self.spawn(&format!("{which:?}"), keys, &more.unwrap_or_default())
+    }
+
+    /// Starts a server with these host keys, and this in its configuration.
+    fn spawn(&self, name: &str, keys: &[&str], more: &str) -> (Child, u16) {
         let port = free_port();
-        let config = self.path(&format!("{which:?}.config"));
-        let mut lines: Vec<String> = match which {
-            Which::Rsa => vec!["rsa"],
-            _ => vec!["ed", "ec", "rsa"],
-        }
-        .into_iter()
-        .map(|key| format!("HostKey {}", self.path(key)))
-        .collect();
-        if let Some(certificate) = self.certify(which) {
-            lines.push(format!("HostCertificate {certificate}"));
-        }
+        let config = self.path(&format!("{name}.config"));
+        let mut lines: Vec<String> = keys
+            .iter()
+            .map(|key| format!("HostKey {}", self.path(key)))
+            .collect();
         lines.extend([
+            more.into(),
             format!("Port {port}"),
             "ListenAddress 127.0.0.1".into(),
             "PidFile none".into(),
@@ -168,7 +190,7 @@ impl Lab {
         } else {
             command.args(["-f", &config]);
         }
-        let log = std::fs::File::create(self.path(&format!("{which:?}.log"))).unwrap();
+        let log = std::fs::File::create(self.path(&format!("{name}.log"))).unwrap();
         let process = command.args(["-D", "-e"]).stderr(log).spawn().unwrap();
         (process, port)
     }

@@ -1,27 +1,67 @@
 //! The lists of algorithms, against servers that know little.
 
+use super::host_keys::Lab;
 use super::*;
+
+/// Learns the server's key; tells which kind it was.
+async fn kind_of_key(port: u16) -> String {
+    let fixture = Fixture::new();
+    let target = |host_key_policy| Target {
+        hops: vec![Hop {
+            auth: AuthMethod::None,
+            host_key_policy,
+            ..Hop::new("127.0.0.1", port, "nobody")
+        }],
+    };
+    // The second time, only that key is known.
+    for policy in [HostKeyPolicy::AcceptNew, HostKeyPolicy::Strict] {
+        let error = soon(fixture.connect(&target(policy))).await.unwrap_err();
+        // Nobody lets us in, but the handshake was done.
+        assert!(matches!(error.cause, Cause::AuthFailed { .. }), "{error:?}");
+    }
+    let recorded = std::fs::read_to_string(&fixture.environment.own_known_hosts).unwrap();
+    recorded.split(' ').nth(1).unwrap().to_owned()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs sshd"]
 async fn servers_with_only_one_choice_are_understood() {
+    let mut lab = Lab::without_servers().await;
     for only in [
         "KexAlgorithms ecdh-sha2-nistp256",
         "KexAlgorithms ecdh-sha2-nistp384",
         "KexAlgorithms ecdh-sha2-nistp521",
         "KexAlgorithms diffie-hellman-group-exchange-sha256",
         "KexAlgorithms diffie-hellman-group14-sha256",
+        "KexAlgorithms diffie-hellman-group16-sha512",
         "KexAlgorithms curve25519-sha256@libssh.org",
-        "HostKeyAlgorithms ssh-ed25519",
         "Ciphers aes192-ctr\nMACs hmac-sha2-256",
         "Ciphers aes128-ctr\nMACs hmac-sha2-512-etm@openssh.com",
         "Ciphers chacha20-poly1305@openssh.com",
         "Ciphers aes128-gcm@openssh.com",
     ] {
-        let server = Real::sshd(only).await;
-        if let Err(error) = soon(server.connect("key")).await {
-            panic!("{only}: {error:?}");
-        }
+        let port = lab.server(&["ed"], only).await;
+        assert_eq!(kind_of_key(port).await, "ssh-ed25519", "{only}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd"]
+async fn servers_with_only_one_kind_of_host_key_are_understood() {
+    let mut lab = Lab::without_servers().await;
+    for (keys, more, expected) in [
+        (&["ec"][..], "", "ecdsa-sha2-nistp256"),
+        (&["rsa"], "", "ssh-rsa"),
+        (&["rsa"], "HostKeyAlgorithms rsa-sha2-256", "ssh-rsa"),
+        (
+            &["ed", "ec"],
+            "HostKeyAlgorithms ecdsa-sha2-nistp256",
+            "ecdsa-sha2-nistp256",
+        ),
+        (&["ed", "ec", "rsa"], "", "ssh-ed25519"),
+    ] {
+        let port = lab.server(keys, more).await;
+        assert_eq!(kind_of_key(port).await, expected, "{keys:?} {more}");
     }
 }
 
