@@ -1,12 +1,18 @@
-//! What we offer in the key exchange. No SHA-1, no CBC, no compression.
+//! What we offer in the key exchange: ssh_config's lists, or our own, without
+//! what we cannot do or is too weak. No SHA-1, no CBC, no compression.
+
+mod host_key;
 
 use std::borrow::Cow;
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Preferred, cipher, compression, kex, mac};
 
-/// Strict key exchange (against Terrapin) is always asked for. The NIST and
-/// finite-field groups come last: some appliances know nothing else.
+pub(super) use self::host_key::HostKeyOffer;
+use super::error::{AlgorithmList, Cause};
+use super::known_hosts::Recorded;
+use super::target::Algorithms;
+
+/// The NIST and finite-field groups come last: some appliances know nothing else.
 const KEY_EXCHANGES: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -18,6 +24,15 @@ const KEY_EXCHANGES: &[kex::Name] = &[
     kex::DH_G16_SHA512,
     kex::DH_G18_SHA512,
     kex::DH_G14_SHA256,
+];
+
+/// Only for those who name them.
+const MORE_KEY_EXCHANGES: &[kex::Name] = &[kex::DH_G15_SHA512, kex::DH_G17_SHA512];
+
+/// Not algorithms, but asked for in the same list, whatever ssh_config says:
+/// strict key exchange (against Terrapin), and the list of the server's
+/// signature algorithms.
+const MARKERS: &[kex::Name] = &[
     kex::EXTENSION_SUPPORT_AS_CLIENT,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
@@ -39,87 +54,108 @@ const MACS: &[mac::Name] = &[
     mac::HMAC_SHA256,
 ];
 
-const HOST_KEYS: &[Algorithm] = &[
-    Algorithm::Ed25519,
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP256,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP384,
-    },
-    Algorithm::Ecdsa {
-        curve: EcdsaCurve::NistP521,
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha512),
-    },
-    Algorithm::Rsa {
-        hash: Some(HashAlg::Sha256),
-    },
-];
-
-/// Our lists, with the types of the recorded host keys first: a server must not
-/// dodge a recorded key by showing one of another type.
-pub(super) fn preferred(recorded: &[Algorithm]) -> Preferred {
-    let is_recorded = |offered: &Algorithm| {
-        recorded.iter().any(|recorded| {
-            recorded == offered || (recorded.clone().is_rsa() && offered.clone().is_rsa())
-        })
-    };
-    let (first, rest): (Vec<_>, Vec<_>) = HOST_KEYS.iter().cloned().partition(is_recorded);
-    Preferred {
-        kex: Cow::Borrowed(KEY_EXCHANGES),
-        key: first.into_iter().chain(rest).collect::<Vec<_>>().into(),
-        // A certificate would have to be judged by its authority: not asked for.
-        host_key_certificates: Cow::Borrowed(&[]),
-        cipher: Cow::Borrowed(CIPHERS),
-        mac: Cow::Borrowed(MACS),
-        compression: Cow::Borrowed(&[compression::NONE]),
+/// What to offer to a host of which `recorded` is known.
+pub(super) fn preferred(wanted: &Algorithms, recorded: &Recorded) -> Result<Preferred, Cause> {
+    let left_out = unusable(wanted);
+    if !left_out.is_empty() {
+        tracing::debug!(
+            names = left_out.join(","),
+            "algorithms that are not offered"
+        );
     }
+    let key_exchanges: Vec<_> = KEY_EXCHANGES
+        .iter()
+        .chain(MORE_KEY_EXCHANGES)
+        .copied()
+        .collect();
+    let mut kex = choose(
+        AlgorithmList::KeyExchange,
+        wanted.key_exchanges.as_deref(),
+        KEY_EXCHANGES,
+        &key_exchanges,
+    )?;
+    kex.extend_from_slice(MARKERS);
+    let host_keys = HostKeyOffer::new(wanted.host_keys.as_deref(), recorded)?;
+    Ok(Preferred {
+        kex: kex.into(),
+        key: host_keys.keys.into(),
+        host_key_certificates: host_keys.certificates.into(),
+        cipher: choose(
+            AlgorithmList::Cipher,
+            wanted.ciphers.as_deref(),
+            CIPHERS,
+            CIPHERS,
+        )?
+        .into(),
+        mac: choose(AlgorithmList::Mac, wanted.macs.as_deref(), MACS, MACS)?.into(),
+        compression: Cow::Borrowed(&[compression::NONE]),
+    })
 }
 
-/// Replaced when the other part arrives.
-pub(super) fn unusable(_: &super::Algorithms) -> Vec<String> {
-    Vec::new()
+/// The names that are left out of what is offered, because this program does
+/// not know them or finds them too weak.
+pub(super) fn unusable(wanted: &Algorithms) -> Vec<String> {
+    fn missing<T: AsRef<str>>(
+        names: Option<&[String]>,
+        usable: &[&[T]],
+    ) -> impl Iterator<Item = String> {
+        names
+            .unwrap_or_default()
+            .iter()
+            .filter(|name| {
+                !usable
+                    .iter()
+                    .flat_map(|list| list.iter())
+                    .any(|one| one.as_ref() == name.as_str())
+            })
+            .cloned()
+    }
+    let known = [KEY_EXCHANGES, MORE_KEY_EXCHANGES, MARKERS];
+    missing(wanted.key_exchanges.as_deref(), &known)
+        .chain(missing(wanted.ciphers.as_deref(), &[CIPHERS]))
+        .chain(missing(wanted.macs.as_deref(), &[MACS]))
+        .chain(missing(
+            wanted.host_keys.as_deref(),
+            &[&HostKeyOffer::usable()],
+        ))
+        .collect()
+}
+
+/// The usable ones of `wanted`, in its order; `ours` where nothing is wanted.
+fn choose<T: AsRef<str> + Copy>(
+    list: AlgorithmList,
+    wanted: Option<&[String]>,
+    ours: &[T],
+    usable: &[T],
+) -> Result<Vec<T>, Cause> {
+    let Some(wanted) = wanted else {
+        return Ok(ours.to_vec());
+    };
+    let mut chosen: Vec<T> = Vec::new();
+    for name in wanted {
+        let is_it = |one: &&T| one.as_ref() == name;
+        if let Some(one) = usable.iter().find(is_it)
+            && !chosen.iter().any(|one| is_it(&one))
+        {
+            chosen.push(*one);
+        }
+    }
+    if chosen.is_empty() {
+        return Err(none_of(list, wanted, usable));
+    }
+    Ok(chosen)
+}
+
+fn none_of<T: AsRef<str>>(list: AlgorithmList, wanted: &[String], usable: &[T]) -> Cause {
+    Cause::NoUsableAlgorithm {
+        kind: list,
+        names: wanted
+            .iter()
+            .map(|name| super::text::sanitize(name))
+            .collect(),
+        usable: usable.iter().map(|one| one.as_ref().to_owned()).collect(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::expect;
-
-    fn names<T: AsRef<str>>(list: &[T]) -> String {
-        list.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
-    }
-
-    #[test]
-    fn the_offer_is_exactly_this() {
-        let ours = preferred(&[]);
-        let keys: Vec<_> = ours.key.iter().map(|key| key.as_str().to_owned()).collect();
-        expect![[r#"
-            kex mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256,ext-info-c,kex-strict-c-v00@openssh.com
-            key ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256
-            cipher aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr
-            mac hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-512,hmac-sha2-256
-            compression none
-            certificates 0
-        "#]]
-        .assert_eq(&format!(
-            "kex {}\nkey {}\ncipher {}\nmac {}\ncompression {}\ncertificates {}\n",
-            names(&ours.kex),
-            names(&keys),
-            names(&ours.cipher),
-            names(&ours.mac),
-            names(&ours.compression),
-            ours.host_key_certificates.len(),
-        ));
-    }
-
-    #[test]
-    fn recorded_types_come_first() {
-        let first = |recorded: &[Algorithm]| preferred(recorded).key[0].as_str().to_owned();
-        assert_eq!(first(&[Algorithm::Rsa { hash: None }]), "rsa-sha2-512");
-        let curve = EcdsaCurve::NistP384;
-        assert_eq!(first(&[Algorithm::Ecdsa { curve }]), "ecdsa-sha2-nistp384");
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{self, Handle};
-use russh::{AlgorithmKind, Error as RusshError, SshId};
+use russh::{AlgorithmKind, Error as RusshError, Preferred, SshId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::algorithms;
@@ -14,7 +14,7 @@ use super::auth::{Ledger, Login};
 use super::clock::{Clock, Expired};
 use super::egress::{Egress, Gate};
 use super::error::{Cause, Error, Place};
-use super::handler::{ClientHandler, HandlerError, classify};
+use super::handler::{ClientHandler, HandlerError, Offered, classify};
 use super::host_key::{self, Verifier};
 use super::link::Link;
 use super::observe::{Observer, Stage};
@@ -335,11 +335,16 @@ impl Attempt<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let environment = &self.dialer.environment;
-        let recorded = host_key::recorded_types(&self.place, &self.hop.known_hosts, environment)
+        let recorded = host_key::recorded(&self.place, &self.hop.known_hosts, environment)
             .await
             .inspect_err(|_| self.stages.begin(Stage::HostKey))?;
         self.stages.begin(Stage::SshHandshake);
-        let config = Arc::new(self.config(&recorded));
+        let preferred = algorithms::preferred(&self.hop.algorithms, &recorded)?;
+        let offered = Offered {
+            keys: preferred.key.to_vec(),
+            certificates: preferred.host_key_certificates.to_vec(),
+        };
+        let config = Arc::new(self.config(preferred));
         let verifier = Verifier {
             place: Place::clone(&self.place),
             policy: self.hop.host_key_policy,
@@ -348,7 +353,7 @@ impl Attempt<'_> {
             prompter: self.dialer.prompter.clone(),
             clock: self.clock.clone(),
         };
-        let handler = ClientHandler::new(link.clone(), verifier, self.stages.clone());
+        let handler = ClientHandler::new(link.clone(), verifier, offered, self.stages.clone());
         let shaken = self
             .clock
             .run(
@@ -373,14 +378,14 @@ impl Attempt<'_> {
         }
     }
 
-    fn config(&self, recorded: &[russh::keys::Algorithm]) -> client::Config {
+    fn config(&self, preferred: Preferred) -> client::Config {
         let version = &self.dialer.environment.client_version;
         client::Config {
             client_id: SshId::Standard(Cow::Owned(format!("SSH-2.0-{version}"))),
             window_size: WINDOW,
             maximum_packet_size: PACKET,
             channel_buffer_size: CHANNEL_MESSAGES,
-            preferred: algorithms::preferred(recorded),
+            preferred,
             keepalive_interval: self.hop.keepalive_interval.filter(|every| !every.is_zero()),
             // For russh, none means to ask for ever.
             keepalive_max: usize::try_from(self.hop.keepalive_count_max.max(1))

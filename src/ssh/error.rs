@@ -81,6 +81,75 @@ pub struct KnownKey {
     pub line: u64,
 }
 
+impl KnownKey {
+    /// Whether it is of the same type: a server has one key of each type, so
+    /// this one was replaced. A key of another type may still be in use.
+    pub fn is_like(&self, key: &HostKeyInfo) -> bool {
+        self.key.key_type == key.key_type
+    }
+}
+
+/// A host's certificate that proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCertificate {
+    pub problem: HostCertificateProblem,
+    /// The host's key, which the certificate is about.
+    pub key: HostKeyInfo,
+    /// What its authority calls it.
+    pub id: String,
+    /// The host names that it is made out to; without any, to all.
+    pub principals: Vec<String>,
+    /// In seconds since 1970; [`u64::MAX`] as an end means for ever.
+    pub valid_after: u64,
+    pub valid_before: u64,
+    /// The key that signed it.
+    pub signer: HostKeyInfo,
+    /// Where that key is recorded as an authority for this host.
+    pub authority: Option<KnownKey>,
+}
+
+/// Why a host certificate proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostCertificateProblem {
+    #[error("has expired")]
+    Expired,
+    #[error("is not valid yet")]
+    NotYetValid,
+    #[error("is not made out to {0}")]
+    OtherPrincipal(String),
+    #[error("is a user's certificate")]
+    NotForHosts,
+    /// Whoever signed it wants something that we do not know.
+    #[error("has the unknown critical option {0}")]
+    CriticalOption(String),
+    /// SHA-1 or DSA.
+    #[error("is signed with an algorithm that is too weak")]
+    WeakSignature,
+    #[error("is forged or damaged: its signature is wrong")]
+    BadSignature,
+}
+
+/// A list of algorithms that ssh_config may set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlgorithmList {
+    KeyExchange,
+    HostKey,
+    Cipher,
+    Mac,
+}
+
+impl AlgorithmList {
+    /// The directive of ssh_config.
+    pub fn directive(self) -> &'static str {
+        match self {
+            Self::KeyExchange => "KexAlgorithms",
+            Self::HostKey => "HostKeyAlgorithms",
+            Self::Cipher => "Ciphers",
+            Self::Mac => "MACs",
+        }
+    }
+}
+
 /// One way of authenticating, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthAttempt {
@@ -191,6 +260,15 @@ pub enum Cause {
         ours: Vec<String>,
         theirs: Vec<String>,
     },
+    /// ssh_config asks for nothing that this program can do, or thinks safe.
+    #[error("none of the {} can be used ({})", kind.directive(), names.join(", "))]
+    NoUsableAlgorithm {
+        kind: AlgorithmList,
+        /// What was asked for.
+        names: Vec<String>,
+        /// What could be.
+        usable: Vec<String>,
+    },
 
     // --- host key ---
     /// Nobody vouches for the key; `why` says why it was not simply asked.
@@ -205,10 +283,15 @@ pub enum Cause {
     #[error("host key changed to {}", key.fingerprint)]
     HostKeyChanged {
         key: HostKeyInfo,
+        /// Keys of the same type where there are any, else of other types; see
+        /// [`KnownKey::is_like`].
         known: Vec<KnownKey>,
-        /// The command that removes the recorded key.
+        /// The command that removes all recorded keys.
         remove_command: String,
     },
+    /// The host's certificate is no good, and its key is not known otherwise.
+    #[error("host certificate {} {}", certificate.id, certificate.problem)]
+    HostCertificateInvalid { certificate: Box<HostCertificate> },
     /// Two connections at the same time were shown different keys for one host.
     #[error("host showed two different keys, {} and {}", key.fingerprint, other.fingerprint)]
     HostKeyConflict {
@@ -219,6 +302,8 @@ pub enum Cause {
     #[error("host key {} is revoked by {}:{line}", key.fingerprint, file.display())]
     HostKeyRevoked {
         key: HostKeyInfo,
+        /// Not the key itself is revoked, but this one, which signed its certificate.
+        authority: Option<Box<HostKeyInfo>>,
         file: PathBuf,
         line: u64,
     },
@@ -346,8 +431,10 @@ impl Cause {
             | Self::BindAddress { .. }
             | Self::NotSsh { .. }
             | Self::NoCommonAlgorithm { .. }
+            | Self::NoUsableAlgorithm { .. }
             | Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
+            | Self::HostCertificateInvalid { .. }
             | Self::HostKeyConflict { .. }
             | Self::HostKeyRevoked { .. }
             | Self::HostKeyRejected { .. }

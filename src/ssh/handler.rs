@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{Channel, Error as RusshError};
 use tokio_util::sync::DropGuard;
 
 use super::error::Cause;
-use super::host_key::Verifier;
+use super::host_key::{Shown, Verifier};
 use super::known_hosts;
 use super::link::Link;
 use super::observe::Stage;
@@ -21,9 +22,35 @@ use super::text::sanitize;
 pub(super) struct ClientHandler {
     link: Arc<Link>,
     verifier: Verifier,
+    offered: Offered,
     stages: Arc<Stages>,
     /// However the session's task ends, even by a panic, this goes with it.
     _dead: DropGuard,
+}
+
+/// The kinds of host keys that were asked for.
+pub(super) struct Offered {
+    pub(super) keys: Vec<Algorithm>,
+    pub(super) certificates: Vec<Algorithm>,
+}
+
+impl Offered {
+    /// russh does not compare what a server shows with what was agreed on, nor
+    /// whether it is a certificate where a key was: ssh-key reads either. What
+    /// stays hidden here is the hash of an RSA signature: russh would take SHA-1.
+    fn has(&self, shown: &PublicKeyOrCertificate) -> bool {
+        let (list, key) = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => (&self.keys, key.key_data()),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                (&self.certificates, certificate.public_key())
+            }
+        };
+        let shown = key.algorithm();
+        !matches!(key, KeyData::Certificate(_))
+            && list.iter().any(|offered| {
+                *offered == shown || (offered.clone().is_rsa() && shown.clone().is_rsa())
+            })
+    }
 }
 
 /// Why the handshake failed.
@@ -41,11 +68,17 @@ impl From<RusshError> for HandlerError {
 }
 
 impl ClientHandler {
-    pub(super) fn new(link: Arc<Link>, verifier: Verifier, stages: Arc<Stages>) -> Self {
+    pub(super) fn new(
+        link: Arc<Link>,
+        verifier: Verifier,
+        offered: Offered,
+        stages: Arc<Stages>,
+    ) -> Self {
         let dead = link.dead.clone().drop_guard();
         Self {
             link,
             verifier,
+            offered,
             stages,
             _dead: dead,
         }
@@ -61,16 +94,16 @@ impl Handler for ClientHandler {
     ) -> Result<bool, Self::Error> {
         self.stages.pass("keys exchanged");
         self.stages.begin(Stage::HostKey);
-        // Certificates are never asked for; one that comes anyway is no plain key.
-        let PublicKeyOrCertificate::PublicKey { key, .. } = presented else {
+        if !self.offered.has(presented) {
             return Err(RusshError::UnknownKey.into());
-        };
-        let info = known_hosts::describe(key);
+        }
+        let info = known_hosts::describe(&presented.public_key());
+        let shown = Shown::new(presented);
         let _ = self.link.host_key.set(info.clone());
         let verified = tokio::select! {
             biased;
             () = self.link.cut.cancelled() => Err(Cause::Closed),
-            verified = self.verifier.verify(key) => verified,
+            verified = self.verifier.verify(&shown) => verified,
         };
         match verified {
             Ok(why) => {

@@ -3,16 +3,21 @@
 //! The files' verdict and the policy decide; what they leave open is asked, once
 //! however many connections wait for the answer.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod decision;
 
-use russh::keys::PublicKey;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 use tokio_util::sync::CancellationToken;
 
+use self::decision::{Decision, decide};
 use super::clock::Clock;
 use super::error::{Cause, HostKeyInfo, NotTrusted, Place};
 use super::flight::{Flight, Waiter};
-use super::known_hosts::{self, Appended, HostName, Records, Verdict};
+use super::known_hosts::{
+    self, Appended, CertificateVerdict, HostName, Recorded, Records, Verdict,
+};
 use super::memory::{OpenQuestion, QuestionEnd};
 use super::prompt::{
     HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, PromptFailure, Prompter,
@@ -35,29 +40,42 @@ pub(super) struct Verifier {
     pub(super) clock: Clock,
 }
 
-/// What policy makes of a verdict.
+/// What a server shows to prove who it is.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    /// The key that it holds.
+    key: PublicKey,
+    /// Somebody else's word for that key.
+    certificate: Option<Certificate>,
+}
+
+impl Shown {
+    pub(super) fn new(shown: &PublicKeyOrCertificate) -> Self {
+        Self {
+            key: PublicKey::new(shown.public_key().key_data().clone(), ""),
+            certificate: shown.certificate().cloned(),
+        }
+    }
+}
+
+/// What the files say about it.
 #[derive(Debug)]
-enum Decision {
-    Accept,
-    /// Accept and remember.
-    Learn,
-    Ask {
-        reason: HostKeyReason,
-        known_as: Vec<KnownAs>,
-    },
-    Refuse(Cause),
+struct Found {
+    certificate: Option<CertificateVerdict>,
+    key: Verdict,
 }
 
 impl Verifier {
     /// Says why the key can be trusted, or why not.
-    pub(super) async fn verify(&self, key: &PublicKey) -> Result<&'static str, Cause> {
-        let name = HostName::new(&self.place.host, self.place.port);
-        let info = known_hosts::describe(key);
-        match self.decision(&name, key, &info).await? {
+    pub(super) async fn verify(&self, shown: &Shown) -> Result<&'static str, Cause> {
+        let name = HostName::of(&self.place.host, self.place.port, &self.files);
+        let info = known_hosts::describe(&shown.key);
+        match self.decision(&name, shown, &info).await? {
             Decision::Accept => Ok("known"),
+            Decision::AcceptCertificate => Ok("certified"),
             Decision::Refuse(cause) => Err(cause),
             Decision::Learn => {
-                self.learn(&name, key, &info).await?;
+                self.learn(&name, shown, &info).await?;
                 Ok("new, recorded now")
             }
             Decision::Ask { reason, known_as } => {
@@ -67,7 +85,7 @@ impl Verifier {
                 }
                 match self.ask(&name, &info, reason, known_as).await? {
                     HostKeyDecision::Accept => {
-                        self.learn(&name, key, &info).await?;
+                        self.learn(&name, shown, &info).await?;
                         Ok("new, accepted and recorded")
                     }
                     HostKeyDecision::AcceptOnce => Ok("new, accepted for this session"),
@@ -81,19 +99,24 @@ impl Verifier {
     async fn decision(
         &self,
         name: &HostName,
-        key: &PublicKey,
+        shown: &Shown,
         info: &HostKeyInfo,
     ) -> Result<Decision, Cause> {
-        let (files, host, key) = (
+        let (files, host, shown) = (
             self.environment.known_hosts(&self.files),
             name.clone(),
-            key.clone(),
+            shown.clone(),
         );
-        let verdict = blocking(&self.environment, move || {
-            Ok(Records::read(&files, &host, Some(&key))?.judge(&key))
+        let found = blocking(&self.environment, move || {
+            let records = Records::read(&files, &host, Some(&shown.key))?;
+            let certificate = shown
+                .certificate
+                .map(|certificate| records.judge_certificate(&certificate, &host, now()));
+            let key = records.judge(&shown.key);
+            Ok(Found { certificate, key })
         })
         .await?;
-        Ok(decide(self.policy, verdict, info, name))
+        Ok(decide(self.policy, found, info, name))
     }
 
     /// Asks the person, or waits for the answer to the same question.
@@ -203,20 +226,15 @@ impl Verifier {
     /// Records the key in our own file. A full disk does not undo the decision,
     /// it only means to be asked again some day; but another key that was
     /// recorded meanwhile does.
-    async fn learn(
-        &self,
-        name: &HostName,
-        key: &PublicKey,
-        info: &HostKeyInfo,
-    ) -> Result<(), Cause> {
+    async fn learn(&self, name: &HostName, shown: &Shown, info: &HostKeyInfo) -> Result<(), Cause> {
         let file = self.environment.own_known_hosts.clone();
-        let (host, new) = (name.clone(), key.clone());
+        let (host, new) = (name.clone(), shown.key.clone());
         let stored =
             tokio::task::spawn_blocking(move || known_hosts::append(&file, &host, &new)).await;
         match stored {
             Ok(Ok(Appended::Recorded)) => {}
             Ok(Ok(Appended::Contradicted)) => {
-                if let Decision::Refuse(cause) = self.decision(name, key, info).await? {
+                if let Decision::Refuse(cause) = self.decision(name, shown, info).await? {
                     return Err(cause);
                 }
             }
@@ -253,18 +271,25 @@ impl Closing {
     }
 }
 
-/// The types of the keys that are recorded for a hop.
-pub(super) async fn recorded_types(
+/// What is recorded for a hop.
+pub(super) async fn recorded(
     place: &Place,
     files: &KnownHostsFiles,
     environment: &Arc<Environment>,
-) -> Result<Vec<russh::keys::Algorithm>, Cause> {
-    let name = HostName::new(&place.host, place.port);
+) -> Result<Recorded, Cause> {
+    let name = HostName::of(&place.host, place.port, files);
     let files = environment.known_hosts(files);
     blocking(environment, move || {
-        Ok(Records::read(&files, &name, None)?.key_types())
+        Ok(Records::read(&files, &name, None)?.preference())
     })
     .await
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 /// Reads known_hosts files on a thread that may block; silence counts as unreadable.
@@ -280,65 +305,6 @@ async fn blocking<T: Send + 'static>(
         Ok(Ok(result)) => result,
         Ok(Err(error)) => Err(unreadable(std::io::Error::other(error))),
         Err(_) => Err(unreadable(std::io::ErrorKind::TimedOut.into())),
-    }
-}
-
-/// The table of policies. Changed and revoked keys are refused under each of them.
-fn decide(policy: HostKeyPolicy, verdict: Verdict, key: &HostKeyInfo, name: &HostName) -> Decision {
-    let key = key.clone();
-    match verdict {
-        Verdict::Revoked { file, line } => {
-            Decision::Refuse(Cause::HostKeyRevoked { key, file, line })
-        }
-        Verdict::Known => Decision::Accept,
-        Verdict::Changed(known) => {
-            let file = known
-                .first()
-                .map(|known| format!(" -f {}", shell_quote(&known.file.display().to_string())))
-                .unwrap_or_default();
-            Decision::Refuse(Cause::HostKeyChanged {
-                key,
-                known,
-                remove_command: format!("ssh-keygen{file} -R {}", shell_quote(&name.full)),
-            })
-        }
-        Verdict::Unknown {
-            authority_expected,
-            on_port_22,
-            known_as,
-        } => {
-            let reason = if authority_expected {
-                HostKeyReason::AuthorityExpected
-            } else if on_port_22 {
-                HostKeyReason::KnownOnPort22
-            } else {
-                HostKeyReason::NeverSeen
-            };
-            match (policy, reason) {
-                (HostKeyPolicy::Ask, _) => Decision::Ask { reason, known_as },
-                (
-                    HostKeyPolicy::AcceptNew,
-                    HostKeyReason::NeverSeen | HostKeyReason::KnownOnPort22,
-                ) => Decision::Learn,
-                (HostKeyPolicy::AcceptNew, HostKeyReason::AuthorityExpected)
-                | (HostKeyPolicy::Strict, _) => Decision::Refuse(Cause::HostKeyUnknown {
-                    key,
-                    reason,
-                    known_as,
-                    why: NotTrusted::Policy,
-                }),
-            }
-        }
-    }
-}
-
-/// Quotes a word for a POSIX shell, for commands that people copy.
-fn shell_quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~:@%+=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -9,8 +9,8 @@
 //! here: it has no time limits, stops a whole connection for one unread channel,
 //! calls a lost connection the end of the data, and leaks channels.
 //!
-//! What this room does not do: read ssh_config, run a ProxyCommand, validate
-//! host certificates, reconnect by itself, or run anything on the other machine.
+//! What this room does not do: read ssh_config, run a ProxyCommand, reconnect by
+//! itself, or run anything on the other machine.
 
 mod algorithms;
 mod auth;
@@ -46,8 +46,9 @@ mod text;
 pub use self::connect::connect;
 pub use self::draft::{Draft, DraftProblem, parse as parse_draft};
 pub use self::error::{
-    AgentProblem, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error, HostKeyInfo,
-    KeyProblem, KnownKey, Lost, NotTrusted, Place, SlowConsumer, SystemProblem,
+    AgentProblem, AlgorithmList, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error,
+    HostCertificate, HostCertificateProblem, HostKeyInfo, KeyProblem, KnownKey, Lost, NotTrusted,
+    Place, SlowConsumer, SystemProblem,
 };
 pub use self::memory::Memory;
 pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};

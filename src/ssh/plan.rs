@@ -15,6 +15,7 @@ use super::algorithms;
 use super::error::{Cause, Error, Place};
 use super::ssh_config::{self, Jump, Query, Settings, StrictHostKeyChecking};
 use super::target::{AuthMethod, Environment, Hop, HostKeyPolicy, Target, Transport};
+use super::text::sanitize;
 
 /// Longer routes are a circle.
 const MAX_HOPS: usize = 16;
@@ -188,8 +189,13 @@ impl Route<'_> {
                 stop.host
             ));
         }
-        for warning in algorithms::unusable(&settings.algorithms) {
-            self.warn(format!("ssh_config for {}: {warning}", stop.host));
+        let unusable = algorithms::unusable(&settings.algorithms);
+        if !unusable.is_empty() {
+            self.warn(format!(
+                "Of the algorithms that ssh_config has for {}, these are not offered: {}.",
+                stop.host,
+                sanitize(&unusable.join(", "))
+            ));
         }
         let mut hop = merge(&stop, settings, self.environment);
         if hop.username.is_empty() {

@@ -1,10 +1,17 @@
 //! Sentences about host keys.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::Path,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use crate::{
     protocol::{ErrorCode, StageName},
-    ssh::{HostKeyInfo, KnownKey, NotTrusted, Place, PromptFailure},
+    ssh::{
+        HostCertificate, HostCertificateProblem, HostKeyInfo, KnownKey, NotTrusted, Place,
+        PromptFailure,
+    },
 };
 
 use super::ssh::{Told, address};
@@ -46,26 +53,119 @@ pub(super) fn changed(
     known: &[KnownKey],
     remove_command: &str,
 ) -> Told {
-    let recorded = known.first().map_or_else(String::new, |known| {
+    let warning = "Someone may be intercepting the connection, or the machine was reinstalled. \
+                   Nothing was sent.";
+    let recorded = |known: &KnownKey| {
         format!(
-            " recorded on line {} of {}. It was {} and is now {}",
-            known.line,
-            known.file.display(),
+            "{} {} on line {} of {}",
+            known.key.key_type,
             known.key.fingerprint,
-            key.fingerprint
+            known.line,
+            known.file.display()
         )
-    });
-    told(
-        ErrorCode::SshHostKeyChanged,
-        key,
+    };
+    let all: Vec<_> = known.iter().take(MAX_SHOWN).map(recorded).collect();
+    let message = match known {
+        [one, rest @ ..] if one.is_like(key) => {
+            let rest: Vec<_> = rest.iter().take(MAX_SHOWN).map(recorded).collect();
+            let others = if rest.is_empty() {
+                String::new()
+            } else {
+                format!(" Also recorded: {}.", super::list(&rest))
+            };
+            format!(
+                "The host key of {at} is not the one recorded on line {} of {}. It was {} and is \
+                 now {}.{others} {warning}",
+                one.line,
+                one.file.display(),
+                one.key.fingerprint,
+                key.fingerprint
+            )
+        }
+        _ => format!(
+            "{at} showed a host key of a type that is not recorded for it: {} {}. Known are only: \
+             {}. {warning}",
+            key.key_type,
+            key.fingerprint,
+            super::list(&all)
+        ),
+    };
+    told(ErrorCode::SshHostKeyChanged, key, message).hint(format!(
+        "If you know why it changed, remove what is recorded with: {remove_command}"
+    ))
+}
+
+/// How many recorded keys a sentence can hold.
+const MAX_SHOWN: usize = 4;
+
+pub(super) fn certificate(at: &str, certificate: &HostCertificate) -> Told {
+    let signer = &certificate.signer.fingerprint;
+    let by = match &certificate.authority {
+        Some(known) => format!(
+            "the authority {signer} on line {} of {}",
+            known.line,
+            known.file.display()
+        ),
+        None => signer.clone(),
+    };
+    let (why, help) = match &certificate.problem {
+        HostCertificateProblem::Expired => (
+            format!("was valid until {}", moment(certificate.valid_before)),
+            "Ask the administrator for a new one, and check this computer's clock.",
+        ),
+        HostCertificateProblem::NotYetValid => (
+            format!("is only valid from {}", moment(certificate.valid_after)),
+            "Check this computer's clock, or ask the administrator.",
+        ),
+        HostCertificateProblem::OtherPrincipal(name) => (
+            format!(
+                "is made out to {}, not to {name}",
+                super::list(&certificate.principals)
+            ),
+            "Use one of these names as the host, or as HostKeyAlias in ssh_config.",
+        ),
+        HostCertificateProblem::NotForHosts => (
+            "is meant for a user, not for a machine".to_owned(),
+            "Tell the administrator.",
+        ),
+        HostCertificateProblem::CriticalOption(option) => (
+            format!("demands \"{option}\", which this program does not know"),
+            "Tell the administrator.",
+        ),
+        HostCertificateProblem::WeakSignature => (
+            "is signed with an algorithm that is too weak (SHA-1 or DSA)".to_owned(),
+            "Ask the administrator for one that is signed with rsa-sha2-512 or ed25519.",
+        ),
+        HostCertificateProblem::BadSignature => (
+            "is forged or damaged: its signature is wrong".to_owned(),
+            "Someone may be intercepting the connection. Ask the administrator.",
+        ),
+    };
+    // A forged certificate spoils a known key, too.
+    let key = if certificate.problem == HostCertificateProblem::BadSignature {
+        String::new()
+    } else {
+        let key = &certificate.key;
         format!(
-            "The host key of {at} is not the one{recorded}. Someone may be intercepting the \
-             connection, or the machine was reinstalled. Nothing was sent."
+            ", and its key ({} {}) is not known on its own",
+            key.key_type, key.fingerprint
+        )
+    };
+    told(
+        ErrorCode::SshHostKeyUnknown,
+        &certificate.key,
+        format!(
+            "The certificate of {at} ({:?}, signed by {by}) {why}{key}. Nothing was sent. {help}",
+            certificate.id
         ),
     )
-    .hint(format!(
-        "If you know why it changed, remove the old key with: {remove_command}"
-    ))
+}
+
+/// A time of a certificate. Beyond the year 9999 there is none to write.
+fn moment(seconds: u64) -> String {
+    const LAST: u64 = 253_402_300_799;
+    let time = UNIX_EPOCH + Duration::from_secs(seconds.min(LAST));
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 pub(super) fn conflict(at: &str, key: &HostKeyInfo, other: &HostKeyInfo) -> Told {
@@ -80,14 +180,25 @@ pub(super) fn conflict(at: &str, key: &HostKeyInfo, other: &HostKeyInfo) -> Told
     )
 }
 
-pub(super) fn revoked(at: &str, key: &HostKeyInfo, file: &Path, line: u64) -> Told {
+pub(super) fn revoked(
+    at: &str,
+    key: &HostKeyInfo,
+    authority: Option<&HostKeyInfo>,
+    file: &Path,
+    line: u64,
+) -> Told {
+    let what = match authority {
+        Some(authority) => format!(
+            "The authority that signed the certificate of {at} ({})",
+            authority.fingerprint
+        ),
+        None => format!("The host key of {at} ({})", key.fingerprint),
+    };
     told(
         ErrorCode::SshHostKeyRevoked,
         key,
         format!(
-            "The host key of {at} ({}) is revoked by line {line} of {}. Do not connect; ask the \
-             administrator.",
-            key.fingerprint,
+            "{what} is revoked by line {line} of {}. Do not connect; ask the administrator.",
             file.display()
         ),
     )

@@ -239,6 +239,21 @@ fn tell(place: &Place, cause: &Cause) -> Told {
                 theirs.join(", ")
             ),
         ),
+        Cause::NoUsableAlgorithm {
+            kind,
+            names,
+            usable,
+        } => Told::new(
+            Code::SshConfigInvalid,
+            At::SshHandshake,
+            format!(
+                "{} for {host} names only {}, which this program does not know or finds too weak. \
+                 Change it in the ssh_config file.",
+                kind.directive(),
+                super::list(names)
+            ),
+        )
+        .hint(format!("What would work: {}.", usable.join(", "))),
 
         Cause::HostKeyUnknown {
             key,
@@ -252,7 +267,13 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             remove_command,
         } => host_key::changed(&at, key, known, remove_command),
         Cause::HostKeyConflict { key, other } => host_key::conflict(&at, key, other),
-        Cause::HostKeyRevoked { key, file, line } => host_key::revoked(&at, key, file, *line),
+        Cause::HostCertificateInvalid { certificate } => host_key::certificate(&at, certificate),
+        Cause::HostKeyRevoked {
+            key,
+            authority,
+            file,
+            line,
+        } => host_key::revoked(&at, key, authority.as_deref(), file, *line),
         Cause::HostKeyRejected { key } => host_key::rejected(&at, key),
         Cause::KnownHostsUnreadable { file, source } => host_key::unreadable(file, source),
 

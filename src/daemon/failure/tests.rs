@@ -9,8 +9,9 @@ use crate::{
     llm::{self, Refusal, RefusalKind},
     protocol::ErrorObject,
     ssh::{
-        AgentProblem, AuthAttempt, AuthOutcome, Cause, Destination, Error, HostKeyInfo, KeyProblem,
-        KnownKey, NotTrusted, Place, PromptFailure,
+        AgentProblem, AlgorithmList, AuthAttempt, AuthOutcome, Cause, Destination, Error,
+        HostCertificate, HostCertificateProblem, HostKeyInfo, KeyProblem, KnownKey, NotTrusted,
+        Place, PromptFailure,
     },
 };
 
@@ -171,7 +172,157 @@ fn host_keys() {
         &expect![[r#"
             1008 "SSH_HOST_KEY_CHANGED", retryable false
             The host key of gpu1:22 is not the one recorded on line 12 of /home/ai/.ssh/known_hosts. It was SHA256:old and is now SHA256:new. Someone may be intercepting the connection, or the machine was reinstalled. Nothing was sent.
-            hint: If you know why it changed, remove the old key with: ssh-keygen -R gpu1"#]],
+            hint: If you know why it changed, remove what is recorded with: ssh-keygen -R gpu1"#]],
+    );
+}
+
+#[test]
+fn other_host_keys() {
+    let recorded = |key_type: &str, line| KnownKey {
+        key: HostKeyInfo {
+            key_type: key_type.into(),
+            fingerprint: format!("SHA256:old{line}"),
+            bits: 256,
+        },
+        file: "/home/ai/.ssh/known_hosts".into(),
+        line,
+    };
+    let remove_command = "ssh-keygen -f /home/ai/.ssh/known_hosts -R gpu1";
+    ssh(
+        Cause::HostKeyChanged {
+            key: key(),
+            known: vec![recorded("ssh-rsa", 3), recorded("ecdsa-sha2-nistp256", 4)],
+            remove_command: remove_command.into(),
+        },
+        &expect![[r#"
+            1008 "SSH_HOST_KEY_CHANGED", retryable false
+            gpu1:22 showed a host key of a type that is not recorded for it: ssh-ed25519 SHA256:new. Known are only: ssh-rsa SHA256:old3 on line 3 of /home/ai/.ssh/known_hosts and ecdsa-sha2-nistp256 SHA256:old4 on line 4 of /home/ai/.ssh/known_hosts. Someone may be intercepting the connection, or the machine was reinstalled. Nothing was sent.
+            hint: If you know why it changed, remove what is recorded with: ssh-keygen -f /home/ai/.ssh/known_hosts -R gpu1"#]],
+    );
+    ssh(
+        Cause::HostKeyChanged {
+            key: key(),
+            known: vec![recorded("ssh-ed25519", 2), recorded("ssh-rsa", 3)],
+            remove_command: remove_command.into(),
+        },
+        &expect![[r#"
+            1008 "SSH_HOST_KEY_CHANGED", retryable false
+            The host key of gpu1:22 is not the one recorded on line 2 of /home/ai/.ssh/known_hosts. It was SHA256:old2 and is now SHA256:new. Also recorded: ssh-rsa SHA256:old3 on line 3 of /home/ai/.ssh/known_hosts. Someone may be intercepting the connection, or the machine was reinstalled. Nothing was sent.
+            hint: If you know why it changed, remove what is recorded with: ssh-keygen -f /home/ai/.ssh/known_hosts -R gpu1"#]],
+    );
+    ssh(
+        Cause::HostKeyRevoked {
+            key: key(),
+            authority: None,
+            file: "/etc/ssh/ssh_known_hosts".into(),
+            line: 7,
+        },
+        &expect![[r#"
+            1009 "SSH_HOST_KEY_REVOKED", retryable false
+            The host key of gpu1:22 (SHA256:new) is revoked by line 7 of /etc/ssh/ssh_known_hosts. Do not connect; ask the administrator."#]],
+    );
+    ssh(
+        Cause::HostKeyRevoked {
+            key: key(),
+            authority: Some(Box::new(recorded("ssh-ed25519", 9).key)),
+            file: "/etc/ssh/ssh_known_hosts".into(),
+            line: 7,
+        },
+        &expect![[r#"
+            1009 "SSH_HOST_KEY_REVOKED", retryable false
+            The authority that signed the certificate of gpu1:22 (SHA256:old9) is revoked by line 7 of /etc/ssh/ssh_known_hosts. Do not connect; ask the administrator."#]],
+    );
+    ssh(
+        Cause::KnownHostsUnreadable {
+            file: "/home/ai/.ssh/known_hosts".into(),
+            source: Arc::new(io::Error::from(io::ErrorKind::PermissionDenied)),
+        },
+        &expect![[r#"
+            1014 "SSH_CONFIG_INVALID", retryable false
+            /home/ai/.ssh/known_hosts can't be read, so no host key can be checked. Mend the file or its permissions. (permission denied)"#]],
+    );
+}
+
+#[test]
+fn host_certificates() {
+    let certificate = |problem| Cause::HostCertificateInvalid {
+        certificate: Box::new(HostCertificate {
+            problem,
+            key: key(),
+            id: "gpus of 2026".into(),
+            principals: vec!["gpu2".into(), "gpu3".into()],
+            valid_after: 1_767_225_600,
+            valid_before: 1_798_761_600,
+            signer: HostKeyInfo {
+                fingerprint: "SHA256:ca".into(),
+                ..key()
+            },
+            authority: Some(KnownKey {
+                key: HostKeyInfo {
+                    fingerprint: "SHA256:ca".into(),
+                    ..key()
+                },
+                file: "/home/ai/.ssh/known_hosts".into(),
+                line: 5,
+            }),
+        }),
+    };
+    ssh(
+        certificate(HostCertificateProblem::Expired),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) was valid until 2027-01-01T00:00:00Z, and its key (ssh-ed25519 SHA256:new) is not known on its own. Nothing was sent. Ask the administrator for a new one, and check this computer's clock."#]],
+    );
+    ssh(
+        certificate(HostCertificateProblem::NotYetValid),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) is only valid from 2026-01-01T00:00:00Z, and its key (ssh-ed25519 SHA256:new) is not known on its own. Nothing was sent. Check this computer's clock, or ask the administrator."#]],
+    );
+    ssh(
+        certificate(HostCertificateProblem::OtherPrincipal("gpu1".into())),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) is made out to gpu2 and gpu3, not to gpu1, and its key (ssh-ed25519 SHA256:new) is not known on its own. Nothing was sent. Use one of these names as the host, or as HostKeyAlias in ssh_config."#]],
+    );
+    ssh(
+        certificate(HostCertificateProblem::NotForHosts),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) is meant for a user, not for a machine, and its key (ssh-ed25519 SHA256:new) is not known on its own. Nothing was sent. Tell the administrator."#]],
+    );
+    ssh(
+        certificate(HostCertificateProblem::CriticalOption("owner".into())),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) demands "owner", which this program does not know, and its key (ssh-ed25519 SHA256:new) is not known on its own. Nothing was sent. Tell the administrator."#]],
+    );
+    ssh(
+        certificate(HostCertificateProblem::WeakSignature),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) is signed with an algorithm that is too weak (SHA-1 or DSA), and its key (ssh-ed25519 SHA256:new) is not known on its own. Nothing was sent. Ask the administrator for one that is signed with rsa-sha2-512 or ed25519."#]],
+    );
+    ssh(
+        certificate(HostCertificateProblem::BadSignature),
+        &expect![[r#"
+            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+            The certificate of gpu1:22 ("gpus of 2026", signed by the authority SHA256:ca on line 5 of /home/ai/.ssh/known_hosts) is forged or damaged: its signature is wrong. Nothing was sent. Someone may be intercepting the connection. Ask the administrator."#]],
+    );
+}
+
+#[test]
+fn algorithms_of_ssh_config() {
+    ssh(
+        Cause::NoUsableAlgorithm {
+            kind: AlgorithmList::Mac,
+            names: vec!["hmac-md5".into(), "hmac-sha1".into()],
+            usable: vec!["hmac-sha2-256".into(), "hmac-sha2-512".into()],
+        },
+        &expect![[r#"
+            1014 "SSH_CONFIG_INVALID", retryable false
+            MACs for gpu1 names only hmac-md5 and hmac-sha1, which this program does not know or finds too weak. Change it in the ssh_config file.
+            hint: What would work: hmac-sha2-256, hmac-sha2-512."#]],
     );
 }
 

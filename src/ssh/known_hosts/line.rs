@@ -6,10 +6,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::{KeyData, RsaPublicKey};
+use russh::keys::{Certificate, PublicKey};
 
-use super::pattern;
+use super::{RecordedKey, pattern};
 
 /// OpenSSH takes no smaller RSA key for a key.
 const MIN_RSA_BITS: u32 = 1024;
@@ -44,8 +44,9 @@ impl<'a> Line<'a> {
         let mut markers = 0;
         while line.first() == Some(&b'@') {
             let (word, rest) = split_word(line)?;
+            let ends_with_blank = line.get(word.len()) == Some(&b' ');
             let this = match word {
-                b"@cert-authority" => Marker::Authority,
+                b"@cert-authority" if ends_with_blank => Marker::Authority,
                 b"@revoked" => Marker::Revoked,
                 _ => return None,
             };
@@ -79,7 +80,7 @@ impl<'a> Line<'a> {
     }
 
     /// The key; `None` if `ssh` would call it a parse error.
-    pub(super) fn key(&self) -> Option<PublicKey> {
+    pub(super) fn key(&self) -> Option<RecordedKey> {
         let (key_type, rest) = split_word(self.rest)?;
         let base64 = rest
             .split(|byte| matches!(byte, b' ' | b'\t'))
@@ -90,7 +91,9 @@ impl<'a> Line<'a> {
             .filter(|byte| !matches!(byte, b'\r' | 0x0b | 0x0c))
             .collect::<Vec<_>>();
         let blob = BASE64.decode(base64).ok()?;
-        // A certificate inside a certificate inside …: never in a known_hosts file.
+        if let Some(inner) = key_type.strip_suffix(CERTIFICATE) {
+            return key_in_certificate(inner, &blob);
+        }
         if !is_plain_type(key_type) {
             return None;
         }
@@ -98,11 +101,44 @@ impl<'a> Line<'a> {
         let inner = key.algorithm();
         let same_type = inner.as_str().as_bytes() == key_type
             || (inner.is_rsa() && matches!(key_type, b"rsa-sha2-256" | b"rsa-sha2-512"));
-        let large_enough = match key.key_data() {
-            KeyData::Rsa(rsa) => rsa_bits(rsa) >= MIN_RSA_BITS,
-            _ => true,
-        };
-        (same_type && large_enough).then_some(key)
+        (same_type && is_large_enough(&key)).then_some(RecordedKey {
+            key,
+            in_certificate: false,
+        })
+    }
+}
+
+/// How the types of certificates end.
+const CERTIFICATE: &[u8] = b"-cert-v01@openssh.com";
+
+/// The key of a certificate that stands where a key should.
+fn key_in_certificate(key_type: &[u8], blob: &[u8]) -> Option<RecordedKey> {
+    // ssh-key reads a certificate inside a certificate inside … until the stack
+    // ends. `ssh` takes none that is signed by a certificate.
+    let nested = blob
+        .windows(CERTIFICATE.len())
+        .filter(|part| *part == CERTIFICATE)
+        .count();
+    if !is_plain_type(key_type) || nested > 8 {
+        return None;
+    }
+    let certificate = Certificate::from_bytes(blob).ok()?;
+    let inner = certificate.algorithm();
+    let same_type = inner.as_str().as_bytes() == key_type
+        || (inner.is_rsa() && matches!(key_type, b"rsa-sha2-256" | b"rsa-sha2-512"));
+    let key = PublicKey::new(certificate.public_key().clone(), "");
+    (same_type && is_large_enough(&key) && certificate.verify_signature().is_ok()).then_some(
+        RecordedKey {
+            key,
+            in_certificate: true,
+        },
+    )
+}
+
+fn is_large_enough(key: &PublicKey) -> bool {
+    match key.key_data() {
+        KeyData::Rsa(rsa) => rsa_bits(rsa) >= MIN_RSA_BITS,
+        _ => true,
     }
 }
 
@@ -178,6 +214,7 @@ mod tests {
                 format!("@cert-authority  * {KEY}"),
                 good(Marker::Authority, "*"),
             ),
+            (format!("@cert-authority\t* {KEY}"), None),
             (
                 format!("@cert-authority @revoked h {KEY}"),
                 good(Marker::Revoked, "h"),

@@ -4,6 +4,7 @@
 //! to do about the verdict is decided in `host_key`; only our own file is ever
 //! written (`store`).
 
+mod certificate;
 mod line;
 mod pattern;
 mod store;
@@ -15,13 +16,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::keys::PublicKey;
+use russh::keys::ssh_key::public::KeyData;
 
+pub(super) use self::certificate::CertificateVerdict;
 use self::line::Line;
 pub(super) use self::line::Marker;
 pub(super) use self::pattern::glob;
 pub(super) use self::store::{Appended, append};
 use super::error::{Cause, HostKeyInfo, KnownKey};
 use super::prompt::KnownAs;
+use super::target::KnownHostsFiles;
 
 /// Larger files are refused rather than searched on every connect.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -60,6 +64,23 @@ impl HostName {
             }
         }
     }
+
+    /// The name of a hop: HostKeyAlias stands for host and port together, so it
+    /// gets no port. OpenSSH reads it in lower case, too.
+    pub(super) fn of(host: &str, port: u16, files: &KnownHostsFiles) -> Self {
+        match &files.alias {
+            Some(alias) => Self {
+                full: alias.to_ascii_lowercase(),
+                bare: None,
+            },
+            None => Self::new(host, port),
+        }
+    }
+
+    /// The name that a certificate has to be made out to: never with a port.
+    pub(super) fn principal(&self) -> &str {
+        self.bare.as_deref().unwrap_or(&self.full)
+    }
 }
 
 /// The lines that concern one host.
@@ -75,9 +96,27 @@ struct Entry {
     /// The line names the host without its port.
     by_bare_name: bool,
     /// `None` only for a revocation whose key makes no sense.
-    key: Option<PublicKey>,
+    key: Option<RecordedKey>,
     file: PathBuf,
     line: u64,
+}
+
+/// What is written where a line has its key.
+#[derive(Debug)]
+struct RecordedKey {
+    key: PublicKey,
+    /// A certificate was written there; `key` is the key inside. It can revoke,
+    /// but vouches for no key: to `ssh` it is just another key of the host.
+    in_certificate: bool,
+}
+
+/// What is recorded for a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// The types of its keys.
+    pub(super) keys: Vec<russh::keys::Algorithm>,
+    /// An authority that signs certificates for it.
+    pub(super) authority: bool,
 }
 
 /// What the files say about a key.
@@ -123,11 +162,11 @@ impl Records {
 
     /// Judges a plain host key.
     pub(super) fn judge(&self, key: &PublicKey) -> Verdict {
-        let is_it = |entry: &&Entry| {
+        let is_it = |entry: &Entry| {
             entry
                 .key
                 .as_ref()
-                .is_some_and(|known| known.key_data() == key.key_data())
+                .is_some_and(|known| !known.in_certificate && known.holds(key.key_data()))
         };
         let plain = |bare: bool| {
             self.entries
@@ -137,14 +176,14 @@ impl Records {
         if let Some(revoked) = self
             .entries
             .iter()
-            .find(|entry| entry.marker == Marker::Revoked && (entry.key.is_none() || is_it(entry)))
+            .find(|entry| entry.revokes(key.key_data()))
         {
             return Verdict::Revoked {
                 file: revoked.file.clone(),
                 line: revoked.line,
             };
         }
-        if plain(false).any(|entry| is_it(&entry)) {
+        if plain(false).any(is_it) {
             return Verdict::Known;
         }
         let others: Vec<KnownKey> = plain(false).filter_map(Entry::known_key).collect();
@@ -156,23 +195,39 @@ impl Records {
                 .entries
                 .iter()
                 .any(|entry| entry.marker == Marker::Authority && !entry.by_bare_name),
-            on_port_22: plain(true).any(|entry| is_it(&entry)),
+            on_port_22: plain(true).any(is_it),
             known_as: self.known_as.clone(),
         }
     }
 
-    /// The types of the recorded keys: to be asked for first, so that nobody
-    /// dodges a recorded key by showing one of another type.
-    pub(super) fn key_types(&self) -> Vec<russh::keys::Algorithm> {
-        let types = |bare: bool| {
-            self.entries
+    /// What is recorded: to be asked for first, so that nobody dodges a recorded
+    /// key by showing one of another type. The portless name has no say, as in
+    /// OpenSSH.
+    pub(super) fn preference(&self) -> Recorded {
+        let entries = || self.entries.iter().filter(|entry| !entry.by_bare_name);
+        // The first key of a type speaks for the type; if it is revoked, another
+        // type is better.
+        let mut firsts: Vec<&RecordedKey> = Vec::new();
+        for known in entries()
+            .filter(|entry| entry.marker == Marker::None)
+            .filter_map(|entry| entry.key.as_ref())
+            .filter(|known| !known.in_certificate)
+        {
+            if firsts
                 .iter()
-                .filter(move |entry| entry.marker == Marker::None && entry.by_bare_name == bare)
-                .filter_map(|entry| entry.key.as_ref().map(PublicKey::algorithm))
-                .collect::<Vec<_>>()
-        };
-        let full = types(false);
-        if full.is_empty() { types(true) } else { full }
+                .all(|first| first.key.algorithm() != known.key.algorithm())
+            {
+                firsts.push(known);
+            }
+        }
+        Recorded {
+            keys: firsts
+                .into_iter()
+                .filter(|known| !entries().any(|entry| entry.revokes(known.key.key_data())))
+                .map(|known| known.key.algorithm())
+                .collect(),
+            authority: entries().any(|entry| entry.marker == Marker::Authority),
+        }
     }
 
     fn read_file(
@@ -212,7 +267,7 @@ impl Records {
                 && let Some(names) = line.readable_names()
                 && line
                     .key()
-                    .is_some_and(|key| key.key_data() == presented.key_data())
+                    .is_some_and(|known| !known.in_certificate && known.holds(presented.key_data()))
             {
                 self.known_as.push(KnownAs {
                     names,
@@ -225,10 +280,27 @@ impl Records {
     }
 }
 
+impl RecordedKey {
+    fn holds(&self, key: &KeyData) -> bool {
+        self.key.key_data() == key
+    }
+}
+
 impl Entry {
+    /// Whether this line says never to trust a key. One that makes no sense may
+    /// mean any key.
+    fn revokes(&self, key: &KeyData) -> bool {
+        self.marker == Marker::Revoked && self.key.as_ref().is_none_or(|known| known.holds(key))
+    }
+
     fn known_key(&self) -> Option<KnownKey> {
+        let known = self.key.as_ref()?;
+        let mut key = describe(&known.key);
+        if known.in_certificate {
+            key.key_type = known.key.algorithm().to_certificate_type();
+        }
         Some(KnownKey {
-            key: describe(self.key.as_ref()?),
+            key,
             file: self.file.clone(),
             line: self.line,
         })
@@ -290,7 +362,6 @@ fn read_line(from: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<bool
 
 /// A key as people compare it.
 pub(super) fn describe(key: &PublicKey) -> HostKeyInfo {
-    use russh::keys::ssh_key::public::KeyData;
     use russh::keys::{EcdsaCurve, HashAlg};
     let bits = match key.key_data() {
         KeyData::Rsa(rsa) => line::rsa_bits(rsa),

@@ -208,14 +208,38 @@ fn recorded_types_are_asked_for_first() {
     let types = |port| {
         Records::read(std::slice::from_ref(&file), &HostName::new("h", port), None)
             .unwrap()
-            .key_types()
+            .preference()
+            .keys
             .iter()
             .map(|t| t.as_str().to_owned())
             .collect::<Vec<_>>()
     };
     assert_eq!(types(2222), ["ecdsa-sha2-nistp256"]);
     assert_eq!(types(22), ["ssh-ed25519"]);
-    assert_eq!(types(2223), ["ssh-ed25519"]);
+    assert_eq!(types(2223), [""; 0]);
+}
+
+#[test]
+fn a_revoked_key_does_not_make_its_type_come_first() {
+    let fixture = Fixture::new();
+    let (old, new, other) = (text(&key()), text(&key()), text(&ecdsa()));
+    let types = |lines: String| {
+        let file = fixture.write("known_hosts", lines);
+        Records::read(&[file], &HostName::new("h", 22), None)
+            .unwrap()
+            .preference()
+            .keys
+            .iter()
+            .map(|t| t.as_str().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let both = ["ssh-ed25519", "ecdsa-sha2-nistp256"];
+    assert_eq!(types(format!("h {old}\nh {other}\n")), both);
+    let revoked = format!("h {old}\nh {other}\n@revoked * {old}\n");
+    assert_eq!(types(revoked), both[1..]);
+    // The first one of a type decides.
+    let revoked = format!("h {old}\nh {new}\n@revoked * {new}\n");
+    assert_eq!(types(revoked), both[..1]);
 }
 
 #[test]

@@ -50,9 +50,7 @@ impl Settings {
             host: &self.host_name,
             original: &query.host,
             port: query.port.unwrap_or(self.port),
-            user: user
-                .or(environment.local_user.name.as_deref())
-                .unwrap_or_default(),
+            user: user.or(environment.local_user.name.as_deref()),
             alias: self.known_hosts.alias.as_deref(),
             jump: "",
         };

@@ -1,6 +1,7 @@
 //! The room as a whole, against an SSH server in this process.
 
 mod auth;
+mod host_keys;
 mod proxy;
 mod real;
 mod real_system;

@@ -4,6 +4,9 @@
 //! as root, with openssh-server installed,
 //! `cargo test --lib ssh::tests::real -- --ignored --test-threads=1`.
 
+mod host_keys;
+mod negotiation;
+
 use std::net::TcpListener as StdListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;

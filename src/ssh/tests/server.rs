@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use russh::keys::{Algorithm, PrivateKey, PublicKey};
+use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, PublicKeyOffer, Response, Session,
     VerifiedPublicKey,
@@ -31,6 +31,8 @@ pub(super) struct Script {
     pub(super) two_factors: bool,
     pub(super) banner: Option<&'static str>,
     pub(super) channel: OnChannel,
+    /// Certificates of the host key.
+    pub(super) certificates: Vec<Certificate>,
 }
 
 impl Default for Script {
@@ -49,6 +51,7 @@ impl Default for Script {
             two_factors: false,
             banner: None,
             channel: OnChannel::Echo,
+            certificates: vec![],
         }
     }
 }
@@ -103,6 +106,7 @@ impl Server {
         let host_key = PublicKey::new(key.public_key().key_data().clone(), "");
         let config = Arc::new(Config {
             keys: vec![key],
+            certificates: script.certificates.clone(),
             methods: MethodSet::from(&script.methods[..]),
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),
