@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use tempfile::TempDir;
+
 use super::run;
 
 /// What unlocks [`ClientKeys::ed25519_locked`].
@@ -16,6 +18,7 @@ pub(crate) struct ClientKeys {
     pub(crate) ed25519: PathBuf,
     /// Needs [`PASSPHRASE`].
     pub(crate) ed25519_locked: PathBuf,
+    pub(crate) ecdsa: PathBuf,
     pub(crate) rsa: PathBuf,
 }
 
@@ -24,15 +27,56 @@ impl ClientKeys {
         Self {
             ed25519: generate(folder, "id_ed25519", "ed25519", ""),
             ed25519_locked: generate(folder, "id_ed25519_locked", "ed25519", PASSPHRASE),
+            ecdsa: generate(folder, "id_ecdsa", "ecdsa", ""),
             rsa: generate(folder, "id_rsa", "rsa", ""),
         }
     }
 
     /// Their public halves, as lines of authorized_keys.
     pub(super) fn public(&self) -> String {
-        [&self.ed25519, &self.ed25519_locked, &self.rsa]
+        [&self.ed25519, &self.ed25519_locked, &self.ecdsa, &self.rsa]
             .map(|key| public(key))
             .concat()
+    }
+}
+
+/// Vouches for users: a server that trusts it lets in whoever holds one of its certificates.
+pub(crate) struct Authority {
+    key: PathBuf,
+    folder: TempDir,
+}
+
+impl Authority {
+    pub(crate) fn generate() -> Self {
+        let folder = TempDir::with_prefix("puffin-ca-").expect("a folder");
+        let key = generate(folder.path(), "ca", "ed25519", "");
+        Self { key, folder }
+    }
+
+    /// The file with its public half.
+    pub(crate) fn public_file(&self) -> PathBuf {
+        self.key.with_extension("pub")
+    }
+
+    pub(crate) fn public(&self) -> String {
+        public(&self.key)
+    }
+
+    /// A new key that nobody knows, with its certificate `NAME-cert.pub` beside it; `kind` is
+    /// ssh-keygen's `-t`, `validity` its `-V`.
+    pub(crate) fn certify(
+        &self,
+        name: &str,
+        kind: &str,
+        principal: &str,
+        validity: &str,
+    ) -> PathBuf {
+        let key = generate(self.folder.path(), name, kind, "");
+        let mut command = Command::new("ssh-keygen");
+        command.arg("-q").arg("-s").arg(&self.key);
+        command.args(["-I", name, "-n", principal, "-V", validity]);
+        run(command.arg(key.with_extension("pub")));
+        key
     }
 }
 
