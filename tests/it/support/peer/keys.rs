@@ -99,6 +99,13 @@ pub(super) fn public(private: &Path) -> String {
     fs::read_to_string(private.with_extension("pub")).expect("a public key")
 }
 
+/// `SHA256:…`, as `ssh-keygen -l` prints it.
+pub(super) fn fingerprint(private: &Path) -> String {
+    let printed = run(Command::new("ssh-keygen").arg("-lf").arg(private));
+    let fingerprint = printed.split(' ').nth(1);
+    fingerprint.expect("bits, fingerprint, comment").to_owned()
+}
+
 /// The line of known_hosts for a server's key.
 pub(super) fn known_hosts_line(port: u16, public: &str) -> String {
     format!("[127.0.0.1]:{port} {public}")

@@ -104,6 +104,11 @@ impl Sshd {
         format!("[{name}]:{} {}", self.port, keys::public(&key))
     }
 
+    /// `SHA256:…` of its ed25519 key, as `ssh-keygen -l` prints it.
+    pub(crate) fn fingerprint(&self) -> String {
+        keys::fingerprint(&self.folder.path().join("host_ed25519"))
+    }
+
     /// Ends every live session at once, as a crash or a cut does; the listener lives on.
     pub(crate) fn kill_sessions(&self) {
         // The family: unshare if isolated, the listener, then what serves the sessions.
@@ -153,8 +158,11 @@ fn configuration(
         "UsePAM no".to_owned(),
         "PidFile none".to_owned(),
         "LogLevel VERBOSE".to_owned(),
-        "MaxStartups 100:30:200".to_owned(),
         "UseDNS no".to_owned(),
     ]);
+    // Of this one it takes the last.
+    if !stronger.iter().any(|line| line.starts_with("MaxStartups")) {
+        lines.push("MaxStartups 100:30:200".to_owned());
+    }
     lines.join("\n") + "\n"
 }
