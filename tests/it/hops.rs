@@ -3,15 +3,24 @@
 
 use serde_json::{Value, json};
 
-use crate::support::bed::{Bed, CONFIG, by_key, prompt, with};
+use crate::support::bed::{Bed, CONFIG, by_key, prompt, ssh_to, with};
 use crate::support::daemon::{Answer, Daemon, RpcError};
 use crate::support::llm_server::Reply;
+use crate::support::peer::agent::{self, Agent};
 use crate::support::peer::is_here;
+use crate::support::peer::keys::PASSPHRASE;
 use crate::support::peer::sshd::{self, Sshd};
 use crate::support::ssh_server::Key;
 
 /// The name of a hop on the way. A target is called 127.0.0.1, so that sentences can be told apart.
 const BASTION: &str = "localhost";
+
+fn address(name: &str, sshd: &Sshd) -> Value {
+    with(
+        ssh_to(sshd.username(), sshd.port()),
+        &json!({ "host": name }),
+    )
+}
 
 /// How to get to the last of these servers through the others.
 fn way(servers: &[&Sshd]) -> Value {
@@ -111,6 +120,52 @@ async fn every_hop_is_asked_about_under_its_own_name() {
     assert_eq!(
         Vec::from_iter(asked.iter().map(|question| question["fingerprint"].clone())),
         [&outer, &inner, &target].map(|sshd| json!(sshd.fingerprint()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_hop_has_its_own_way_in_and_its_own_questions() {
+    if !is_here("sshd with PAM", sshd::pam_available()) || !is_here("ssh-agent", agent::available())
+    {
+        return;
+    }
+    let bed = Bed::start().await;
+    let (outer, inner) = (
+        Sshd::start_for("outer", sshd::PAM),
+        Sshd::start_for("inner", &[]),
+    );
+    let target = Sshd::start(&[]);
+    let servers = [&outer, &inner, &target];
+    bed.write_known_hosts(&known(&servers));
+    let agent = Agent::start(&[&inner.keys.rsa]);
+    let mut ssh = way(&servers);
+    ssh["privateKeyPath"] = json!(target.keys.ed25519_locked);
+    let hop = |sshd: &Sshd, way: Value| with(address(BASTION, sshd), &way);
+    ssh["jumpHosts"] = json!([
+        hop(&outer, json!({"authMethod": "keyboardInteractive"})),
+        hop(
+            &inner,
+            json!({"authMethod": "agent", "identityAgent": agent.socket()})
+        ),
+    ]);
+    let daemon = bed.daemon().await;
+    let password = outer.password().unwrap();
+    daemon.answer_with(move |question| match question.params["hop"].as_u64() {
+        Some(1) => Answer::prompts(&[password]),
+        Some(3) => Answer::prompts(&[PASSPHRASE]),
+        _ => Answer::error(5002, "HOST_BUSY", "an unexpected question"),
+    });
+    let params = json!({"ssh": ssh, "llm": bed.llm_params()});
+    let result = daemon.ok("remote-llm/test-connection", params).await;
+    assert_eq!(result["success"], true, "{result:#}");
+    let asked = daemon.questions("host/answer-prompt");
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|asked| json!([asked.question.params["hop"], asked.question.params["kind"]]))
+        .collect();
+    assert_eq!(
+        asked,
+        [json!([1, "keyboard-interactive"]), json!([3, "passphrase"])]
     );
 }
 

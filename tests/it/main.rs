@@ -23,6 +23,7 @@ mod models;
 mod node_host;
 mod prompt;
 mod real;
+mod refused;
 mod schema;
 mod scripted_servers;
 mod secrets;

@@ -179,6 +179,22 @@ async fn a_killed_openssh_session_interrupts_the_stream_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_asyncssh_that_cuts_the_connection_interrupts_the_stream() {
+    if !is_here("asyncssh", asyncssh::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let server = AsyncSsh::start(&json!({"abortAfterSeconds": 2}));
+    bed.write_known_hosts(&server.host_key_line());
+    let ssh = by_key(asyncssh::USER, server.port(), &server.keys.ed25519);
+    let (daemon, ticket) = talking_over(&bed, ssh).await;
+    let error = daemon.reply(&ticket).await.unwrap_err();
+    assert_eq!(error.code(), "STREAM_INTERRUPTED", "{error:?}");
+    assert_eq!(error.data["partial"], daemon.text("p"));
+    assert_eq!(server.count("login"), 1, "nothing is sent twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_reaches_the_server_through_openssh_within_200_ms() {
     if !is_here("sshd", sshd::available()) {
         return;
