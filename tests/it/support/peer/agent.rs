@@ -1,6 +1,7 @@
 //! OpenSSH's agent.
 
 use std::{
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,12 +25,11 @@ impl Agent {
     /// Starts an agent that holds these keys, and the certificates beside them.
     pub(crate) fn start(keys: &[&Path]) -> Self {
         let folder = TempDir::with_prefix("puffin-agent-").expect("a folder");
+        let socket = folder.path().join("socket");
+        // It is there before the agent listens on it.
+        let answers = || UnixStream::connect(&socket).is_ok();
         let agent = Self {
-            _process: Process::start(
-                &folder.path().join("log"),
-                command(&folder.path().join("socket")),
-                || folder.path().join("socket").exists(),
-            ),
+            _process: Process::start(&folder.path().join("log"), command(&socket), answers),
             folder,
         };
         for key in keys {
