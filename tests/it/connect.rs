@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use crate::support::bed::{Bed, CONFIG, PASSWORD, USER, set_mode, with};
 use crate::support::daemon::{Answer, Daemon, RpcError};
 use crate::support::llm_server::Reply;
+use crate::support::peer::agent::{self, Agent};
 use crate::support::peer::is_here;
 use crate::support::ssh_server::{Forwarding, Greeting, Key, Login, Question};
 
@@ -450,33 +451,14 @@ async fn a_server_that_asks_for_nothing_lets_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agents_key_lets_in() {
-    let (bed, ssh, path) = with_key("key", None).await;
-    let socket = bed.path("agent");
-    let agent = tokio::process::Command::new("ssh-agent")
-        .args(["-D", "-a"])
-        .arg(&socket)
-        .stdout(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .spawn();
-    let started = agent.as_ref().map(drop).map_err(ToString::to_string);
-    if !is_here("ssh-agent", started) {
+    if !is_here("ssh-agent", agent::available()) {
         return;
     }
-    let end = Instant::now() + Duration::from_secs(10);
-    while !socket.exists() {
-        assert!(Instant::now() < end, "ssh-agent made no socket");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let added = tokio::process::Command::new("ssh-add")
-        .arg(&path)
-        .env("SSH_AUTH_SOCK", &socket)
-        .output()
-        .await
-        .unwrap();
-    assert!(added.status.success(), "{added:?}");
+    let (bed, ssh, path) = with_key("key", None).await;
+    let agent = Agent::start(&[&path]);
     std::fs::remove_file(&path).unwrap();
     let launch = bed.launch();
-    let launch = launch.environment("SSH_AUTH_SOCK", socket.to_str().unwrap());
+    let launch = launch.environment("SSH_AUTH_SOCK", agent.socket().to_str().unwrap());
     let daemon = Daemon::spawn(&launch);
     daemon.ok("initialize", bed.hello()).await;
     let ssh = with(ssh, &json!({"authMethod": "agent", "privateKeyPath": null}));

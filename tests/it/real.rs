@@ -1,16 +1,16 @@
-//! The same main job against real peers: OpenSSH's sshd, dropbear and the in-process server, with
-//! llama.cpp's llama-server and a small model answering.
+//! The same main job against real peers: OpenSSH's sshd, dropbear, asyncssh and the in-process
+//! server, with llama.cpp's llama-server and a small model answering.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::bed::{Bed, CONFIG, prompt, with};
+use crate::support::bed::{Bed, CONFIG, by_key, prompt, with};
 use crate::support::daemon::{Answer, Daemon};
 use crate::support::llm_server::{Reply, Step, script};
+use crate::support::peer::asyncssh::{self, AsyncSsh};
 use crate::support::peer::dropbear::{self, Dropbear};
 use crate::support::peer::is_here;
-use crate::support::peer::keys::PASSPHRASE;
 use crate::support::peer::llama::{self, Llama};
 use crate::support::peer::sshd::{self, Sshd};
 
@@ -18,32 +18,9 @@ use crate::support::peer::sshd::{self, Sshd};
 const FILE: &str = "The puffin is orange.";
 
 /// Params for a key of a real server, which becomes known.
-fn by_key(bed: &Bed, user: &str, port: u16, key: &std::path::Path, host_key: &str) -> Value {
-    bed.write_known_hosts(host_key);
-    json!({
-        "host": "127.0.0.1", "port": port, "username": user, "useSshConfig": false,
-        "authMethod": "privateKey", "privateKeyPath": key,
-    })
-}
-
 fn by_sshd(bed: &Bed, sshd: &Sshd) -> Value {
-    by_key(
-        bed,
-        sshd.username(),
-        sshd.port(),
-        &sshd.keys.ed25519,
-        &sshd.host_key_line(),
-    )
-}
-
-fn by_dropbear(bed: &Bed, dropbear: &Dropbear) -> Value {
-    by_key(
-        bed,
-        dropbear.username(),
-        dropbear.port(),
-        &dropbear.keys.ed25519,
-        &dropbear.host_key_line(),
-    )
+    bed.write_known_hosts(&sshd.host_key_line());
+    by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519)
 }
 
 /// Everything a user does, over this SSH server, with a real model.
@@ -130,7 +107,21 @@ async fn the_main_job_runs_over_dropbear() {
     }
     let bed = Bed::start().await;
     let (dropbear, llama) = (Dropbear::start(&[]), Llama::start(&[]));
-    main_job(&bed, by_dropbear(&bed, &dropbear), &llama).await;
+    bed.write_known_hosts(&dropbear.host_key_line());
+    let ssh = by_key(dropbear.username(), dropbear.port(), &dropbear.keys.ed25519);
+    main_job(&bed, ssh, &llama).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_main_job_runs_over_asyncssh() {
+    if !is_here("asyncssh", asyncssh::available()) || !llama_is_here() {
+        return;
+    }
+    let bed = Bed::start().await;
+    let (server, llama) = (AsyncSsh::start(&json!({})), Llama::start(&[]));
+    bed.write_known_hosts(&server.host_key_line());
+    let ssh = by_key(asyncssh::USER, server.port(), &server.keys.ed25519);
+    main_job(&bed, ssh, &llama).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,100 +134,7 @@ async fn the_main_job_runs_over_the_in_process_server() {
     main_job(&bed, bed.ssh_params(), &llama).await;
 }
 
-// --- ways in --------------------------------------------------------------------------------
-
-async fn lets_in(bed: &Bed, daemon: &Daemon, ssh: Value, how: &str) {
-    let params = json!({"ssh": ssh, "llm": bed.llm_params()});
-    let result = daemon.ok("remote-llm/test-connection", params).await;
-    assert_eq!(result["success"], true, "{how}: {result:#}");
-    let method = result["authMethod"].as_str().unwrap();
-    assert!(method.starts_with(how), "{how}: {method}");
-}
-
-async fn every_key_and_the_password(
-    bed: &Bed,
-    ssh: Value,
-    keys: &crate::support::peer::keys::ClientKeys,
-    password: Option<&str>,
-) {
-    let daemon = bed.daemon().await;
-    let key = |path| with(ssh.clone(), &json!({"privateKeyPath": path}));
-    lets_in(bed, &daemon, key(&keys.ed25519), "publickey").await;
-    lets_in(bed, &daemon, key(&keys.rsa), "publickey").await;
-    let locked = with(
-        key(&keys.ed25519_locked),
-        &json!({"passphrase": PASSPHRASE}),
-    );
-    lets_in(bed, &daemon, locked, "publickey").await;
-    if let Some(password) = password {
-        let ssh = with(
-            ssh.clone(),
-            &json!({"authMethod": "password", "privateKeyPath": null, "password": password}),
-        );
-        lets_in(bed, &daemon, ssh.clone(), "password").await;
-        let wrong = with(ssh, &json!({"password": "wrong"}));
-        let params = json!({"ssh": wrong});
-        daemon.answer_with(|_| Answer::Result(json!({"cancelled": true})));
-        let result = daemon.ok("remote-llm/test-connection", params).await;
-        assert_eq!(result["error"]["data"]["code"], "SSH_AUTH_FAILED");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn openssh_lets_in_by_every_key_and_the_password() {
-    if !is_here("sshd", sshd::available()) {
-        return;
-    }
-    let bed = Bed::start().await;
-    let sshd = Sshd::start(&[]);
-    every_key_and_the_password(&bed, by_sshd(&bed, &sshd), &sshd.keys, sshd.password()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn dropbear_lets_in_by_every_key_and_the_password() {
-    if !is_here("dropbear", dropbear::available()) {
-        return;
-    }
-    let bed = Bed::start().await;
-    let dropbear = Dropbear::start(&[]);
-    let ssh = by_dropbear(&bed, &dropbear);
-    every_key_and_the_password(&bed, ssh, &dropbear.keys, Some(dropbear.password())).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn openssh_asks_its_questions_through_the_host() {
-    if !is_here("sshd with PAM", sshd::pam_available()) {
-        return;
-    }
-    let bed = Bed::start().await;
-    let sshd = Sshd::start(sshd::PAM);
-    let daemon = bed.daemon().await;
-    let password = sshd.password().unwrap();
-    daemon.answer_with(move |_| Answer::prompts(&[password]));
-    let ssh = with(
-        by_sshd(&bed, &sshd),
-        &json!({"authMethod": "keyboardInteractive", "privateKeyPath": null}),
-    );
-    lets_in(&bed, &daemon, ssh, "keyboard-interactive").await;
-    let asked = daemon.questions("host/answer-prompt");
-    assert_eq!(asked[0].question.params["kind"], "keyboard-interactive");
-}
-
 // --- what sshd does besides -----------------------------------------------------------------
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_openssh_that_forbids_forwarding_is_told() {
-    if !is_here("sshd", sshd::available()) {
-        return;
-    }
-    let bed = Bed::start().await;
-    let sshd = Sshd::start(&["AllowTcpForwarding no"]);
-    let daemon = bed.daemon().await;
-    let params = json!({"ssh": by_sshd(&bed, &sshd), "llm": bed.llm_params()});
-    let result = daemon.ok("remote-llm/test-connection", params).await;
-    assert_eq!(result["error"]["data"]["code"], "SSH_FORWARD_DENIED");
-    assert_eq!(result["error"]["data"]["stage"], "forward");
-}
 
 async fn talking_over(bed: &Bed, ssh: Value) -> (Daemon, crate::support::daemon::Ticket) {
     bed.llm.on_chat(|_| {
@@ -278,6 +176,22 @@ async fn a_killed_openssh_session_interrupts_the_stream_within_a_second() {
     let took = reply.at.saturating_duration_since(when);
     assert!(took <= Duration::from_secs(1), "{took:?}");
     assert_eq!(daemon.chunks("p").last().unwrap().kind(), "failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asyncssh_that_cuts_the_connection_interrupts_the_stream() {
+    if !is_here("asyncssh", asyncssh::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let server = AsyncSsh::start(&json!({"abortAfterSeconds": 2}));
+    bed.write_known_hosts(&server.host_key_line());
+    let ssh = by_key(asyncssh::USER, server.port(), &server.keys.ed25519);
+    let (daemon, ticket) = talking_over(&bed, ssh).await;
+    let error = daemon.reply(&ticket).await.unwrap_err();
+    assert_eq!(error.code(), "STREAM_INTERRUPTED", "{error:?}");
+    assert_eq!(error.data["partial"], daemon.text("p"));
+    assert_eq!(server.count("login"), 1, "nothing is sent twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

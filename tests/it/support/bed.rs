@@ -169,6 +169,18 @@ impl Bed {
     }
 }
 
+/// Params for a server on this machine, whatever the user's ssh_config says; the way to log in
+/// is still missing.
+pub(crate) fn ssh_to(user: &str, port: u16) -> Value {
+    json!({"host": "127.0.0.1", "port": port, "username": user, "useSshConfig": false})
+}
+
+/// Params for a login by a key file.
+pub(crate) fn by_key(user: &str, port: u16, key: &Path) -> Value {
+    let key = json!({"authMethod": "privateKey", "privateKeyPath": key});
+    with(ssh_to(user, port), &key)
+}
+
 /// `value` with the fields of `changes` put over it.
 pub(crate) fn with(mut value: Value, changes: &Value) -> Value {
     if let (Some(fields), Some(changes)) = (value.as_object_mut(), changes.as_object()) {

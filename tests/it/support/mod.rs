@@ -5,4 +5,5 @@ pub(crate) mod daemon;
 pub(crate) mod journal;
 pub(crate) mod llm_server;
 pub(crate) mod peer;
+pub(crate) mod row;
 pub(crate) mod ssh_server;

@@ -1,8 +1,8 @@
 //! The user whom the SSH servers let in.
 //!
 //! As root: `puffin-test`, an account that exists only in the servers' own view of
-//! the machine. Each runs in a mount namespace of its own, whose passwd, group and
-//! shadow files are ours, so the machine's are never touched, and in a process
+//! the machine. Each runs in a mount namespace of its own, whose passwd, group, shadow
+//! and PAM files are ours, so the machine's are never touched, and in a process
 //! namespace, so its sessions cannot outlive it. Otherwise: whoever runs the tests,
 //! without a password, which only sshd can do.
 
@@ -21,6 +21,12 @@ pub(crate) const PASSWORD: &str = "puffins nest in burrows";
 /// Its SHA-512 crypt, as `openssl passwd -6` makes it.
 const PASSWORD_HASH: &str = "$6$puffin$mkhya1Am3ynSKDY97vA6OCc8dOPZIS3jbD3AgBnSurDYOMpl4jzs4ZPgDtF9pm6MRDMY50kV5up7OrZ/0h/UD/";
 const ID: u32 = 61_000;
+/// What sshd's PAM service does: it asks for the password, and for nothing else of this machine.
+const PAM_SERVICE: &str = "\
+auth required pam_unix.so nodelay
+account required pam_unix.so
+session required pam_permit.so
+";
 
 /// Ok if the servers can have an account of their own, with a password.
 pub(crate) fn available() -> Result<(), String> {
@@ -45,12 +51,17 @@ pub(crate) fn available() -> Result<(), String> {
 pub(super) struct Account {
     pub(super) username: String,
     pub(super) home: PathBuf,
-    /// The folder of its passwd, group and shadow; `None`: the account of whoever runs the tests.
+    /// The folder of its passwd, group, shadow and pam.d; `None`: the account of whoever runs the tests.
     etc: Option<PathBuf>,
 }
 
 impl Account {
     pub(super) fn create(folder: &Path) -> Self {
+        Self::named(folder, "puffin-test")
+    }
+
+    /// One with a name of its own, where there can be accounts at all.
+    pub(super) fn named(folder: &Path, username: &str) -> Self {
         let home = folder.join("home");
         fs::create_dir(&home).expect("a home");
         if available().is_err() {
@@ -62,9 +73,9 @@ impl Account {
             };
         }
 
-        let username = "puffin-test".to_owned();
+        let username = username.to_owned();
         let etc = folder.join("etc");
-        fs::create_dir(&etc).expect("a folder");
+        fs::create_dir_all(etc.join("pam.d")).expect("a folder");
         let passwd = format!(
             "root:x:0:0:root:/root:/bin/sh\n\
              sshd:x:61001:61001::/run/sshd:/usr/sbin/nologin\n\
@@ -73,7 +84,12 @@ impl Account {
         );
         let group = format!("root:x:0:\ntty:x:5:\nsshd:x:61001:\n{username}:x:{ID}:\n");
         let shadow = format!("root:*:20000::::::\n{username}:{PASSWORD_HASH}:20000:0:99999:7:::\n");
-        for (name, text) in [("passwd", passwd), ("group", group), ("shadow", shadow)] {
+        for (name, text) in [
+            ("passwd", passwd.as_str()),
+            ("group", &group),
+            ("shadow", &shadow),
+            ("pam.d/sshd", PAM_SERVICE),
+        ] {
             fs::write(etc.join(name), text).expect("an account file");
         }
         // The servers turn into the account's user before they read its home.
@@ -110,6 +126,7 @@ impl Account {
         };
         let script = r#"
             for file in passwd group shadow; do mount --bind "$1/$file" "/etc/$file"; done
+            [ ! -d /etc/pam.d ] || mount --bind "$1/pam.d" /etc/pam.d
             shift
             exec "$@""#;
         let mut command = isolated();

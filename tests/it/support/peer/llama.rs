@@ -51,7 +51,8 @@ impl Llama {
             command.args(["--alias", MODEL, "--host", "127.0.0.1"]);
             command.args(["--port", &port.to_string()]);
             command.args(["-c", &CONTEXT_WINDOW.to_string()]);
-            command.args(["-np", "1", "-t", "2", "-b", "128", "--jinja", "--no-ui"]);
+            // One thread: two servers with two each on two busy cores mostly wait for each other.
+            command.args(["-np", "1", "-t", "1", "-b", "128", "--jinja", "--no-ui"]);
             command.arg("--chat-template-file");
             command.arg(data.join("hermes.jinja")).args(options);
             command

@@ -1,4 +1,5 @@
-//! Real peers on loopback: OpenSSH's sshd, dropbear, and llama.cpp's llama-server.
+//! Real peers on loopback: OpenSSH's sshd and agent, dropbear, asyncssh, and llama.cpp's
+//! llama-server.
 //!
 //! Each is a value: `start` returns when it answers, dropping it kills it with all
 //! its children, and it dies with the test process however that ends. They share
@@ -12,6 +13,8 @@
 //! ```
 
 pub(crate) mod account;
+pub(crate) mod agent;
+pub(crate) mod asyncssh;
 pub(crate) mod dropbear;
 pub(crate) mod keys;
 pub(crate) mod llama;

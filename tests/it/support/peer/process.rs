@@ -5,13 +5,18 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{LazyLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{START_LIMIT, free_port};
+
+/// How often to look at something that does not tell when it changes.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long something may take to be in a log.
+const LOG_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running server. Dropping it kills it and its descendants.
 pub(super) struct Process {
@@ -33,22 +38,41 @@ impl Process {
             let port = free_port();
             let mut process = Self::spawn(command(port), log);
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            loop {
-                let ended = process.child.try_wait().expect("the state of a child");
-                if ended.is_none() && answers(address) {
-                    return (process, port);
-                }
-                let log = process.log();
-                assert!(Instant::now() < deadline, "it does not answer: {log}");
-                if let Some(status) = ended {
-                    // Someone else took the port in between: take another.
-                    let port_taken = ["in use", "couldn't bind"].iter().any(|w| log.contains(w));
-                    assert!(port_taken, "it ended with {status}: {log}");
-                    break;
-                }
-                // Nothing to wait for but the server itself: ask again soon.
-                thread::sleep(Duration::from_millis(10));
+            let Err(status) = process.await_start(deadline, || answers(address)) else {
+                return (process, port);
+            };
+            // Someone else took the port in between: take another.
+            let log = process.log();
+            let port_taken = ["in use", "couldn't bind"].iter().any(|w| log.contains(w));
+            assert!(port_taken, "it ended with {status}: {log}");
+        }
+    }
+
+    /// Starts a server that has no port and returns it when `answers` says so.
+    pub(super) fn start(log: &Path, command: Command, answers: impl Fn() -> bool) -> Self {
+        let mut process = Self::spawn(command, log);
+        let started = process.await_start(Instant::now() + START_LIMIT, answers);
+        started.unwrap_or_else(|status| panic!("it ended with {status}: {}", process.log()));
+        process
+    }
+
+    /// Waits until it answers, or for its end.
+    fn await_start(
+        &mut self,
+        deadline: Instant,
+        answers: impl Fn() -> bool,
+    ) -> Result<(), ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the state of a child") {
+                return Err(status);
             }
+            if answers() {
+                return Ok(());
+            }
+            let log = self.log();
+            assert!(Instant::now() < deadline, "it does not answer: {log}");
+            // Nothing to wait for but the server itself: ask again soon.
+            thread::sleep(LOOK_AGAIN);
         }
     }
 
@@ -72,6 +96,20 @@ impl Process {
     pub(super) fn log(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until the log fits; returns it.
+    pub(super) async fn wait_log(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + LOG_LIMIT;
+        loop {
+            let log = self.log();
+            if fits(&log) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "its log has no {what}: {log}");
+            // It is a file: there is nothing to wait for but its next line.
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// The ids of all its descendants, parents before children.

@@ -35,17 +35,21 @@ pub(crate) struct Sshd {
     account: Account,
     /// Keys that it lets in.
     pub(crate) keys: ClientKeys,
-    host_key: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Sshd {
     /// Starts an sshd that lets its account in by any of [`Self::keys`] and, as root,
     /// by its password. `config` are lines of sshd_config, stronger than the defaults.
     pub(crate) fn start(config: &[&str]) -> Self {
+        Self::start_for("puffin-test", config)
+    }
+
+    /// The same with an account of another name, where there can be accounts at all.
+    pub(crate) fn start_for(username: &str, config: &[&str]) -> Self {
         let folder = TempDir::with_prefix("puffin-sshd-").expect("a folder");
         let path = folder.path();
-        let account = Account::create(path);
+        let account = Account::named(path, username);
         let keys = ClientKeys::generate(path);
         let authorized_keys = account.authorise(&keys.public());
         let host_keys = ["ed25519", "ecdsa", "rsa"]
@@ -65,14 +69,12 @@ impl Sshd {
         };
         let log = path.join("log");
         let (process, port) = Process::start_on_free_port(&log, command, process::greets_as_ssh);
-        let [host_key, ..] = host_keys;
         Self {
             process,
             port,
             account,
             keys,
-            host_key,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -93,7 +95,18 @@ impl Sshd {
 
     /// The known_hosts line of its ed25519 key; it has an ecdsa and an rsa key, too.
     pub(crate) fn host_key_line(&self) -> String {
-        keys::known_hosts_line(self.port, &keys::public(&self.host_key))
+        self.host_key_line_of("127.0.0.1", "ed25519")
+    }
+
+    /// The same of its `ed25519`, `ecdsa` or `rsa` key, for a client that calls it `name`.
+    pub(crate) fn host_key_line_of(&self, name: &str, kind: &str) -> String {
+        let key = self.folder.path().join(format!("host_{kind}"));
+        format!("[{name}]:{} {}", self.port, keys::public(&key))
+    }
+
+    /// `SHA256:…` of its ed25519 key, as `ssh-keygen -l` prints it.
+    pub(crate) fn fingerprint(&self) -> String {
+        keys::fingerprint(&self.folder.path().join("host_ed25519"))
     }
 
     /// Ends every live session at once, as a crash or a cut does; the listener lives on.
@@ -107,6 +120,11 @@ impl Sshd {
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Waits until its log fits; returns it.
+    pub(crate) async fn wait_log(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        self.process.wait_log(what, fits).await
     }
 }
 
@@ -140,8 +158,11 @@ fn configuration(
         "UsePAM no".to_owned(),
         "PidFile none".to_owned(),
         "LogLevel VERBOSE".to_owned(),
-        "MaxStartups 100:30:200".to_owned(),
         "UseDNS no".to_owned(),
     ]);
+    // Of this one it takes the last.
+    if !stronger.iter().any(|line| line.starts_with("MaxStartups")) {
+        lines.push("MaxStartups 100:30:200".to_owned());
+    }
     lines.join("\n") + "\n"
 }

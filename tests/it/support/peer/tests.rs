@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
+    asyncssh::{self, AsyncSsh},
     dropbear::{self, Dropbear},
     is_here, keys,
     llama::{self, Llama},
@@ -118,6 +119,50 @@ fn dropbear_lets_its_account_in_by_every_way_it_says() {
         "{}",
         dropbear.log()
     );
+}
+
+#[test]
+fn asyncssh_lets_its_user_in_by_every_way_it_says() {
+    if !is_here("asyncssh", asyncssh::available()) {
+        return;
+    }
+    let plan = json!({
+        "password": asyncssh::PASSWORD,
+        "questions": [[["One: ", false, "an answer"]], [["Two: ", true, "an answer"]]],
+    });
+    let server = AsyncSsh::start(&plan);
+    let client = Client::new(asyncssh::USER, server.port(), &server.host_key_line());
+    let keys = &server.keys;
+
+    assert_eq!(client.greeting_by_key(&keys.ed25519, ""), "SSH-2.0-");
+    assert_eq!(client.greeting_by_key(&keys.ecdsa, ""), "SSH-2.0-");
+    assert_eq!(client.greeting_by_key(&keys.rsa, ""), "SSH-2.0-");
+    assert_eq!(client.greeting_by_password(asyncssh::PASSWORD), "SSH-2.0-");
+    assert_eq!(client.greeting_by_password("wrong"), "");
+    let method = "keyboard-interactive";
+    let answered = client.greeting_by_secret(method, "an answer");
+    assert_eq!(answered, "SSH-2.0-");
+    assert_eq!(server.count("login"), 5, "{:?}", server.events());
+    assert_eq!(server.count("channel-opened"), 5);
+}
+
+#[test]
+fn asyncssh_wants_both_factors_where_it_says_so() {
+    if !is_here("asyncssh", asyncssh::available()) {
+        return;
+    }
+    let questions = json!([[["One: ", false, "an answer"]]]);
+    let plan = json!({"questions": questions, "keyThenQuestions": true});
+    let server = AsyncSsh::start(&plan);
+    let client = Client::new(asyncssh::USER, server.port(), &server.host_key_line());
+    let key = &server.keys.ed25519;
+    assert_eq!(client.greeting_by_key(key, ""), "", "a key alone");
+    assert_eq!(
+        client.greeting_by_secret("keyboard-interactive", "an answer"),
+        "",
+        "answers alone"
+    );
+    assert_eq!(server.count("login"), 0);
 }
 
 #[test]
