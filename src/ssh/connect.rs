@@ -61,6 +61,8 @@ pub async fn connect(
         prompter,
         observer,
     };
+    // Held over all hops, so that a passphrase is asked for once.
+    let _keyring = dialer.environment.memory.keyring();
     let mut session = None;
     for hop in 0..target.hops.len() {
         session = Some(dialer.reach(target, hop, session).await?);
@@ -242,6 +244,7 @@ impl Attempt<'_> {
                 environment: &self.dialer.environment,
                 prompter: &self.dialer.prompter,
                 clock: &self.clock,
+                keyring: self.dialer.environment.memory.keyring(),
                 ledger: Ledger::default(),
             };
             let logged_in = self.clock.run(AUTH_LIMIT, login.run()).await.map_err(

@@ -267,6 +267,8 @@ impl Inner {
         hops: usize,
         dialer: Dialer,
     ) -> Result<Session, Error> {
+        // Held over all hops, so that a passphrase is asked for once.
+        let _keyring = dialer.environment.memory.keyring();
         let before = if hops > 1 {
             Some(self.session(target, hops - 1, dialer.clone()).await?)
         } else {

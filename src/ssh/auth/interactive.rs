@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::{Login, Progress};
 use crate::ssh::error::{Cause, Place};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
-use crate::ssh::target::AuthMethod;
 use crate::ssh::text::{sanitize, sanitize_lines};
 
 /// How long a person may look for a code.
@@ -134,7 +133,6 @@ impl Login<'_> {
             return Ok(vec![String::new(); prompts.len()]);
         }
         *person_answered = true;
-        self.ledger.questioned = true;
         self.ledger.asked = true;
         let wanted = prompts.len();
         let question = PromptQuestion {
@@ -178,38 +176,35 @@ impl Login<'_> {
         self.hop.password.clone().filter(|_| fits)
     }
 
+    /// The stored password once, and then what a person knows.
     pub(super) async fn password(&mut self) -> Result<Progress, Cause> {
         const METHOD: &str = "password";
-        if let Some(password) = &self.hop.password {
-            if self.ledger.password_spent {
-                return Ok(Progress::Exhausted);
-            }
+        if let Some(password) = &self.hop.password
+            && !self.ledger.password_spent
+        {
             self.ledger.password_spent = true;
+            self.ledger.passwords += 1;
             return self.try_password(password.clone()).await;
         }
         if !self.prompter.can_answer() {
-            self.skip(
-                METHOD,
-                None,
-                "no password is stored, and there is no way to ask",
-            );
-            return Ok(Progress::Exhausted);
-        }
-        // The person has just been asked in a dialogue, and that was refused.
-        if self.ledger.questioned && self.hop.auth == AuthMethod::Auto {
-            self.skip(METHOD, None, "keyboard-interactive was tried");
-            return Ok(Progress::Exhausted);
-        }
-        self.ledger.asked = true;
-        for attempt in 1..=ATTEMPTS {
-            let password = self.ask_password(attempt).await?;
-            let progress = self.try_password(password).await?;
-            let again = self.ledger.allowed.contains(&russh::MethodKind::Password);
-            if progress != Progress::Rejected || !again {
-                return Ok(progress);
+            if self.hop.password.is_none() {
+                let reason = "no password is stored, and there is no way to ask";
+                self.skip(METHOD, None, reason);
             }
+            return Ok(Progress::Exhausted);
         }
-        Ok(Progress::Exhausted)
+        // A stored password that was refused in a dialogue counts, too.
+        if self.ledger.passwords == 0 && self.ledger.password_spent && self.ledger.passed.is_empty()
+        {
+            self.ledger.passwords = 1;
+        }
+        if self.ledger.passwords >= ATTEMPTS {
+            return Ok(Progress::Exhausted);
+        }
+        self.ledger.passwords += 1;
+        self.ledger.asked = true;
+        let password = self.ask_password(self.ledger.passwords).await?;
+        self.try_password(password).await
     }
 
     async fn ask_password(&mut self, attempt: u32) -> Result<SecretString, Cause> {

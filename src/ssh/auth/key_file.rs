@@ -42,14 +42,25 @@ impl std::fmt::Debug for Lock {
 }
 
 impl KeyFile {
-    /// Reads a key file. Blocks on the disk.
-    pub(super) fn load(path: &Path) -> Result<Self, KeyProblem> {
-        let text = read_private(path)?;
+    /// Reads a key file. `user` is who we are, as a number; nobody else's files
+    /// have to be private. Blocks on the disk.
+    pub(super) fn load(path: &Path, user: Option<&str>) -> Result<Self, KeyProblem> {
+        let text = read_private(path, user)?;
         let lock = open(text, || public_beside(path))?;
         Ok(Self {
             path: path.to_owned(),
             lock,
         })
+    }
+
+    /// Whether both were read with the same content.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.lock, &other.lock) {
+            (Lock::Locked { text: a, .. }, Lock::Locked { text: b, .. }) => {
+                self.path == other.path && a.expose_secret() == b.expose_secret()
+            }
+            (Lock::Open(_) | Lock::Locked { .. }, Lock::Open(_) | Lock::Locked { .. }) => false,
+        }
     }
 
     pub(super) fn public(&self) -> Option<&PublicKey> {
@@ -89,15 +100,18 @@ fn public_beside(path: &Path) -> Option<PublicKey> {
     load_public(Path::new(&name))
 }
 
-fn read_private(path: &Path) -> Result<SecretString, KeyProblem> {
+#[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has modes"))]
+fn read_private(path: &Path, user: Option<&str>) -> Result<SecretString, KeyProblem> {
     let text = read_text(path)?;
     #[cfg(unix)]
     if !looks_public(text.expose_secret()) {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let metadata =
             std::fs::metadata(path).map_err(|error| KeyProblem::Unreadable(Arc::new(error)))?;
         let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        // As in ssh: somebody else's file is for its owner to protect.
+        let ours = user.is_none_or(|user| user == metadata.uid().to_string());
+        if ours && mode & 0o077 != 0 {
             return Err(KeyProblem::Permissions(mode));
         }
     }

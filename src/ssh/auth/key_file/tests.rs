@@ -59,7 +59,7 @@ fn outcome(result: Result<KeyFile, KeyProblem>) -> String {
 }
 
 fn file_unlocks(path: &Path) -> (Result<(), KeyProblem>, Result<(), KeyProblem>) {
-    let file = KeyFile::load(path).unwrap();
+    let file = KeyFile::load(path, None).unwrap();
     (
         file.unlock(&"right horse".into()).map(drop),
         file.unlock(&"wrong horse".into()).map(drop),
@@ -166,7 +166,11 @@ fn every_common_format_is_read_or_refused_with_its_reason() {
             "is a public key; the private key is the file beside it without .pub",
         ),
     ] {
-        assert_eq!(outcome(KeyFile::load(&keys.path(name))), expected, "{name}");
+        assert_eq!(
+            outcome(KeyFile::load(&keys.path(name), None)),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -175,7 +179,7 @@ fn files_that_are_no_keys_or_not_private_are_refused() {
     let keys = Keys::new();
     let not_there = keys.path("missing");
     assert!(matches!(
-        KeyFile::load(&not_there),
+        KeyFile::load(&not_there, None),
         Err(KeyProblem::Unreadable(_))
     ));
     for (name, text, mode, expected) in [
@@ -209,10 +213,10 @@ fn files_that_are_no_keys_or_not_private_are_refused() {
         ),
     ] {
         let path = keys.write(name, &text, mode);
-        assert_eq!(outcome(KeyFile::load(&path)), expected, "{name}");
+        assert_eq!(outcome(KeyFile::load(&path, None)), expected, "{name}");
     }
     assert!(matches!(
-        KeyFile::load(keys.directory.path()),
+        KeyFile::load(keys.directory.path(), None),
         Err(KeyProblem::NotAFile)
     ));
 }
@@ -225,7 +229,7 @@ fn windows_line_ends_and_a_byte_order_mark_do_no_harm() {
         .to_openssh(russh::keys::ssh_key::LineEnding::CRLF)
         .unwrap();
     let path = keys.write("crlf", &format!("\u{feff}{}  \r\n", text.as_str()), 0o600);
-    assert_eq!(outcome(KeyFile::load(&path)), "open");
+    assert_eq!(outcome(KeyFile::load(&path, None)), "open");
 }
 
 #[test]
@@ -236,6 +240,6 @@ fn debug_output_shows_no_key() {
         .to_openssh(russh::keys::ssh_key::LineEnding::LF)
         .unwrap();
     let path = keys.write("key", &text, 0o600);
-    let shown = format!("{:?}", KeyFile::load(&path).unwrap());
+    let shown = format!("{:?}", KeyFile::load(&path, None).unwrap());
     assert!(shown.ends_with("lock: Open }"), "{shown}");
 }
