@@ -1,6 +1,8 @@
 //! The room as a whole, against an SSH server in this process.
 
+mod answers;
 mod auth;
+mod keys;
 mod real;
 mod server;
 mod sharing;

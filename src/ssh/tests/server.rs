@@ -29,6 +29,10 @@ pub(super) struct Script {
     pub(super) dialogue: Vec<Vec<(&'static str, bool, &'static str)>>,
     /// After the first factor, another one.
     pub(super) two_factors: bool,
+    /// The first factor does not rule out its own method for the second.
+    pub(super) same_method_again: bool,
+    /// Hangs up at this many refusals, as MaxAuthTries does.
+    pub(super) max_tries: usize,
     pub(super) banner: Option<&'static str>,
     pub(super) channel: OnChannel,
 }
@@ -47,6 +51,8 @@ impl Default for Script {
             password_hangs: false,
             dialogue: vec![],
             two_factors: false,
+            same_method_again: false,
+            max_tries: 6,
             banner: None,
             channel: OnChannel::Echo,
         }
@@ -104,6 +110,8 @@ impl Server {
         let config = Arc::new(Config {
             keys: vec![key],
             methods: MethodSet::from(&script.methods[..]),
+            // russh counts "none", and hangs up on the try after the last one.
+            max_auth_attempts: script.max_tries + 1,
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),
             window_size: 256 * 1024,
@@ -133,6 +141,7 @@ impl Server {
                     events: sender.clone(),
                     rounds: script.dialogue.clone().into(),
                     factors: 0,
+                    allowed: MethodSet::from(&script.methods[..]),
                 };
                 let (config, cut, handles) = (config.clone(), cut.clone(), handles.clone());
                 tokio::spawn(async move {
@@ -218,11 +227,20 @@ struct Connection {
     events: mpsc::Sender<Event>,
     rounds: VecDeque<Vec<(&'static str, bool, &'static str)>>,
     factors: usize,
+    allowed: MethodSet,
 }
 
 impl Connection {
     fn tell(&self, event: Event) {
         let _ = self.events.try_send(event);
+    }
+
+    /// Every method may be tried again, as sshd has it.
+    fn reject(&self) -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(self.allowed.clone()),
+            partial_success: false,
+        }
     }
 
     fn accept(&mut self, method: MethodKind) -> Auth {
@@ -233,10 +251,11 @@ impl Connection {
                 .methods
                 .iter()
                 .copied()
-                .filter(|other| *other != method)
+                .filter(|other| self.script.same_method_again || *other != method)
                 .collect();
+            self.allowed = MethodSet::from(&rest[..]);
             return Auth::Reject {
-                proceed_with_methods: Some(MethodSet::from(&rest[..])),
+                proceed_with_methods: Some(self.allowed.clone()),
                 partial_success: true,
             };
         }
@@ -326,7 +345,7 @@ impl Handler for Connection {
         Ok(if self.script.none {
             Auth::Accept
         } else {
-            Auth::reject()
+            self.reject()
         })
     }
 
@@ -338,7 +357,7 @@ impl Handler for Connection {
         if self.script.password == Some(password) {
             return Ok(self.accept(MethodKind::Password));
         }
-        Ok(Auth::reject())
+        Ok(self.reject())
     }
 
     async fn auth_publickey_offered(
@@ -350,7 +369,7 @@ impl Handler for Connection {
         Ok(if self.accepts(offer.public_key) {
             Auth::Accept
         } else {
-            Auth::reject()
+            self.reject()
         })
     }
 
@@ -363,7 +382,7 @@ impl Handler for Connection {
         if self.accepts(key.public_key) {
             return Ok(self.accept(MethodKind::PublicKey));
         }
-        Ok(Auth::reject())
+        Ok(self.reject())
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -383,7 +402,7 @@ impl Handler for Connection {
             if !right {
                 self.tell(Event::Auth("keyboard-interactive refused"));
                 self.rounds = self.script.dialogue.clone().into();
-                return Ok(Auth::reject());
+                return Ok(self.reject());
             }
             if self.rounds.is_empty() {
                 return Ok(self.accept(MethodKind::KeyboardInteractive));
@@ -391,7 +410,7 @@ impl Handler for Connection {
         }
         self.tell(Event::Auth("keyboard-interactive"));
         let Some(round) = self.rounds.front() else {
-            return Ok(Auth::reject());
+            return Ok(self.reject());
         };
         Ok(Auth::Partial {
             name: "Title\x1b[0m".into(),
