@@ -15,7 +15,7 @@ use crate::ssh::error::{AgentProblem, Cause, CertificateProblem, KeyProblem};
 use crate::ssh::target::AuthMethod;
 
 /// OpenSSH's default names, in its order.
-const DEFAULT_NAMES: [&str; 5] = [
+pub(in crate::ssh) const DEFAULT_NAMES: [&str; 5] = [
     "id_rsa",
     "id_ecdsa",
     "id_ecdsa_sk",

@@ -225,10 +225,10 @@ impl Login<'_> {
             attempt,
             time_limit: self.clock.prompt_limit(ASK_LIMIT),
         };
+        let prompter = self.prompter.clone();
         let answers = self
-            .clock
-            .ask(ASK_LIMIT, self.prompter.answer(question))
-            .await
+            .ask_while_alive(ASK_LIMIT, prompter.answer(question))
+            .await?
             .map_err(unanswerable)?;
         let [password] = <[SecretString; 1]>::try_from(answers)
             .map_err(|_| unanswerable(PromptFailure::Unfit))?;

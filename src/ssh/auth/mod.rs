@@ -25,13 +25,15 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::PrivateKey;
 use russh::{Error as RusshError, MethodKind, MethodSet};
 
+#[cfg(test)]
+pub(super) use self::candidates::DEFAULT_NAMES;
 use self::candidates::Keys;
 pub(super) use self::keyring::Keyring;
 use super::clock::Clock;
 use super::error::{AuthAttempt, AuthOutcome, Cause};
 use super::handler::ClientHandler;
 use super::link::Link;
-use super::prompt::Prompter;
+use super::prompt::{PromptFailure, Prompter};
 use super::target::{Environment, Hop};
 
 /// How many refusals keys may cost while a password or a dialogue could still
@@ -250,6 +252,20 @@ impl Login<'_> {
             detail,
             outcome: AuthOutcome::Skipped(reason.to_string()),
         });
+    }
+
+    /// Waits for a person as long as there is a connection to answer on.
+    async fn ask_while_alive<T>(
+        &mut self,
+        limit: Duration,
+        question: impl Future<Output = Result<T, PromptFailure>>,
+    ) -> Result<Result<T, PromptFailure>, Cause> {
+        let (dead, clock) = (self.link.dead.clone(), self.clock.clone());
+        tokio::select! {
+            biased;
+            answer = clock.ask(limit, question) => Ok(answer),
+            () = dead.cancelled() => Err(self.hung_up().await),
+        }
     }
 
     /// The connection ended during the login: the reason is the server's, not ours.

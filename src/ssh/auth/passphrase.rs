@@ -144,9 +144,8 @@ impl Login<'_> {
                     let stopped = Err(UnlockError::NoAnswer(PromptFailure::HostGone));
                     Ok(waiter.wait().await.unwrap_or(stopped))
                 };
-                self.clock
-                    .ask(ASK_LIMIT * ATTEMPTS, answer)
-                    .await
+                self.ask_while_alive(ASK_LIMIT * ATTEMPTS, answer)
+                    .await?
                     .unwrap_or_else(|failure| Err(UnlockError::NoAnswer(failure)))
             }
         };

@@ -4,6 +4,8 @@ mod answers;
 mod auth;
 mod keys;
 mod real;
+mod real_auth;
+mod real_key_order;
 mod server;
 mod sharing;
 mod streams;

@@ -14,10 +14,10 @@ use tokio::net::TcpListener;
 use super::*;
 
 /// A server process with its files; ended by its pid.
-struct Real {
-    fixture: Fixture,
+pub(super) struct Real {
+    pub(super) fixture: Fixture,
     process: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Drop for Real {
@@ -30,7 +30,7 @@ impl Drop for Real {
     }
 }
 
-fn run(program: &str, arguments: &[&str]) -> String {
+pub(super) fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(
         output.status.success(),
@@ -39,13 +39,13 @@ fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 impl Real {
-    async fn sshd(extra: &str) -> Self {
+    pub(super) async fn sshd(extra: &str) -> Self {
         let fixture = Fixture::new();
         let directory = fixture.directory.path().to_owned();
         let path = |name: &str| directory.join(name).display().to_string();
@@ -132,7 +132,7 @@ impl Real {
         }
     }
 
-    fn target(&self, key: &str) -> Target {
+    pub(super) fn target(&self, key: &str) -> Target {
         Target {
             hops: vec![Hop {
                 auth: AuthMethod::PrivateKey,
@@ -142,12 +142,12 @@ impl Real {
         }
     }
 
-    async fn connect(&self, key: &str) -> Result<Session, Error> {
+    pub(super) async fn connect(&self, key: &str) -> Result<Session, Error> {
         self.fixture.connect(&self.target(key)).await
     }
 
     /// The processes that serve connections.
-    fn children(&self) -> Vec<String> {
+    pub(super) fn children(&self) -> Vec<String> {
         let parent = self.process.id().to_string();
         let output = Command::new("pgrep")
             .args(["-P", &parent])
@@ -159,7 +159,7 @@ impl Real {
             .collect()
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.fixture.directory.path().join("log")).unwrap()
     }
 }
