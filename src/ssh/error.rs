@@ -282,6 +282,51 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether only a person can help: with an answer, another key, or a change
+    /// on either side. Nothing of this kind is ever tried again by itself, so that
+    /// no account is locked by retries.
+    pub fn needs_user(&self) -> bool {
+        match self {
+            Self::HostKeyUnknown { .. }
+            | Self::HostKeyChanged { .. }
+            | Self::HostKeyConflict { .. }
+            | Self::HostKeyRevoked { .. }
+            | Self::HostKeyRejected { .. }
+            | Self::KnownHostsUnreadable { .. }
+            | Self::AuthFailed { .. }
+            | Self::TooManyKeys { .. }
+            | Self::MethodsDisabled { .. }
+            | Self::KeyUnusable { .. }
+            | Self::NoAgent { .. }
+            | Self::PasswordExpired { .. }
+            | Self::Unanswerable { .. } => true,
+            Self::NotReachedThrough { cause, .. } => cause.needs_user(),
+            Self::NoRoute
+            | Self::Resolve { .. }
+            | Self::ResolveTimeout { .. }
+            | Self::Refused { .. }
+            | Self::Unanswered { .. }
+            | Self::Unreachable { .. }
+            | Self::Tcp { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::NotSsh { .. }
+            | Self::HandshakeClosed { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::NoCommonAlgorithm { .. }
+            | Self::AuthTimeout { .. }
+            | Self::DestinationRefused { .. }
+            | Self::ForwardingDenied { .. }
+            | Self::ForwardingUnsupported { .. }
+            | Self::ServerFull { .. }
+            | Self::ChannelTimeout { .. }
+            | Self::Disconnected { .. }
+            | Self::KeepaliveTimeout
+            | Self::ConnectionLost { .. }
+            | Self::Closed
+            | Self::Protocol { .. } => false,
+        }
+    }
+
     /// Whether trying again without anybody's help may succeed.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -35,17 +35,21 @@ pub(super) fn too_many_keys(
     untried: usize,
     tried: &[AuthAttempt],
 ) -> Told {
-    let rest = match untried {
-        0 => String::new(),
-        1 => "; one more was not tried".to_owned(),
-        untried => format!("; {untried} more were not tried"),
+    let keys = if offered == 1 {
+        "the key".to_owned()
+    } else {
+        format!("the first {offered} keys")
     };
-    let keys = if offered == 1 { "key" } else { "keys" };
+    let rest = match untried {
+        0 => "a password had no chance any more".to_owned(),
+        1 => "one more was not tried".to_owned(),
+        untried => format!("{untried} more were not tried"),
+    };
     told(
         ErrorCode::SshTooManyKeys,
         format!(
-            "{host} closed the connection after {offered} {keys} of user {username} ({}){rest}. \
-             Choose one key in the profile, or switch on identitiesOnly.",
+            "{host} did not accept {keys} of user {username} ({}), and {rest}, because servers \
+             hang up after a few. Choose one key in the profile, or switch on identitiesOnly.",
             attempts(tried)
         ),
     )
@@ -254,9 +258,16 @@ pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure
     let (code, message) = match failure {
         PromptFailure::Unsupported => (
             ErrorCode::SshPromptUnavailable,
-            format!(
-                "{host} needs {what}, and there is no way to ask you here. Save it in the profile."
-            ),
+            match kind {
+                PromptKind::Passphrase { .. } | PromptKind::Password => format!(
+                    "{host} needs {what}, and there is no way to ask you here. Save it in the \
+                     profile."
+                ),
+                PromptKind::KeyboardInteractive => format!(
+                    "{host} needs {what}, and there is no way to ask you here. Connect where you \
+                     can be asked."
+                ),
+            },
         ),
         PromptFailure::Cancelled => (
             ErrorCode::SshPromptCancelled,

@@ -174,6 +174,94 @@ fn every_common_format_is_read_or_refused_with_its_reason() {
     }
 }
 
+/// Made by puttygen for this test; nothing trusts this key.
+#[test]
+fn putty_s_own_format_is_read() {
+    let keys = Keys::new();
+    for (name, text, expected) in [
+        ("v2", include_str!("fixtures/v2.ppk"), "open"),
+        ("v3", include_str!("fixtures/v3.ppk"), "open"),
+        (
+            "v2e",
+            include_str!("fixtures/v2e.ppk"),
+            "locked, public half known",
+        ),
+        (
+            "v3e",
+            include_str!("fixtures/v3e.ppk"),
+            "locked, public half known",
+        ),
+    ] {
+        let path = keys.write(name, text, 0o600);
+        assert_eq!(outcome(KeyFile::load(&path, None)), expected, "{name}");
+        let file = KeyFile::load(&path, None).unwrap();
+        let shown = file.public().unwrap().fingerprint(Default::default());
+        let opened = file.unlock(&"right horse".into()).unwrap();
+        let opened = opened.public_key().fingerprint(Default::default());
+        assert_eq!(shown, opened, "{name}");
+    }
+}
+
+#[test]
+fn what_openssl_writes_is_read_or_refused_with_its_reason() {
+    let keys = Keys::new();
+    if keys
+        .run("openssl genrsa -traditional -out rsa 2048")
+        .is_none()
+    {
+        eprintln!("skipped: no openssl");
+        return;
+    }
+    keys.write("pass", "right horse", 0o600);
+    let lock = |how: &str, to: &str| {
+        keys.run(&format!("openssl {how} -passout file:pass -out {to}"));
+    };
+    lock("rsa -in rsa -aes128 -traditional", "aes128");
+    lock("rsa -in rsa -aes256 -traditional", "aes256");
+    lock("rsa -in rsa -des3 -traditional", "des3");
+    lock("pkcs8 -topk8 -in rsa", "pkcs8");
+    lock("pkcs8 -topk8 -scrypt -in rsa", "scrypt");
+    lock("pkcs8 -topk8 -v1 PBE-SHA1-3DES -in rsa", "pkcs12");
+    lock("pkcs8 -topk8 -v2 des3 -in rsa", "pkcs8_des3");
+    keys.run("openssl genpkey -algorithm ed25519 -out ed25519");
+    lock("pkcs8 -topk8 -in ed25519", "ed25519_locked");
+    keys.run("openssl ecparam -name prime256v1 -genkey -noout -out ec");
+    lock("ec -in ec -aes256", "ec_locked");
+    let old = "is encrypted in an old way; convert it with ssh-keygen -p";
+    for (name, expected) in [
+        ("rsa", "open"),
+        ("ec", "open"),
+        ("ed25519", "open"),
+        ("aes128", "locked, public half unknown"),
+        ("pkcs8", "locked, public half unknown"),
+        ("scrypt", "locked, public half unknown"),
+        ("ed25519_locked", "locked, public half unknown"),
+        ("aes256", old),
+        ("des3", old),
+        ("ec_locked", old),
+        ("pkcs12", old),
+        ("pkcs8_des3", old),
+    ] {
+        let path = keys.path(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let path = keys.write(name, &text, 0o600);
+        assert_eq!(outcome(KeyFile::load(&path, None)), expected, "{name}");
+    }
+}
+
+/// As ssh has it: only one's own files have to be private.
+#[test]
+fn somebody_else_s_file_may_be_readable() {
+    use std::os::unix::fs::MetadataExt as _;
+    let keys = Keys::new();
+    let path = keys.write("v3", include_str!("fixtures/v3.ppk"), 0o640);
+    let owner = std::fs::metadata(&path).unwrap().uid();
+    let load = |user: u32| outcome(KeyFile::load(&path, Some(&user.to_string())));
+    assert_eq!(load(owner), "may be read by others (mode 640)");
+    assert_eq!(load(owner + 1), "open");
+}
+
 #[test]
 fn files_that_are_no_keys_or_not_private_are_refused() {
     let keys = Keys::new();
