@@ -244,6 +244,7 @@ impl Attempt<'_> {
                 environment: &self.dialer.environment,
                 prompter: &self.dialer.prompter,
                 clock: &self.clock,
+                gate: &gate,
                 keyring: self.dialer.environment.memory.keyring(),
                 ledger: Ledger::default(),
             };

@@ -225,9 +225,9 @@ pub enum Cause {
     /// The agent was chosen, and there is none.
     #[error("no SSH agent: {problem}")]
     NoAgent { problem: AgentProblem },
-    /// The server took a password and then wants it changed, which can only be
-    /// done in a terminal, or it takes unusually long to check one.
-    #[error("no answer to the password within {after:?}: it has probably expired")]
+    /// The server said something about the password that is neither yes nor no:
+    /// it wants another one, which can only be chosen in a terminal.
+    #[error("no clear answer to the password within {after:?}: it has probably expired")]
     PasswordExpired { username: String, after: Duration },
     /// The server thinks for too long.
     #[error("not authenticated within {after:?}")]

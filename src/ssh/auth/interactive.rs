@@ -22,7 +22,8 @@ const MAX_ROUNDS: u32 = 16;
 const MAX_PROMPTS: usize = 16;
 
 /// PAM takes 2 to 4 s for a wrong password. A server that wants the password
-/// changed gets no answer out of russh at all, and waits for ever.
+/// changed gets no answer out of russh at all, and waits for ever; one that is
+/// out of reach says nothing.
 const PASSWORD_LIMIT: Duration = Duration::from_secs(12);
 
 /// Words in questions to which a stored password is not the answer.
@@ -240,8 +241,13 @@ impl Login<'_> {
         let attempt = self
             .handle
             .authenticate_password(self.hop.username.clone(), password.expose_secret());
+        let heard = self.gate.received();
         match timeout(PASSWORD_LIMIT, attempt).await {
             Ok(result) => self.note("password", None, result).await,
+            // Not a byte: nobody said anything about the password.
+            Err(_) if self.gate.received() == heard => Err(Cause::AuthTimeout {
+                after: PASSWORD_LIMIT,
+            }),
             Err(_) => Err(Cause::PasswordExpired {
                 username: self.hop.username.clone(),
                 after: PASSWORD_LIMIT,

@@ -30,6 +30,7 @@ pub(super) use self::candidates::DEFAULT_NAMES;
 use self::candidates::Keys;
 pub(super) use self::keyring::Keyring;
 use super::clock::Clock;
+use super::egress::Gate;
 use super::error::{AuthAttempt, AuthOutcome, Cause};
 use super::handler::ClientHandler;
 use super::link::Link;
@@ -59,6 +60,7 @@ pub(super) struct Login<'a> {
     pub(super) environment: &'a Arc<Environment>,
     pub(super) prompter: &'a Arc<dyn Prompter>,
     pub(super) clock: &'a Clock,
+    pub(super) gate: &'a Gate,
     pub(super) keyring: Arc<Keyring>,
     pub(super) ledger: Ledger,
 }

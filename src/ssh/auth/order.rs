@@ -56,7 +56,7 @@ pub(super) struct Candidate {
 
 #[derive(Clone)]
 pub(super) enum Source {
-    Agent(AgentIdentity),
+    Agent(Arc<AgentIdentity>),
     File(Arc<KeyFile>),
 }
 
@@ -106,7 +106,7 @@ impl Offered {
 /// An entry of the list before it is known who signs.
 struct Entry {
     named: Named,
-    agent: Option<AgentIdentity>,
+    agent: Option<Arc<AgentIdentity>>,
 }
 
 pub(super) fn order(material: Material) -> Ordered {
@@ -124,7 +124,7 @@ pub(super) fn order(material: Material) -> Ordered {
             Some(position) => {
                 let mut entry = files.remove(position);
                 entry.named.name = label(&identity);
-                entry.agent = Some(identity);
+                entry.agent = Some(Arc::new(identity));
                 list.push(entry);
             }
             None if material.identities_only => {}
@@ -136,7 +136,7 @@ pub(super) fn order(material: Material) -> Ordered {
                     chosen: false,
                     doubt: None,
                 },
-                agent: Some(identity),
+                agent: Some(Arc::new(identity)),
             }),
         }
     }

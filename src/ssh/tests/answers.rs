@@ -231,3 +231,47 @@ async fn a_connection_that_ends_after_the_password_was_sent_is_lost_and_not_refu
     assert!(is_lost(&error), "{error:?}");
     assert!(error.is_transient());
 }
+
+/// Sends a password that is never answered, and skips the wait.
+async fn unanswered(said_something: bool) -> Error {
+    let fixture = Fixture::new();
+    let mut server = Server::start(Script {
+        password_hangs: true,
+        ..Script::default()
+    })
+    .await;
+    fixture.trust(&server);
+    let target = fixture.target(&server);
+    let connecting = async { fixture.connect(&target).await };
+    let waiting = async {
+        server.wait_for(&Event::Auth("password")).await;
+        tokio::time::pause();
+        if said_something {
+            // Less than the length of a packet, with time to get through.
+            for _ in 0..3 {
+                server.nudge();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    };
+    let (result, ()) = tokio::join!(connecting, waiting);
+    result.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_password_with_an_answer_that_is_none_has_probably_expired() {
+    let error = unanswered(true).await;
+    assert!(
+        matches!(error.cause, Cause::PasswordExpired { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_after_the_password_is_not_said_to_refuse_it() {
+    let error = unanswered(false).await;
+    assert!(
+        matches!(error.cause, Cause::AuthTimeout { .. }),
+        "{error:?}"
+    );
+}

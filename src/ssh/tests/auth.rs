@@ -145,29 +145,6 @@ async fn a_wrong_password_is_told_with_what_the_server_allows() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_never_answered_has_probably_expired() {
-    let fixture = Fixture::new();
-    let mut server = Server::start(Script {
-        password_hangs: true,
-        ..Script::default()
-    })
-    .await;
-    fixture.trust(&server);
-    let target = fixture.target(&server);
-    let connecting = async { fixture.connect(&target).await };
-    let waiting = async {
-        server.wait_for(&Event::Auth("password")).await;
-        tokio::time::pause();
-    };
-    let (result, ()) = tokio::join!(connecting, waiting);
-    let error = result.unwrap_err();
-    assert!(
-        matches!(error.cause, Cause::PasswordExpired { .. }),
-        "{error:?}"
-    );
-}
-
-#[tokio::test]
 async fn a_server_that_wants_nothing_gets_nothing() {
     let fixture = Fixture::new();
     let mut server = Server::start(Script {

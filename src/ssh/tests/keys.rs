@@ -300,7 +300,7 @@ async fn one_passphrase_opens_a_key_for_all_hops_of_a_connect_and_then_it_is_gon
 
 /// Answers only when it is told to.
 struct Waiting {
-    asked: tokio::sync::mpsc::UnboundedSender<PromptQuestion>,
+    asked: tokio::sync::mpsc::Sender<PromptQuestion>,
     go: tokio::sync::watch::Receiver<Option<&'static str>>,
 }
 
@@ -314,7 +314,7 @@ impl Prompter for Waiting {
 
     fn answer(&self, question: PromptQuestion) -> BoxFuture<'_, Result<Answers, PromptFailure>> {
         let mut go = self.go.clone();
-        self.asked.send(question).unwrap();
+        self.asked.try_send(question).unwrap();
         Box::pin(async move {
             let answer = go.wait_for(Option::is_some).await.unwrap().unwrap();
             Ok(vec![answer.into()])
@@ -332,7 +332,7 @@ async fn connects_that_need_the_same_key_wait_for_one_answer() {
     };
     let mut servers = [Server::start(script()).await, Server::start(script()).await];
     let path = fixture.file("key", &locked(&key, "open sesame"));
-    let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut asked) = tokio::sync::mpsc::channel(8);
     let (go, wait) = tokio::sync::watch::channel(None);
     let prompter = Arc::new(Waiting {
         asked: sender,

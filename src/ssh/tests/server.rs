@@ -13,8 +13,9 @@ use russh::server::{
     VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What the server wants and does.
@@ -95,6 +96,7 @@ pub(super) struct Server {
     /// The sockets' tasks: abort them to cut the connections.
     cut: CancellationToken,
     handles: Arc<Mutex<Vec<Handle>>>,
+    nudge: Arc<Notify>,
 }
 
 impl Server {
@@ -121,6 +123,7 @@ impl Server {
         let cut = CancellationToken::new();
         let connections = Arc::new(AtomicUsize::new(0));
         let handles = Arc::new(Mutex::new(Vec::new()));
+        let nudge = Arc::new(Notify::new());
         let server = Self {
             address,
             host_key,
@@ -128,6 +131,7 @@ impl Server {
             connections: connections.clone(),
             cut: cut.clone(),
             handles: handles.clone(),
+            nudge: nudge.clone(),
         };
         tokio::spawn(async move {
             loop {
@@ -144,13 +148,32 @@ impl Server {
                     allowed: MethodSet::from(&script.methods[..]),
                 };
                 let (config, cut, handles) = (config.clone(), cut.clone(), handles.clone());
+                let nudge = nudge.clone();
                 tokio::spawn(async move {
                     let (near, far) = tokio::io::duplex(64 * 1024);
                     // Between socket and server, so that it can be cut.
-                    let mut socket = socket;
-                    let mut far = far;
+                    let (mut reading, mut writing) = socket.into_split();
+                    let (mut from, mut to) = tokio::io::split(far);
                     let copy = async {
-                        let _ = tokio::io::copy_bidirectional(&mut socket, &mut far).await;
+                        let up = async {
+                            let _ = tokio::io::copy(&mut reading, &mut to).await;
+                            let _ = to.shutdown().await;
+                        };
+                        let down = async {
+                            let mut buffer = vec![0; 64 * 1024];
+                            loop {
+                                let count = tokio::select! {
+                                    count = from.read(&mut buffer) => count.unwrap_or_default(),
+                                    () = nudge.notified() => 1,
+                                };
+                                if count == 0 || writing.write_all(&buffer[..count]).await.is_err()
+                                {
+                                    break;
+                                }
+                            }
+                            let _ = writing.shutdown().await;
+                        };
+                        tokio::join!(up, down);
                     };
                     let serve = async {
                         if let Ok(session) = russh::server::run_stream(config, near, handler).await
@@ -167,6 +190,11 @@ impl Server {
             }
         });
         server
+    }
+
+    /// Sends a byte that is no answer: the client stays with an unfinished packet.
+    pub(super) fn nudge(&self) {
+        self.nudge.notify_one();
     }
 
     /// Cuts all connections without a word.
