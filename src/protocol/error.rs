@@ -142,9 +142,21 @@ pub enum ErrorCode {
     /// The user's ssh configuration, or known_hosts, can't be used.
     SshConfigInvalid = 1014,
     /// The proxy command can't be started, or ended before there was a connection.
-    SshProxyCommandFailed = 1020,
+    SshProxyCommandFailed = 1030,
     /// The system's `ssh` can't be started, or failed in a way that has no other code.
-    SshSystemFailed = 1021,
+    SshSystemFailed = 1031,
+    /// The SSH agent was chosen, and it is not there, holds no fitting key or does not work.
+    SshAgentUnavailable = 1020,
+    /// The machine hung up on the keys before the right one had its turn.
+    SshTooManyKeys = 1021,
+    /// The password has to be changed in a terminal first.
+    SshPasswordExpired = 1022,
+    /// The person closed the question.
+    SshPromptCancelled = 1023,
+    /// The person did not answer in time.
+    SshPromptTimeout = 1024,
+    /// A person would have to answer, and can't be asked, or the answer does not fit.
+    SshPromptUnavailable = 1025,
 
     /// The LLM server can't be reached through the tunnel, or is down.
     ApiUnavailable = 2001,

@@ -66,6 +66,8 @@ pub async fn connect(
     if target.transport == Transport::System {
         return dialer.reach_by_system(target).await;
     }
+    // Held over all hops, so that a passphrase is asked for once.
+    let _keyring = dialer.environment.memory.keyring();
     let mut session = None;
     for hop in 0..target.hops.len() {
         session = Some(dialer.reach(target, hop, session).await?);
@@ -308,6 +310,8 @@ impl Attempt<'_> {
                 environment: &self.dialer.environment,
                 prompter: &self.dialer.prompter,
                 clock: &self.clock,
+                gate: &gate,
+                keyring: self.dialer.environment.memory.keyring(),
                 ledger: Ledger::default(),
             };
             let logged_in = self.clock.run(AUTH_LIMIT, login.run()).await.map_err(

@@ -62,6 +62,8 @@ struct State {
     /// russh's loop, waiting below the hard limit.
     blocked: Option<Waker>,
     first_words: Vec<u8>,
+    /// How many bytes have come from the other side.
+    received: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + 'static> Egress<S> {
@@ -93,6 +95,11 @@ impl Gate {
     /// Waits until everything has left.
     pub(super) async fn emptied(&self) {
         self.0.until(|state| state.queued == 0).await;
+    }
+
+    /// How many bytes the other side has sent.
+    pub(super) fn received(&self) -> u64 {
+        self.0.lock().received
     }
 
     /// The first bytes that the other side sent.
@@ -211,6 +218,7 @@ impl<S: AsyncRead + AsyncWrite> AsyncRead for Egress<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.reading).poll_read(cx, buf))?;
         let mut state = this.shared.lock();
+        state.received += (buf.filled().len() - before) as u64;
         let room = FIRST_WORDS.saturating_sub(state.first_words.len());
         if room > 0 {
             let new = buf.filled().get(before..).unwrap_or_default();

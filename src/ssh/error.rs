@@ -337,15 +337,22 @@ pub enum Cause {
         tried: Vec<AuthAttempt>,
         allowed: Vec<String>,
     },
+    /// PreferredAuthentications leaves no method that this program knows.
+    #[error("no method is left (PreferredAuthentications: {})", preferred.join(","))]
+    MethodsDisabled {
+        preferred: Vec<String>,
+        /// The methods that the server allows.
+        allowed: Vec<String>,
+    },
     /// The chosen key file cannot be used.
     #[error("{}: {problem}", path.display())]
     KeyUnusable { path: PathBuf, problem: KeyProblem },
     /// The agent was chosen, and there is none.
     #[error("no SSH agent: {problem}")]
     NoAgent { problem: AgentProblem },
-    /// The server took a password and then wants it changed, which can only be
-    /// done in a terminal, or it takes unusually long to check one.
-    #[error("no answer to the password within {after:?}: it has probably expired")]
+    /// The server said something about the password that is neither yes nor no:
+    /// it wants another one, which can only be chosen in a terminal.
+    #[error("no clear answer to the password within {after:?}: it has probably expired")]
     PasswordExpired { username: String, after: Duration },
     /// The server thinks for too long.
     #[error("not authenticated within {after:?}")]
@@ -441,6 +448,7 @@ impl Cause {
             | Self::KnownHostsUnreadable { .. }
             | Self::AuthFailed { .. }
             | Self::TooManyKeys { .. }
+            | Self::MethodsDisabled { .. }
             | Self::KeyUnusable { .. }
             | Self::NoAgent { .. }
             | Self::PasswordExpired { .. }
@@ -545,9 +553,12 @@ pub enum KeyProblem {
     /// The server only takes SHA-1 signatures from RSA keys.
     #[error("is an RSA key, and the server only accepts SHA-1 signatures")]
     OnlySha1,
-    /// The certificate that belongs to the key.
-    #[error("has a certificate that {0}")]
-    Certificate(CertificateProblem),
+    /// PubkeyAcceptedAlgorithms allows it with SHA-1 signatures only.
+    #[error("is an RSA key, and PubkeyAcceptedAlgorithms allows only SHA-1 signatures")]
+    Sha1Wanted,
+    /// PubkeyAcceptedAlgorithms, or the server, leaves out its algorithm.
+    #[error("is of a kind that PubkeyAcceptedAlgorithms leaves out")]
+    NotAccepted,
 }
 
 /// Why a user certificate would not be accepted.
@@ -565,8 +576,6 @@ pub enum CertificateProblem {
     NotYetValid,
     #[error("is not made out to {0}")]
     OtherPrincipal(String),
-    #[error("is of a type that cannot be used with a key file")]
-    UnsupportedType,
 }
 
 /// Why the agent is of no use.
@@ -575,6 +584,8 @@ pub enum AgentProblem {
     /// Neither SSH_AUTH_SOCK nor a socket of the profile.
     #[error("SSH_AUTH_SOCK is not set")]
     NoSocket,
+    #[error("IdentityAgent switches it off")]
+    Disabled,
     #[error("{} cannot be opened: {source}", path.display())]
     Unreachable {
         path: PathBuf,

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
 
+use super::auth::Keyring;
 use super::channel_io::Budget;
 use super::error::HostKeyInfo;
 use super::flight::Flight;
@@ -24,6 +25,8 @@ struct Inner {
     ssh_defaults: Mutex<HashMap<PathBuf, Arc<ConfigValues>>>,
     /// Bytes waiting to be read, over all streams of all connections.
     budget: Arc<Budget>,
+    /// There is one while anybody connects.
+    keyring: Mutex<Weak<Keyring>>,
 }
 
 /// Host keys that people were asked about.
@@ -63,6 +66,21 @@ impl Memory {
             .ssh_defaults
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keys that people have opened. To be held as long as a connect lasts,
+    /// over all its hops; when nobody holds it any more, the keys are gone.
+    pub(super) fn keyring(&self) -> Arc<Keyring> {
+        let mut current = self
+            .0
+            .keyring
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        current.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Keyring::default());
+            *current = Arc::downgrade(&new);
+            new
+        })
     }
 
     pub(super) fn budget(&self) -> Arc<Budget> {

@@ -276,6 +276,8 @@ impl Inner {
         if target.transport == Transport::System {
             return dialer.reach_by_system(target).await;
         }
+        // Held over all hops, so that a passphrase is asked for once.
+        let _keyring = dialer.environment.memory.keyring();
         let before = if hops > 1 {
             Some(self.session(target, hops - 1, dialer.clone()).await?)
         } else {

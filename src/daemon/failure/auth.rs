@@ -4,10 +4,7 @@ use std::path::Path;
 
 use crate::{
     protocol::{ErrorCode, StageName},
-    ssh::{
-        AgentProblem, AuthAttempt, AuthOutcome, CertificateProblem, KeyProblem, PromptFailure,
-        PromptKind,
-    },
+    ssh::{AgentProblem, AuthAttempt, AuthOutcome, KeyProblem, PromptFailure, PromptKind},
 };
 
 use super::ssh::Told;
@@ -38,20 +35,47 @@ pub(super) fn too_many_keys(
     untried: usize,
     tried: &[AuthAttempt],
 ) -> Told {
+    let keys = if offered == 1 {
+        "the key".to_owned()
+    } else {
+        format!("the first {offered} keys")
+    };
+    let rest = match untried {
+        0 => "a password had no chance any more".to_owned(),
+        1 => "one more was not tried".to_owned(),
+        untried => format!("{untried} more were not tried"),
+    };
     told(
-        ErrorCode::SshAuthFailed,
+        ErrorCode::SshTooManyKeys,
         format!(
-            "{host} did not accept user {username} with the first {offered} keys ({}); {untried} \
-             more were not tried, because servers hang up after a few. Choose one key in the \
-             profile, or switch on identitiesOnly.",
+            "{host} did not accept {keys} of user {username} ({}), and {rest}, because servers \
+             hang up after a few. Choose one key in the profile, or switch on identitiesOnly.",
             attempts(tried)
         ),
     )
 }
 
+pub(super) fn methods_disabled(host: &str, preferred: &[String], allowed: &[String]) -> Told {
+    let chosen = if preferred.is_empty() {
+        "is empty".to_owned()
+    } else {
+        format!("allows only {}", super::list(preferred))
+    };
+    Told::new(
+        ErrorCode::SshConfigInvalid,
+        StageName::Auth,
+        format!(
+            "PreferredAuthentications in your ssh configuration {chosen}, so there is no way to \
+             sign in on {host}. It allows: {}.",
+            methods(allowed)
+        ),
+    )
+    .hint("Change PreferredAuthentications, or choose the sign-in method in the profile.")
+}
+
 pub(super) fn password_expired(host: &str, username: &str, after: &str) -> Told {
     told(
-        ErrorCode::SshAuthFailed,
+        ErrorCode::SshPasswordExpired,
         format!(
             "{host} did not answer to the password of {username} within {after}. It has probably \
              expired: sign in with ssh in a terminal once, and change it there."
@@ -121,11 +145,20 @@ fn advice(tried: &[AuthAttempt], allowed: &[String]) -> &'static str {
         "Check the user name and the password."
     } else if allows("publickey") && tried("publickey") {
         "Add one of these keys to ~/.ssh/authorized_keys there, or check the user name."
+    } else if tried("keyboard-interactive") {
+        "Check the user name and your answers."
     } else if allows("password") || allows("keyboard-interactive") {
         "Save a password in the profile, or choose the sign-in method that the server allows."
+    } else if !allowed.is_empty() && allowed.iter().all(|method| only_ssh(method)) {
+        "Only ssh itself can do that: set transport to system in the profile."
     } else {
         "Choose a private key that the server knows."
     }
+}
+
+/// Methods that this program leaves to OpenSSH.
+fn only_ssh(method: &str) -> bool {
+    matches!(method, "gssapi-with-mic" | "hostbased")
 }
 
 pub(super) fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
@@ -177,19 +210,13 @@ pub(super) fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
             "{file} is an RSA key, and {host} accepts it only with SHA-1 signatures, which are \
              not safe any more. Use an Ed25519 key."
         )),
-        KeyProblem::Certificate(problem) => unusable(format!(
-            "The certificate of {file} {}.",
-            match problem {
-                CertificateProblem::Unreadable => "can't be read".to_owned(),
-                CertificateProblem::OtherKey => "belongs to another key".to_owned(),
-                CertificateProblem::NotForUsers => "is not one for users".to_owned(),
-                CertificateProblem::Expired => "has expired; have it renewed".to_owned(),
-                CertificateProblem::NotYetValid =>
-                    "is not valid yet; check this computer's clock".to_owned(),
-                CertificateProblem::OtherPrincipal(user) => format!("is not made out to {user}"),
-                CertificateProblem::UnsupportedType =>
-                    "is of a kind that only an agent can use".to_owned(),
-            }
+        KeyProblem::Sha1Wanted => unusable(format!(
+            "{file} is an RSA key, and PubkeyAcceptedAlgorithms in your ssh configuration allows \
+             it only with SHA-1 signatures, which are not safe any more. Allow rsa-sha2-512 there."
+        )),
+        KeyProblem::NotAccepted => unusable(format!(
+            "{file} is of a kind that PubkeyAcceptedAlgorithms in your ssh configuration leaves \
+             out, or {host} does. Choose another key, or add its kind there."
         )),
     }
 }
@@ -198,6 +225,9 @@ pub(super) fn agent(problem: &AgentProblem) -> Told {
     let message = match problem {
         AgentProblem::NoSocket => "No SSH agent: SSH_AUTH_SOCK is not set. Start Puffin from a \
              terminal, or choose a key file."
+            .to_owned(),
+        AgentProblem::Disabled => "The SSH agent was chosen, but IdentityAgent is none. Name its \
+             socket there, or choose a key file."
             .to_owned(),
         AgentProblem::Unreachable { path, source } => format!(
             "The SSH agent at {} can't be reached. Is it running? ({source})",
@@ -216,7 +246,7 @@ pub(super) fn agent(problem: &AgentProblem) -> Told {
             format!("The SSH agent does not work; choose a key file instead. ({problem})")
         }
     };
-    told(ErrorCode::SshKeyUnusable, message)
+    told(ErrorCode::SshAgentUnavailable, message)
 }
 
 pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure) -> Told {
@@ -227,17 +257,24 @@ pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure
     };
     let (code, message) = match failure {
         PromptFailure::Unsupported => (
-            ErrorCode::SshAuthFailed,
-            format!(
-                "{host} needs {what}, and there is no way to ask you here. Save it in the profile."
-            ),
+            ErrorCode::SshPromptUnavailable,
+            match kind {
+                PromptKind::Passphrase { .. } | PromptKind::Password => format!(
+                    "{host} needs {what}, and there is no way to ask you here. Save it in the \
+                     profile."
+                ),
+                PromptKind::KeyboardInteractive => format!(
+                    "{host} needs {what}, and there is no way to ask you here. Connect where you \
+                     can be asked."
+                ),
+            },
         ),
         PromptFailure::Cancelled => (
-            ErrorCode::SshAuthFailed,
+            ErrorCode::SshPromptCancelled,
             format!("{host} needs {what}; the question was closed, so nobody is signed in."),
         ),
         PromptFailure::TimedOut => (
-            ErrorCode::SshConnectionTimeout,
+            ErrorCode::SshPromptTimeout,
             format!("{host} needs {what}; the question was not answered in time. Connect again."),
         ),
         PromptFailure::HostGone => (
@@ -245,7 +282,7 @@ pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure
             format!("{host} needs {what}, and nobody is there to ask."),
         ),
         PromptFailure::Unfit => (
-            ErrorCode::SshAuthFailed,
+            ErrorCode::SshPromptUnavailable,
             format!("{host} needs {what}; the answer that came does not fit the question."),
         ),
     };

@@ -290,6 +290,9 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             tried,
             allowed: _,
         } => auth::too_many_keys(host, username, *offered, *untried, tried),
+        Cause::MethodsDisabled { preferred, allowed } => {
+            auth::methods_disabled(host, preferred, allowed)
+        }
         Cause::KeyUnusable { path, problem } => auth::key(host, path, problem),
         Cause::NoAgent { problem } => auth::agent(problem),
         Cause::PasswordExpired { username, after } => {

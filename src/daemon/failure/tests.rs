@@ -17,6 +17,8 @@ use crate::{
 
 use super::Scene;
 
+mod auth;
+
 fn check(error: &ErrorObject, expected: &Expect) {
     let sentence = &error.message;
     for (words, _) in super::CLAUDES_WORDS {
@@ -323,78 +325,6 @@ fn algorithms_of_ssh_config() {
             1014 "SSH_CONFIG_INVALID", retryable false
             MACs for gpu1 names only hmac-md5 and hmac-sha1, which this program does not know or finds too weak. Change it in the ssh_config file.
             hint: What would work: hmac-sha2-256, hmac-sha2-512."#]],
-    );
-}
-
-#[test]
-fn proving_who_we_are() {
-    let tried = |method, detail: Option<&str>, outcome| AuthAttempt {
-        method,
-        detail: detail.map(Into::into),
-        outcome,
-    };
-    ssh(
-        Cause::AuthFailed {
-            username: "ai".into(),
-            tried: vec![
-                tried("none", None, AuthOutcome::Rejected),
-                tried(
-                    "publickey",
-                    Some("~/.ssh/id_ed25519"),
-                    AuthOutcome::Rejected,
-                ),
-                tried("keyboard-interactive", None, AuthOutcome::Rejected),
-                tried("keyboard-interactive", None, AuthOutcome::Rejected),
-                tried(
-                    "password",
-                    None,
-                    AuthOutcome::Skipped("no password is saved".into()),
-                ),
-            ],
-            allowed: vec!["publickey".into(), "password".into()],
-            banner: None,
-        },
-        &expect![[r#"
-            1001 "SSH_AUTH_FAILED", retryable false
-            gpu1 did not accept user ai with: publickey (~/.ssh/id_ed25519); keyboard-interactive, 2 times; password, not tried: no password is saved. It allows: publickey and password. Add one of these keys to ~/.ssh/authorized_keys there, or check the user name."#]],
-    );
-    let path = "/home/ai/.ssh/id_rsa";
-    for (problem, expected) in [
-        (
-            KeyProblem::Permissions(0o644),
-            expect![[r#"
-            1012 "SSH_KEY_PERMISSIONS", retryable false
-            Others may read the private key /home/ai/.ssh/id_rsa (its mode is 644), so it is not used, as ssh would not.
-            hint: chmod 600 /home/ai/.ssh/id_rsa"#]],
-        ),
-        (
-            KeyProblem::PublicKey,
-            expect![[r#"
-            1011 "SSH_KEY_UNUSABLE", retryable false
-            /home/ai/.ssh/id_rsa is a public key; choose the private key beside it (the name without .pub)."#]],
-        ),
-        (
-            KeyProblem::PassphraseWrong,
-            expect![[r#"
-            1011 "SSH_KEY_UNUSABLE", retryable false
-            The passphrase does not open /home/ai/.ssh/id_rsa. Enter it again."#]],
-        ),
-    ] {
-        ssh(
-            Cause::KeyUnusable {
-                path: path.into(),
-                problem,
-            },
-            &expected,
-        );
-    }
-    ssh(
-        Cause::NoAgent {
-            problem: AgentProblem::NoSocket,
-        },
-        &expect![[r#"
-            1011 "SSH_KEY_UNUSABLE", retryable false
-            No SSH agent: SSH_AUTH_SOCK is not set. Start Puffin from a terminal, or choose a key file."#]],
     );
 }
 

@@ -1,98 +1,84 @@
-//! Which keys to offer, and in which order.
-//!
-//! The chosen key file first, then the agent's keys (one that matches the chosen
-//! file before all others), then the default files.
+//! Finds out which keys there are: named files, certificates, and the agent.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use russh::keys::agent::AgentIdentity;
-use russh::keys::{Certificate, PublicKey};
+use russh::keys::PublicKey;
 
-use super::agent::Agent;
-use super::key_file::{KeyFile, Lock, load_public, same};
-use super::{Login, blocking, certificate};
-use crate::ssh::error::{AgentProblem, Cause, KeyProblem};
+use super::agent::{Agent, Listing};
+use super::certificate;
+use super::key_file::{KeyFile, load_public};
+use super::order::{Candidate, Material, Named, Offered, Ordered, order};
+use super::{Login, blocking};
+use crate::ssh::error::{AgentProblem, Cause, CertificateProblem, KeyProblem};
 use crate::ssh::target::AuthMethod;
 
-const DEFAULT_NAMES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+/// OpenSSH's default names, in its order.
+pub(in crate::ssh) const DEFAULT_NAMES: [&str; 5] = [
+    "id_rsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+];
+
+/// OpenSSH takes no more names than this.
+const MAX_NAMES: usize = 100;
 
 /// The keys that are still to be offered.
 pub(super) struct Keys {
-    pub(super) candidates: VecDeque<Candidate>,
+    pub(super) waiting: VecDeque<Candidate>,
+    /// Offered before; their turn comes again after a partial success.
+    pub(super) offered: VecDeque<Candidate>,
     pub(super) agent: Option<Agent>,
 }
 
-pub(super) enum Candidate {
-    File {
-        file: KeyFile,
-        certificate: Option<Certificate>,
-        /// Named by the profile: its problems are errors, not reasons to skip.
-        chosen: bool,
-    },
-    Agent(AgentIdentity),
-}
-
 impl Keys {
-    pub(super) fn left(&self) -> usize {
-        self.candidates.len()
+    /// The server accepted a factor, and may want any key for the next one.
+    pub(super) fn start_over(&mut self) {
+        self.waiting.append(&mut self.offered);
     }
 }
 
+/// A file name to look for.
+struct Name {
+    path: PathBuf,
+    chosen: bool,
+    /// Nobody named it, so nobody is told that it is missing.
+    default: bool,
+}
+
+/// What was found under a name.
+struct Found {
+    name: Name,
+    private: Result<KeyFile, KeyProblem>,
+    public: Option<PublicKey>,
+    /// The certificate beside it.
+    certificate: Option<(PathBuf, Result<certificate::Loaded, CertificateProblem>)>,
+}
+
 impl Login<'_> {
-    /// Finds out which keys there are.
     pub(super) async fn gather(&mut self) -> Result<Keys, Cause> {
-        let mut candidates = VecDeque::new();
-        let mut chosen_public = None;
-        let wants_files = self.hop.auth != AuthMethod::Agent;
-        let wants_agent = self.hop.auth != AuthMethod::PrivateKey;
-        let mut chosen_problem = None;
-
-        if let Some(path) = &self.hop.private_key_path {
-            let path = self.environment.expand(path);
-            let (loaded, public) = blocking(move || {
-                let loaded = KeyFile::load(&path);
-                let public = match &loaded {
-                    Ok(file) => file.public().cloned(),
-                    Err(_) => load_public(&path).or_else(|| {
-                        let mut name = path.clone().into_os_string();
-                        name.push(".pub");
-                        load_public(Path::new(&name))
-                    }),
-                };
-                (loaded, public)
-            })
-            .await?;
-            chosen_public = public;
-            match loaded {
-                Ok(file) if wants_files => {
-                    candidates.push_back(self.with_certificate(file, true).await?);
-                }
-                Ok(_) => {}
-                Err(problem) => chosen_problem = Some(problem),
-            }
+        let mut material = Material {
+            identities_only: self.hop.identities_only,
+            ..Material::default()
+        };
+        material.certificates = self.named_certificates().await?;
+        let mut problems = Vec::new();
+        for found in self.look_for_files().await? {
+            self.take_file(found, &mut material, &mut problems);
         }
-
         let mut agent = None;
-        if wants_agent {
-            match self.ask_agent(chosen_public.as_ref()).await {
-                Ok((connected, identities)) => {
+        if self.hop.auth != AuthMethod::PrivateKey {
+            match self.ask_agent().await {
+                Ok((connected, listing)) => {
+                    if listing.unreadable > 0 {
+                        let reason = format!("{} of its keys cannot be read", listing.unreadable);
+                        self.skip("publickey", Some("agent".into()), reason);
+                    }
                     agent = Some(connected);
-                    let is_chosen = |identity: &AgentIdentity| {
-                        chosen_public
-                            .as_ref()
-                            .is_some_and(|chosen| same(&identity.public_key(), chosen))
-                    };
-                    if identities.iter().any(is_chosen) {
-                        // The agent needs no passphrase.
-                        chosen_problem = None;
-                        candidates.retain(|candidate| !candidate.is_locked());
-                    }
-                    for identity in identities {
-                        if !candidates.iter().any(|known| known.is(&identity)) {
-                            candidates.push_back(Candidate::Agent(identity));
-                        }
-                    }
+                    material.agent = listing.identities;
                 }
                 Err(problem) if self.hop.auth == AuthMethod::Agent => {
                     return Err(Cause::NoAgent { problem });
@@ -100,130 +86,205 @@ impl Login<'_> {
                 Err(problem) => self.skip("publickey", Some("agent".into()), problem),
             }
         }
-        if let Some(problem) = chosen_problem {
-            self.chosen_key_problem(problem)?;
-        }
-
-        if wants_files && self.hop.private_key_path.is_none() && !self.hop.identities_only {
-            for file in self.default_files().await? {
-                let known = file
-                    .public()
-                    .is_some_and(|public| candidates.iter().any(|candidate| candidate.has(public)));
-                if !known {
-                    candidates.push_back(self.with_certificate(file, false).await?);
-                }
+        let Ordered {
+            candidates,
+            unsignable,
+        } = order(material);
+        for named in unsignable {
+            // What is wrong with a key file itself is told below.
+            if matches!(named.offered, Some(Offered::Certificate(_))) {
+                self.skip(
+                    "publickey",
+                    Some(named.name),
+                    "its private key is not there",
+                );
             }
         }
-        if candidates.is_empty() && self.ledger.key_problem.is_none() && wants_files {
-            self.skip("publickey", None, "no key file found");
+        for (name, public, problem) in problems {
+            self.file_problem(&name, public.as_ref(), problem, &candidates)?;
         }
-        Ok(Keys { candidates, agent })
-    }
-
-    /// The agent's keys: those that match the chosen file first, and only those
-    /// if nothing else may be offered.
-    async fn ask_agent(
-        &mut self,
-        chosen: Option<&PublicKey>,
-    ) -> Result<(Agent, Vec<AgentIdentity>), AgentProblem> {
-        let binding = self.handle.agent_session_binding();
-        let mut agent =
-            Agent::connect(self.hop, self.environment, binding, self.clock.clone()).await?;
-        let identities = agent.identities().await?;
-        let (mut first, others): (Vec<_>, Vec<_>) = identities
-            .into_iter()
-            .partition(|identity| chosen.is_some_and(|key| same(&identity.public_key(), key)));
-        // Without any chosen file, IdentitiesOnly leaves the agent's own choice:
-        // there is nothing else it could mean.
-        if !self.hop.identities_only || self.hop.private_key_path.is_none() {
-            first.extend(others);
+        if candidates.is_empty() && self.hop.auth == AuthMethod::Agent {
+            let problem = AgentProblem::NoMatch;
+            return Err(Cause::NoAgent { problem });
         }
-        if first.is_empty() {
-            return Err(AgentProblem::NoMatch);
+        if candidates.is_empty() && self.ledger.key_problem.is_none() {
+            self.skip("publickey", None, "no key found");
         }
-        Ok((agent, first))
-    }
-
-    async fn default_files(&mut self) -> Result<Vec<KeyFile>, Cause> {
-        let Some(home) = self.environment.home.clone() else {
-            return Ok(Vec::new());
-        };
-        let loaded = blocking(move || {
-            DEFAULT_NAMES
-                .map(|name| home.join(".ssh").join(name))
-                .map(|path| (KeyFile::load(&path), path))
+        Ok(Keys {
+            waiting: candidates,
+            offered: VecDeque::new(),
+            agent,
         })
-        .await?;
-        let mut files = Vec::new();
-        for (result, path) in loaded {
-            match result {
-                Ok(file) => files.push(file),
-                Err(KeyProblem::Unreadable(error))
-                    if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(problem) => {
-                    let name = self.environment.shorten(&path);
-                    self.skip("publickey", Some(name), problem);
-                }
-            }
-        }
-        Ok(files)
     }
 
-    /// Adds the certificate of a key file, if there is one.
-    async fn with_certificate(&mut self, file: KeyFile, chosen: bool) -> Result<Candidate, Cause> {
-        let explicit = self
+    /// Files that exist and are of no use. The agent may hold their keys.
+    fn file_problem(
+        &mut self,
+        name: &Name,
+        public: Option<&PublicKey>,
+        problem: KeyProblem,
+        candidates: &VecDeque<Candidate>,
+    ) -> Result<(), Cause> {
+        let held = public.is_some_and(|key| candidates.iter().any(|known| known.has(key)));
+        let missing = matches!(&problem, KeyProblem::Unreadable(error)
+            if error.kind() == std::io::ErrorKind::NotFound);
+        if held || self.hop.auth == AuthMethod::Agent || (name.default && missing) {
+            return Ok(());
+        }
+        if name.chosen {
+            return self.chosen_key_problem(problem).map(drop);
+        }
+        let shown = self.environment.shorten(&name.path);
+        self.skip("publickey", Some(shown), problem);
+        Ok(())
+    }
+
+    /// The names to look for: the profile's, then ssh_config's; without either
+    /// the default names.
+    fn names(&self) -> Vec<Name> {
+        let own = self.hop.private_key_path.iter().map(|path| (path, true));
+        let configured = self.hop.identity_files.iter().flatten();
+        let named: Vec<Name> = own
+            .chain(configured.map(|path| (path, false)))
+            .filter(|(path, _)| !path.as_os_str().eq_ignore_ascii_case("none"))
+            .take(MAX_NAMES)
+            .map(|(path, chosen)| Name {
+                path: self.environment.expand(path),
+                chosen,
+                default: false,
+            })
+            .collect();
+        if self.hop.private_key_path.is_some() || self.hop.identity_files.is_some() {
+            return named;
+        }
+        let home = self.environment.home.as_ref();
+        home.into_iter()
+            .flat_map(|home| DEFAULT_NAMES.map(|name| home.join(".ssh").join(name)))
+            .map(|path| Name {
+                path,
+                chosen: false,
+                default: true,
+            })
+            .collect()
+    }
+
+    async fn look_for_files(&mut self) -> Result<Vec<Found>, Cause> {
+        let names = self.names();
+        let user = self.environment.local_user.id.clone();
+        let beside = self.hop.certificate_paths.is_empty();
+        blocking(move || {
+            let look = |name: Name| {
+                let private = KeyFile::load(&name.path, user.as_deref());
+                let public = match &private {
+                    Ok(file) => file.public().cloned(),
+                    Err(_) => load_public(&name.path).or_else(|| {
+                        let mut beside = name.path.clone().into_os_string();
+                        beside.push(".pub");
+                        load_public(Path::new(&beside))
+                    }),
+                };
+                let certificate = certificate::path_beside(&name.path)
+                    .filter(|_| beside)
+                    .map(|path| (path.clone(), certificate::load(&path)));
+                Found {
+                    name,
+                    private,
+                    public,
+                    certificate,
+                }
+            };
+            names.into_iter().map(look).collect()
+        })
+        .await
+    }
+
+    /// Adds a file, and the certificate beside it, to what there is.
+    fn take_file(
+        &mut self,
+        found: Found,
+        material: &mut Material,
+        problems: &mut Vec<(Name, Option<PublicKey>, KeyProblem)>,
+    ) {
+        let Found {
+            name,
+            private,
+            public,
+            certificate,
+        } = found;
+        let shown = self.environment.shorten(&name.path);
+        let (file, problem) = match private {
+            // With this method the files only say which of the agent's keys to use.
+            Ok(_) if self.hop.auth == AuthMethod::Agent => (None, None),
+            Ok(file) => (Some(Arc::new(file)), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        if file.is_some() || public.is_some() {
+            material.files.push(Named {
+                name: shown,
+                offered: public.clone().map(Offered::Key),
+                file: file.clone(),
+                chosen: name.chosen,
+                doubt: None,
+            });
+        }
+        if let Some((path, loaded)) = certificate {
+            let shown = format!("{}, certificate", self.environment.shorten(&path));
+            let loaded = match loaded {
+                Ok(certificate) => certificate.vet(public.as_ref(), &self.hop.username),
+                Err(problem) => Err(problem),
+            };
+            match loaded {
+                Ok((certificate, doubt)) => material.files.push(Named {
+                    name: shown,
+                    offered: Some(Offered::Certificate(certificate)),
+                    file,
+                    chosen: false,
+                    doubt,
+                }),
+                Err(problem) => self.skip("publickey", Some(shown), problem),
+            }
+        }
+        if let Some(problem) = problem {
+            problems.push((name, public, problem));
+        }
+    }
+
+    async fn named_certificates(&mut self) -> Result<Vec<Named>, Cause> {
+        let paths: Vec<PathBuf> = self
             .hop
             .certificate_paths
-            .first()
-            .map(PathBuf::as_path)
-            .filter(|_| chosen);
-        let path = match explicit {
-            Some(path) => self.environment.expand(path),
-            None => certificate::path_beside(&file.path),
-        };
-        let mut found = None;
-        if let Some(public) = file.public().cloned() {
-            let (username, must_be) = (self.hop.username.clone(), explicit.is_some());
-            let loaded = blocking({
-                let path = path.clone();
-                move || {
-                    (must_be || path.exists()).then(|| certificate::load(&path, &public, &username))
-                }
-            })
-            .await?;
-            match loaded {
-                None => {}
-                Some(Ok(certificate)) => found = Some(certificate),
-                Some(Err(problem)) => {
-                    let name = self.environment.shorten(&path);
-                    self.skip("publickey", Some(name), KeyProblem::Certificate(problem));
-                }
+            .iter()
+            .take(MAX_NAMES)
+            .map(|path| self.environment.expand(path))
+            .collect();
+        let loaded = blocking(move || {
+            let load = |path: PathBuf| (certificate::load(&path), path);
+            paths.into_iter().map(load).collect::<Vec<_>>()
+        })
+        .await?;
+        let mut certificates = Vec::new();
+        for (loaded, path) in loaded {
+            let name = format!("{}, certificate", self.environment.shorten(&path));
+            let vetted = match loaded {
+                Ok(certificate) => certificate.vet(None, &self.hop.username),
+                Err(problem) => Err(problem),
+            };
+            match vetted {
+                Ok((certificate, doubt)) => certificates.push(Named {
+                    name,
+                    offered: Some(Offered::Certificate(certificate)),
+                    file: None,
+                    chosen: false,
+                    doubt,
+                }),
+                Err(problem) => self.skip("publickey", Some(name), problem),
             }
         }
-        Ok(Candidate::File {
-            file,
-            certificate: found,
-            chosen,
-        })
-    }
-}
-
-impl Candidate {
-    fn is_locked(&self) -> bool {
-        match self {
-            Self::File { file, .. } => matches!(file.lock, Lock::Locked { .. }),
-            Self::Agent(_) => false,
-        }
+        Ok(certificates)
     }
 
-    fn has(&self, key: &PublicKey) -> bool {
-        match self {
-            Self::File { file, .. } => file.public().is_some_and(|public| same(public, key)),
-            Self::Agent(identity) => same(&identity.public_key(), key),
-        }
-    }
-
-    fn is(&self, identity: &AgentIdentity) -> bool {
-        matches!(identity, AgentIdentity::PublicKey { key, .. } if self.has(key))
+    async fn ask_agent(&mut self) -> Result<(Agent, Listing), AgentProblem> {
+        let binding = self.handle.agent_session_binding();
+        Agent::connect(self.hop, self.environment, binding, self.clock.clone()).await
     }
 }

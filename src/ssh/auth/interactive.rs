@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::{Login, Progress};
 use crate::ssh::error::{Cause, Place};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
-use crate::ssh::target::AuthMethod;
 use crate::ssh::text::{sanitize, sanitize_lines};
 
 /// How long a person may look for a code.
@@ -23,7 +22,8 @@ const MAX_ROUNDS: u32 = 16;
 const MAX_PROMPTS: usize = 16;
 
 /// PAM takes 2 to 4 s for a wrong password. A server that wants the password
-/// changed gets no answer out of russh at all, and waits for ever.
+/// changed gets no answer out of russh at all, and waits for ever; one that is
+/// out of reach says nothing.
 const PASSWORD_LIMIT: Duration = Duration::from_secs(12);
 
 /// Words in questions to which a stored password is not the answer.
@@ -134,7 +134,6 @@ impl Login<'_> {
             return Ok(vec![String::new(); prompts.len()]);
         }
         *person_answered = true;
-        self.ledger.questioned = true;
         self.ledger.asked = true;
         let wanted = prompts.len();
         let question = PromptQuestion {
@@ -178,38 +177,35 @@ impl Login<'_> {
         self.hop.password.clone().filter(|_| fits)
     }
 
+    /// The stored password once, and then what a person knows.
     pub(super) async fn password(&mut self) -> Result<Progress, Cause> {
         const METHOD: &str = "password";
-        if let Some(password) = &self.hop.password {
-            if self.ledger.password_spent {
-                return Ok(Progress::Exhausted);
-            }
+        if let Some(password) = &self.hop.password
+            && !self.ledger.password_spent
+        {
             self.ledger.password_spent = true;
+            self.ledger.passwords += 1;
             return self.try_password(password.clone()).await;
         }
         if !self.prompter.can_answer() {
-            self.skip(
-                METHOD,
-                None,
-                "no password is stored, and there is no way to ask",
-            );
-            return Ok(Progress::Exhausted);
-        }
-        // The person has just been asked in a dialogue, and that was refused.
-        if self.ledger.questioned && self.hop.auth == AuthMethod::Auto {
-            self.skip(METHOD, None, "keyboard-interactive was tried");
-            return Ok(Progress::Exhausted);
-        }
-        self.ledger.asked = true;
-        for attempt in 1..=ATTEMPTS {
-            let password = self.ask_password(attempt).await?;
-            let progress = self.try_password(password).await?;
-            let again = self.ledger.allowed.contains(&russh::MethodKind::Password);
-            if progress != Progress::Rejected || !again {
-                return Ok(progress);
+            if self.hop.password.is_none() {
+                let reason = "no password is stored, and there is no way to ask";
+                self.skip(METHOD, None, reason);
             }
+            return Ok(Progress::Exhausted);
         }
-        Ok(Progress::Exhausted)
+        // A stored password that was refused in a dialogue counts, too.
+        if self.ledger.passwords == 0 && self.ledger.password_spent && self.ledger.passed.is_empty()
+        {
+            self.ledger.passwords = 1;
+        }
+        if self.ledger.passwords >= ATTEMPTS {
+            return Ok(Progress::Exhausted);
+        }
+        self.ledger.passwords += 1;
+        self.ledger.asked = true;
+        let password = self.ask_password(self.ledger.passwords).await?;
+        self.try_password(password).await
     }
 
     async fn ask_password(&mut self, attempt: u32) -> Result<SecretString, Cause> {
@@ -230,10 +226,10 @@ impl Login<'_> {
             attempt,
             time_limit: self.clock.prompt_limit(ASK_LIMIT),
         };
+        let prompter = self.prompter.clone();
         let answers = self
-            .clock
-            .ask(ASK_LIMIT, self.prompter.answer(question))
-            .await
+            .ask_while_alive(ASK_LIMIT, prompter.answer(question))
+            .await?
             .map_err(unanswerable)?;
         let [password] = <[SecretString; 1]>::try_from(answers)
             .map_err(|_| unanswerable(PromptFailure::Unfit))?;
@@ -245,8 +241,13 @@ impl Login<'_> {
         let attempt = self
             .handle
             .authenticate_password(self.hop.username.clone(), password.expose_secret());
+        let heard = self.gate.received();
         match timeout(PASSWORD_LIMIT, attempt).await {
             Ok(result) => self.note("password", None, result).await,
+            // Not a byte: nobody said anything about the password.
+            Err(_) if self.gate.received() == heard => Err(Cause::AuthTimeout {
+                after: PASSWORD_LIMIT,
+            }),
             Err(_) => Err(Cause::PasswordExpired {
                 username: self.hop.username.clone(),
                 after: PASSWORD_LIMIT,

@@ -6,6 +6,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -42,14 +44,25 @@ impl std::fmt::Debug for Lock {
 }
 
 impl KeyFile {
-    /// Reads a key file. Blocks on the disk.
-    pub(super) fn load(path: &Path) -> Result<Self, KeyProblem> {
-        let text = read_private(path)?;
+    /// Reads a key file. `user` is who we are, as a number; nobody else's files
+    /// have to be private. Blocks on the disk.
+    pub(super) fn load(path: &Path, user: Option<&str>) -> Result<Self, KeyProblem> {
+        let text = read_private(path, user)?;
         let lock = open(text, || public_beside(path))?;
         Ok(Self {
             path: path.to_owned(),
             lock,
         })
+    }
+
+    /// Whether both were read with the same content.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.lock, &other.lock) {
+            (Lock::Locked { text: a, .. }, Lock::Locked { text: b, .. }) => {
+                self.path == other.path && a.expose_secret() == b.expose_secret()
+            }
+            (Lock::Open(_) | Lock::Locked { .. }, Lock::Open(_) | Lock::Locked { .. }) => false,
+        }
     }
 
     pub(super) fn public(&self) -> Option<&PublicKey> {
@@ -89,15 +102,44 @@ fn public_beside(path: &Path) -> Option<PublicKey> {
     load_public(Path::new(&name))
 }
 
-fn read_private(path: &Path) -> Result<SecretString, KeyProblem> {
+/// Whether an encrypted PKCS#8 file names PBES2 with AES, which is all that russh
+/// reads; its error for the rest looks like a wrong passphrase.
+fn is_modern_pkcs8(text: &str) -> bool {
+    const PBES2: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
+    const AES: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01];
+    // The names come first: 144 bytes are more than enough for them.
+    let body = text.lines().filter(|line| !line.starts_with("-----"));
+    let start: String = body.flat_map(str::chars).take(192).collect();
+    let whole = start.get(..start.len() / 4 * 4).unwrap_or_default();
+    let Ok(der) = STANDARD.decode(whole) else {
+        return false;
+    };
+    let names = |oid: &[u8]| der.windows(oid.len()).any(|window| window == oid);
+    names(&PBES2) && names(&AES)
+}
+
+/// PuTTY shows the public half in front of the locked one.
+fn putty_public(text: &str) -> Option<PublicKey> {
+    let mut lines = text.lines();
+    let kind = lines.next()?.strip_prefix("PuTTY-User-Key-File-")?;
+    let kind = kind.split_once(": ")?.1;
+    let count = lines.find_map(|line| line.strip_prefix("Public-Lines: "))?;
+    let base64: String = lines.take(count.parse().ok()?).collect();
+    PublicKey::from_openssh(&format!("{kind} {base64}")).ok()
+}
+
+#[cfg_attr(not(unix), expect(unused_variables, reason = "only Unix has modes"))]
+fn read_private(path: &Path, user: Option<&str>) -> Result<SecretString, KeyProblem> {
     let text = read_text(path)?;
     #[cfg(unix)]
     if !looks_public(text.expose_secret()) {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let metadata =
             std::fs::metadata(path).map_err(|error| KeyProblem::Unreadable(Arc::new(error)))?;
         let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        // As in ssh: somebody else's file is for its owner to protect.
+        let ours = user.is_none_or(|user| user == metadata.uid().to_string());
+        if ours && mode & 0o077 != 0 {
             return Err(KeyProblem::Permissions(mode));
         }
     }
@@ -150,6 +192,9 @@ fn open(
         return Ok(Lock::Locked { text, public });
     }
     let locked = if has("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+        if !is_modern_pkcs8(shown) {
+            return Err(KeyProblem::OldEncryption);
+        }
         true
     } else if has("PuTTY-User-Key-File-") {
         !shown.lines().any(|line| line == "Encryption: none")
@@ -167,7 +212,7 @@ fn open(
         return Err(KeyProblem::Unrecognised);
     };
     if locked {
-        let public = public_beside();
+        let public = putty_public(shown).or_else(public_beside);
         return Ok(Lock::Locked { text, public });
     }
     let key = decode_secret_key(shown, None).map_err(|_| KeyProblem::Damaged)?;

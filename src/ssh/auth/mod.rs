@@ -5,30 +5,49 @@
 //! with a reason, and the reasons are part of the error in the end.
 
 mod agent;
+mod algorithm;
 mod candidates;
 mod certificate;
 mod interactive;
 mod key_file;
+mod keyring;
+mod methods;
+mod order;
 mod passphrase;
 mod publickey;
+mod signer;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{AuthResult, Handle};
+use russh::keys::PrivateKey;
 use russh::{Error as RusshError, MethodKind, MethodSet};
 
+#[cfg(test)]
+pub(super) use self::candidates::DEFAULT_NAMES;
 use self::candidates::Keys;
+pub(super) use self::keyring::Keyring;
 use super::clock::Clock;
+use super::egress::Gate;
 use super::error::{AuthAttempt, AuthOutcome, Cause};
 use super::handler::ClientHandler;
 use super::link::Link;
-use super::prompt::Prompter;
-use super::target::{AuthMethod, Environment, Hop};
+use super::prompt::{PromptFailure, Prompter};
+use super::target::{Environment, Hop};
 
-/// How many keys are offered. OpenSSH's server hangs up at the sixth failure
-/// (MaxAuthTries), and a password should still have a chance.
-const MAX_OFFERS: usize = 5;
+/// How many refusals keys may cost while a password or a dialogue could still
+/// help: OpenSSH's server hangs up at the sixth (MaxAuthTries). Where nothing
+/// else is left, the other keys are offered, too: a server that lets us is one
+/// with a higher limit, and one that hangs up has cost us nothing.
+const KEYS_BEFORE_ANSWERS: usize = 5;
+
+/// No more keys than this are ever offered on one connection.
+const MAX_OFFERS: usize = 20;
+
+/// More factors than this are no login.
+const MAX_FACTORS: usize = 8;
 
 /// How long russh may take to notice that the server hung up.
 const HANG_UP_LIMIT: Duration = Duration::from_secs(1);
@@ -41,6 +60,8 @@ pub(super) struct Login<'a> {
     pub(super) environment: &'a Arc<Environment>,
     pub(super) prompter: &'a Arc<dyn Prompter>,
     pub(super) clock: &'a Clock,
+    pub(super) gate: &'a Gate,
+    pub(super) keyring: Arc<Keyring>,
     pub(super) ledger: Ledger,
 }
 
@@ -51,17 +72,29 @@ pub(super) struct Ledger {
     allowed: Vec<MethodKind>,
     /// The factors that the server accepted.
     passed: Vec<String>,
+    /// The methods of which nothing is left to try.
+    exhausted: Vec<MethodKind>,
     keys: Option<Keys>,
+    /// Keys that the server was shown.
     offers: usize,
+    /// Keys that it was not shown yet.
+    untried: usize,
+    /// What the server has refused, as it counts them.
+    failures: usize,
+    /// Keys that the stored passphrase opened.
+    opened: Vec<(PathBuf, Arc<PrivateKey>)>,
+    /// Files that the stored passphrase does not open.
+    passphrase_refused: Vec<PathBuf>,
     /// The server was shown the stored password.
     password_spent: bool,
     /// A person had to answer something.
     asked: bool,
     /// Why the chosen key file is of no use.
     key_problem: Option<Cause>,
+    /// Keyboard-interactive dialogues since the last factor.
     rounds: u32,
-    /// A person answered the server's own questions.
-    questioned: bool,
+    /// Passwords since the last factor.
+    passwords: u32,
 }
 
 /// A login that worked.
@@ -92,7 +125,11 @@ impl Login<'_> {
             .authenticate_none(self.hop.username.clone())
             .await;
         let mut progress = self.note("none", None, result).await?;
-        let mut exhausted: Vec<MethodKind> = Vec::new();
+        if progress == Progress::Rejected
+            && let Some(cause) = self.methods_disabled()
+        {
+            return Err(cause);
+        }
         loop {
             match progress {
                 Progress::Done => {
@@ -102,16 +139,12 @@ impl Login<'_> {
                     });
                 }
                 // Another factor: what was of no use before may be wanted now.
-                Progress::Partial => exhausted.retain(|method| *method == MethodKind::PublicKey),
+                Progress::Partial => self.start_over()?,
                 Progress::Rejected | Progress::Exhausted => {}
             }
             let wanted = self.wanted();
-            let next = wanted
-                .iter()
-                .copied()
-                .find(|method| self.ledger.allowed.contains(method) && !exhausted.contains(method));
-            let Some(method) = next else {
-                return Err(self.failure(wanted));
+            let Some(method) = self.next(&wanted) else {
+                return Err(self.failure(&wanted));
             };
             progress = match method {
                 MethodKind::PublicKey => self.publickey().await?,
@@ -122,29 +155,35 @@ impl Login<'_> {
                 }
             };
             if progress == Progress::Exhausted {
-                exhausted.push(method);
+                self.ledger.exhausted.push(method);
             }
         }
     }
 
-    /// The methods that may be used now, in order.
-    fn wanted(&self) -> &'static [MethodKind] {
-        use MethodKind::{KeyboardInteractive, Password, PublicKey};
-        // The first factor was the chosen one; what the server wants on top
-        // is its own choice.
-        let another_factor = !self.ledger.passed.is_empty();
-        match self.hop.auth {
-            AuthMethod::Auto => &[PublicKey, KeyboardInteractive, Password],
-            AuthMethod::PrivateKey | AuthMethod::Agent if another_factor => {
-                &[PublicKey, KeyboardInteractive, Password]
-            }
-            AuthMethod::PrivateKey | AuthMethod::Agent => &[PublicKey],
-            // Many servers ask for the password in a keyboard-interactive dialogue only.
-            AuthMethod::Password => &[Password, KeyboardInteractive],
-            AuthMethod::KeyboardInteractive if another_factor => &[KeyboardInteractive, Password],
-            AuthMethod::KeyboardInteractive => &[KeyboardInteractive],
-            AuthMethod::None => &[],
+    /// The method to try next; keys that were held back come last.
+    fn next(&self, wanted: &[MethodKind]) -> Option<MethodKind> {
+        let allowed = |method: &MethodKind| self.ledger.allowed.contains(method);
+        let fresh = |method: &&MethodKind| !self.ledger.exhausted.contains(method);
+        let mut usable = wanted.iter().filter(|method| allowed(method));
+        usable.clone().find(fresh).copied().or_else(|| {
+            let held_back = self.ledger.untried > 0 && self.ledger.offers < MAX_OFFERS;
+            usable
+                .find(|method| held_back && **method == MethodKind::PublicKey)
+                .copied()
+        })
+    }
+
+    fn start_over(&mut self) -> Result<(), Cause> {
+        if self.ledger.passed.len() > MAX_FACTORS {
+            return Err(self.auth_failed());
         }
+        self.ledger.exhausted.clear();
+        self.ledger.rounds = 0;
+        self.ledger.passwords = 0;
+        if let Some(keys) = &mut self.ledger.keys {
+            keys.start_over();
+        }
+        Ok(())
     }
 
     /// Enters an answer of the server into the books.
@@ -182,6 +221,7 @@ impl Login<'_> {
             self.pass(method, detail.as_deref());
             (AuthOutcome::Partial, Progress::Partial)
         } else {
+            self.ledger.failures += usize::from(method != "none");
             (AuthOutcome::Rejected, Progress::Rejected)
         };
         // Every server refuses "none"; that is how one asks for the list.
@@ -216,6 +256,20 @@ impl Login<'_> {
         });
     }
 
+    /// Waits for a person as long as there is a connection to answer on.
+    async fn ask_while_alive<T>(
+        &mut self,
+        limit: Duration,
+        question: impl Future<Output = Result<T, PromptFailure>>,
+    ) -> Result<Result<T, PromptFailure>, Cause> {
+        let (dead, clock) = (self.link.dead.clone(), self.clock.clone());
+        tokio::select! {
+            biased;
+            answer = clock.ask(limit, question) => Ok(answer),
+            () = dead.cancelled() => Err(self.hung_up().await),
+        }
+    }
+
     /// The connection ended during the login: the reason is the server's, not ours.
     async fn hung_up(&mut self) -> Cause {
         let _ = tokio::time::timeout(HANG_UP_LIMIT, self.link.dead.cancelled()).await;
@@ -231,27 +285,30 @@ impl Login<'_> {
             Cause::Disconnected {
                 message: Some(message),
             } if message.to_ascii_lowercase().contains("too many auth") => {
-                let untried = self.ledger.keys.as_ref().map_or(0, Keys::left);
-                if self.ledger.offers > 1 {
-                    self.too_many_keys(untried)
-                } else {
-                    self.auth_failed()
-                }
+                self.hung_up_on_failures()
             }
             _ => cause,
         }
     }
 
+    /// The server hung up because of too many failures (MaxAuthTries). It is the
+    /// keys' fault if something else never had its turn.
+    fn hung_up_on_failures(&mut self) -> Cause {
+        let last = self.ledger.tried.last();
+        let keys = last.is_some_and(|attempt| attempt.method == "publickey");
+        if keys && (self.ledger.untried > 0 || self.answers_may_help()) {
+            return self.too_many_keys();
+        }
+        if self.ledger.untried > 0 {
+            let reason = format!("{} more keys; the server hung up", self.ledger.untried);
+            self.skip("publickey", None, reason);
+        }
+        self.auth_failed()
+    }
+
     /// Nothing is left to try.
     fn failure(&mut self, wanted: &[MethodKind]) -> Cause {
-        for method in wanted {
-            let name: &'static str = method.into();
-            if !self.ledger.allowed.contains(method)
-                && self.ledger.tried.iter().all(|tried| tried.method != name)
-            {
-                self.skip(name, None, "the server does not allow it");
-            }
-        }
+        self.note_untried(wanted);
         let rejected = self
             .ledger
             .tried
@@ -263,18 +320,17 @@ impl Login<'_> {
         {
             return problem;
         }
-        let untried = self.ledger.keys.as_ref().map_or(0, Keys::left);
-        if untried > 0 && self.ledger.offers >= MAX_OFFERS {
-            return self.too_many_keys(untried);
+        if self.ledger.untried > 0 && self.ledger.offers >= MAX_OFFERS {
+            return self.too_many_keys();
         }
         self.auth_failed()
     }
 
-    fn too_many_keys(&self, untried: usize) -> Cause {
+    fn too_many_keys(&self) -> Cause {
         Cause::TooManyKeys {
             username: self.hop.username.clone(),
             offered: self.ledger.offers,
-            untried,
+            untried: self.ledger.untried,
             tried: self.ledger.tried.clone(),
             allowed: self.allowed_names(),
         }

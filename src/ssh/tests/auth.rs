@@ -6,11 +6,11 @@ use russh::keys::{PrivateKey, ssh_key};
 use super::server::{Event, Script, Server, random_key};
 use super::*;
 
-fn openssh(key: &PrivateKey) -> String {
+pub(super) fn openssh(key: &PrivateKey) -> String {
     key.to_openssh(ssh_key::LineEnding::LF).unwrap().to_string()
 }
 
-fn locked(key: &PrivateKey, passphrase: &str) -> String {
+pub(super) fn locked(key: &PrivateKey, passphrase: &str) -> String {
     let mut rng = russh::keys::key::safe_rng();
     openssh(&key.encrypt(&mut rng, passphrase).unwrap())
 }
@@ -142,29 +142,6 @@ async fn a_wrong_password_is_told_with_what_the_server_allows() {
         outcome: AuthOutcome::Rejected,
     };
     assert_eq!(tried[0], rejected("password"));
-}
-
-#[tokio::test]
-async fn a_password_that_is_never_answered_has_probably_expired() {
-    let fixture = Fixture::new();
-    let mut server = Server::start(Script {
-        password_hangs: true,
-        ..Script::default()
-    })
-    .await;
-    fixture.trust(&server);
-    let target = fixture.target(&server);
-    let connecting = async { fixture.connect(&target).await };
-    let waiting = async {
-        server.wait_for(&Event::Auth("password")).await;
-        tokio::time::pause();
-    };
-    let (result, ()) = tokio::join!(connecting, waiting);
-    let error = result.unwrap_err();
-    assert!(
-        matches!(error.cause, Cause::PasswordExpired { .. }),
-        "{error:?}"
-    );
 }
 
 #[tokio::test]
@@ -434,42 +411,6 @@ async fn a_cancelled_question_ends_the_connect() {
 }
 
 #[tokio::test]
-async fn no_more_than_five_keys_are_offered() {
-    let fixture = Fixture::with_agent(None);
-    let agent = TestAgent::start(&fixture, 10).await;
-    let mut server = Server::start(Script {
-        keys: vec![agent.keys[7].public_key().clone()],
-        methods: vec![MethodKind::PublicKey],
-        ..Script::default()
-    })
-    .await;
-    fixture.trust(&server);
-    let mut target = fixture.target(&server);
-    target.hops[0].auth = AuthMethod::Agent;
-    target.hops[0].identity_agent = Some(agent.socket.clone());
-    let error = fixture.connect(&target).await.unwrap_err();
-    let Cause::TooManyKeys {
-        offered, untried, ..
-    } = error.cause
-    else {
-        panic!("{error:?}");
-    };
-    assert_eq!((offered, untried), (5, 5));
-    let offers = server
-        .events_so_far()
-        .into_iter()
-        .filter(|event| *event == Event::Auth("publickey offered"))
-        .count();
-    assert_eq!(offers, 5);
-
-    // The chosen key goes first, even when only its public half is at hand.
-    let public = agent.keys[7].public_key().to_openssh().unwrap();
-    target.hops[0].private_key_path = Some(fixture.file("mine.pub", &public));
-    let session = fixture.connect(&target).await.unwrap();
-    assert!(session.auth_method().starts_with("publickey (agent: "));
-}
-
-#[tokio::test]
 async fn a_missing_agent_is_an_error_only_when_it_was_chosen() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
@@ -489,49 +430,6 @@ async fn a_missing_agent_is_an_error_only_when_it_was_chosen() {
     target.hops[0].auth = AuthMethod::Auto;
     let session = fixture.connect(&target).await.unwrap();
     assert_eq!(session.auth_method(), "password");
-}
-
-/// russh's own agent, with fresh keys.
-struct TestAgent {
-    socket: PathBuf,
-    keys: Vec<PrivateKey>,
-}
-
-#[derive(Clone)]
-struct Permit;
-
-impl russh::keys::agent::server::Agent for Permit {}
-
-impl TestAgent {
-    async fn start(fixture: &Fixture, keys: usize) -> Self {
-        let socket = fixture.directory.path().join("agent");
-        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
-        let incoming = futures_util::stream::unfold(listener, |listener| async {
-            let accepted = listener.accept().await.map(|(stream, _)| stream);
-            Some((accepted, listener))
-        });
-        tokio::spawn(russh::keys::agent::server::serve(
-            Box::pin(incoming),
-            Permit,
-        ));
-        let keys: Vec<_> = (0..keys).map(|_| random_key()).collect();
-        let mut client = russh::keys::agent::client::AgentClient::connect_uds(&socket)
-            .await
-            .unwrap();
-        for key in &keys {
-            client.add_identity(key, &[]).await.unwrap();
-        }
-        // The agent lists its keys in an order of its own.
-        let order = client.request_identities().await.unwrap();
-        let position = |key: &PrivateKey| {
-            order
-                .iter()
-                .position(|listed| listed.public_key().key_data() == key.public_key().key_data())
-        };
-        let mut keys = keys;
-        keys.sort_by_key(position);
-        Self { socket, keys }
-    }
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The room as a whole, against an SSH server in this process.
 
+mod answers;
 mod auth;
 mod host_keys;
+mod keys;
 mod proxy;
 mod real;
+mod real_auth;
+mod real_key_order;
 mod real_system;
 mod server;
 mod sharing;

@@ -143,7 +143,7 @@ impl Real {
         }])
     }
 
-    async fn connect(&self, key: &str) -> Result<Session, Error> {
+    pub(super) async fn connect(&self, key: &str) -> Result<Session, Error> {
         self.fixture.connect(&self.target(key)).await
     }
 

@@ -13,8 +13,9 @@ use russh::server::{
     VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What the server wants and does.
@@ -29,6 +30,10 @@ pub(super) struct Script {
     pub(super) dialogue: Vec<Vec<(&'static str, bool, &'static str)>>,
     /// After the first factor, another one.
     pub(super) two_factors: bool,
+    /// The first factor does not rule out its own method for the second.
+    pub(super) same_method_again: bool,
+    /// Hangs up at this many refusals, as MaxAuthTries does.
+    pub(super) max_tries: usize,
     pub(super) banner: Option<&'static str>,
     pub(super) channel: OnChannel,
     /// Certificates of the host key.
@@ -49,6 +54,8 @@ impl Default for Script {
             password_hangs: false,
             dialogue: vec![],
             two_factors: false,
+            same_method_again: false,
+            max_tries: 6,
             banner: None,
             channel: OnChannel::Echo,
             certificates: vec![],
@@ -92,6 +99,7 @@ pub(super) struct Server {
     /// The sockets' tasks: abort them to cut the connections.
     cut: CancellationToken,
     handles: Arc<Mutex<Vec<Handle>>>,
+    nudge: Arc<Notify>,
 }
 
 impl Server {
@@ -108,6 +116,8 @@ impl Server {
             keys: vec![key],
             certificates: script.certificates.clone(),
             methods: MethodSet::from(&script.methods[..]),
+            // russh counts "none", and hangs up on the try after the last one.
+            max_auth_attempts: script.max_tries + 1,
             auth_rejection_time: Duration::ZERO,
             auth_rejection_time_initial: Some(Duration::ZERO),
             window_size: 256 * 1024,
@@ -117,6 +127,7 @@ impl Server {
         let cut = CancellationToken::new();
         let connections = Arc::new(AtomicUsize::new(0));
         let handles = Arc::new(Mutex::new(Vec::new()));
+        let nudge = Arc::new(Notify::new());
         let server = Self {
             address,
             host_key,
@@ -124,6 +135,7 @@ impl Server {
             connections: connections.clone(),
             cut: cut.clone(),
             handles: handles.clone(),
+            nudge: nudge.clone(),
         };
         tokio::spawn(async move {
             loop {
@@ -137,15 +149,35 @@ impl Server {
                     events: sender.clone(),
                     rounds: script.dialogue.clone().into(),
                     factors: 0,
+                    allowed: MethodSet::from(&script.methods[..]),
                 };
                 let (config, cut, handles) = (config.clone(), cut.clone(), handles.clone());
+                let nudge = nudge.clone();
                 tokio::spawn(async move {
                     let (near, far) = tokio::io::duplex(64 * 1024);
                     // Between socket and server, so that it can be cut.
-                    let mut socket = socket;
-                    let mut far = far;
+                    let (mut reading, mut writing) = socket.into_split();
+                    let (mut from, mut to) = tokio::io::split(far);
                     let copy = async {
-                        let _ = tokio::io::copy_bidirectional(&mut socket, &mut far).await;
+                        let up = async {
+                            let _ = tokio::io::copy(&mut reading, &mut to).await;
+                            let _ = to.shutdown().await;
+                        };
+                        let down = async {
+                            let mut buffer = vec![0; 64 * 1024];
+                            loop {
+                                let count = tokio::select! {
+                                    count = from.read(&mut buffer) => count.unwrap_or_default(),
+                                    () = nudge.notified() => 1,
+                                };
+                                if count == 0 || writing.write_all(&buffer[..count]).await.is_err()
+                                {
+                                    break;
+                                }
+                            }
+                            let _ = writing.shutdown().await;
+                        };
+                        tokio::join!(up, down);
                     };
                     let serve = async {
                         if let Ok(session) = russh::server::run_stream(config, near, handler).await
@@ -162,6 +194,11 @@ impl Server {
             }
         });
         server
+    }
+
+    /// Sends a byte that is no answer: the client stays with an unfinished packet.
+    pub(super) fn nudge(&self) {
+        self.nudge.notify_one();
     }
 
     /// Cuts all connections without a word.
@@ -222,11 +259,20 @@ struct Connection {
     events: mpsc::Sender<Event>,
     rounds: VecDeque<Vec<(&'static str, bool, &'static str)>>,
     factors: usize,
+    allowed: MethodSet,
 }
 
 impl Connection {
     fn tell(&self, event: Event) {
         let _ = self.events.try_send(event);
+    }
+
+    /// Every method may be tried again, as sshd has it.
+    fn reject(&self) -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(self.allowed.clone()),
+            partial_success: false,
+        }
     }
 
     fn accept(&mut self, method: MethodKind) -> Auth {
@@ -237,10 +283,11 @@ impl Connection {
                 .methods
                 .iter()
                 .copied()
-                .filter(|other| *other != method)
+                .filter(|other| self.script.same_method_again || *other != method)
                 .collect();
+            self.allowed = MethodSet::from(&rest[..]);
             return Auth::Reject {
-                proceed_with_methods: Some(MethodSet::from(&rest[..])),
+                proceed_with_methods: Some(self.allowed.clone()),
                 partial_success: true,
             };
         }
@@ -330,7 +377,7 @@ impl Handler for Connection {
         Ok(if self.script.none {
             Auth::Accept
         } else {
-            Auth::reject()
+            self.reject()
         })
     }
 
@@ -342,7 +389,7 @@ impl Handler for Connection {
         if self.script.password == Some(password) {
             return Ok(self.accept(MethodKind::Password));
         }
-        Ok(Auth::reject())
+        Ok(self.reject())
     }
 
     async fn auth_publickey_offered(
@@ -354,7 +401,7 @@ impl Handler for Connection {
         Ok(if self.accepts(offer.public_key) {
             Auth::Accept
         } else {
-            Auth::reject()
+            self.reject()
         })
     }
 
@@ -367,7 +414,7 @@ impl Handler for Connection {
         if self.accepts(key.public_key) {
             return Ok(self.accept(MethodKind::PublicKey));
         }
-        Ok(Auth::reject())
+        Ok(self.reject())
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -387,7 +434,7 @@ impl Handler for Connection {
             if !right {
                 self.tell(Event::Auth("keyboard-interactive refused"));
                 self.rounds = self.script.dialogue.clone().into();
-                return Ok(Auth::reject());
+                return Ok(self.reject());
             }
             if self.rounds.is_empty() {
                 return Ok(self.accept(MethodKind::KeyboardInteractive));
@@ -395,7 +442,7 @@ impl Handler for Connection {
         }
         self.tell(Event::Auth("keyboard-interactive"));
         let Some(round) = self.rounds.front() else {
-            return Ok(Auth::reject());
+            return Ok(self.reject());
         };
         Ok(Auth::Partial {
             name: "Title\x1b[0m".into(),

@@ -59,7 +59,7 @@ fn outcome(result: Result<KeyFile, KeyProblem>) -> String {
 }
 
 fn file_unlocks(path: &Path) -> (Result<(), KeyProblem>, Result<(), KeyProblem>) {
-    let file = KeyFile::load(path).unwrap();
+    let file = KeyFile::load(path, None).unwrap();
     (
         file.unlock(&"right horse".into()).map(drop),
         file.unlock(&"wrong horse".into()).map(drop),
@@ -166,8 +166,100 @@ fn every_common_format_is_read_or_refused_with_its_reason() {
             "is a public key; the private key is the file beside it without .pub",
         ),
     ] {
-        assert_eq!(outcome(KeyFile::load(&keys.path(name))), expected, "{name}");
+        assert_eq!(
+            outcome(KeyFile::load(&keys.path(name), None)),
+            expected,
+            "{name}"
+        );
     }
+}
+
+/// Made by puttygen for this test; nothing trusts this key.
+#[test]
+fn putty_s_own_format_is_read() {
+    let keys = Keys::new();
+    for (name, text, expected) in [
+        ("v2", include_str!("fixtures/v2.ppk"), "open"),
+        ("v3", include_str!("fixtures/v3.ppk"), "open"),
+        (
+            "v2e",
+            include_str!("fixtures/v2e.ppk"),
+            "locked, public half known",
+        ),
+        (
+            "v3e",
+            include_str!("fixtures/v3e.ppk"),
+            "locked, public half known",
+        ),
+    ] {
+        let path = keys.write(name, text, 0o600);
+        assert_eq!(outcome(KeyFile::load(&path, None)), expected, "{name}");
+        let file = KeyFile::load(&path, None).unwrap();
+        let shown = file.public().unwrap().fingerprint(Default::default());
+        let opened = file.unlock(&"right horse".into()).unwrap();
+        let opened = opened.public_key().fingerprint(Default::default());
+        assert_eq!(shown, opened, "{name}");
+    }
+}
+
+#[test]
+fn what_openssl_writes_is_read_or_refused_with_its_reason() {
+    let keys = Keys::new();
+    if keys
+        .run("openssl genrsa -traditional -out rsa 2048")
+        .is_none()
+    {
+        eprintln!("skipped: no openssl");
+        return;
+    }
+    keys.write("pass", "right horse", 0o600);
+    let lock = |how: &str, to: &str| {
+        keys.run(&format!("openssl {how} -passout file:pass -out {to}"));
+    };
+    lock("rsa -in rsa -aes128 -traditional", "aes128");
+    lock("rsa -in rsa -aes256 -traditional", "aes256");
+    lock("rsa -in rsa -des3 -traditional", "des3");
+    lock("pkcs8 -topk8 -in rsa", "pkcs8");
+    lock("pkcs8 -topk8 -scrypt -in rsa", "scrypt");
+    lock("pkcs8 -topk8 -v1 PBE-SHA1-3DES -in rsa", "pkcs12");
+    lock("pkcs8 -topk8 -v2 des3 -in rsa", "pkcs8_des3");
+    keys.run("openssl genpkey -algorithm ed25519 -out ed25519");
+    lock("pkcs8 -topk8 -in ed25519", "ed25519_locked");
+    keys.run("openssl ecparam -name prime256v1 -genkey -noout -out ec");
+    lock("ec -in ec -aes256", "ec_locked");
+    let old = "is encrypted in an old way; convert it with ssh-keygen -p";
+    for (name, expected) in [
+        ("rsa", "open"),
+        ("ec", "open"),
+        ("ed25519", "open"),
+        ("aes128", "locked, public half unknown"),
+        ("pkcs8", "locked, public half unknown"),
+        ("scrypt", "locked, public half unknown"),
+        ("ed25519_locked", "locked, public half unknown"),
+        ("aes256", old),
+        ("des3", old),
+        ("ec_locked", old),
+        ("pkcs12", old),
+        ("pkcs8_des3", old),
+    ] {
+        let path = keys.path(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let path = keys.write(name, &text, 0o600);
+        assert_eq!(outcome(KeyFile::load(&path, None)), expected, "{name}");
+    }
+}
+
+/// As ssh has it: only one's own files have to be private.
+#[test]
+fn somebody_else_s_file_may_be_readable() {
+    use std::os::unix::fs::MetadataExt as _;
+    let keys = Keys::new();
+    let path = keys.write("v3", include_str!("fixtures/v3.ppk"), 0o640);
+    let owner = std::fs::metadata(&path).unwrap().uid();
+    let load = |user: u32| outcome(KeyFile::load(&path, Some(&user.to_string())));
+    assert_eq!(load(owner), "may be read by others (mode 640)");
+    assert_eq!(load(owner + 1), "open");
 }
 
 #[test]
@@ -175,7 +267,7 @@ fn files_that_are_no_keys_or_not_private_are_refused() {
     let keys = Keys::new();
     let not_there = keys.path("missing");
     assert!(matches!(
-        KeyFile::load(&not_there),
+        KeyFile::load(&not_there, None),
         Err(KeyProblem::Unreadable(_))
     ));
     for (name, text, mode, expected) in [
@@ -209,10 +301,10 @@ fn files_that_are_no_keys_or_not_private_are_refused() {
         ),
     ] {
         let path = keys.write(name, &text, mode);
-        assert_eq!(outcome(KeyFile::load(&path)), expected, "{name}");
+        assert_eq!(outcome(KeyFile::load(&path, None)), expected, "{name}");
     }
     assert!(matches!(
-        KeyFile::load(keys.directory.path()),
+        KeyFile::load(keys.directory.path(), None),
         Err(KeyProblem::NotAFile)
     ));
 }
@@ -225,7 +317,7 @@ fn windows_line_ends_and_a_byte_order_mark_do_no_harm() {
         .to_openssh(russh::keys::ssh_key::LineEnding::CRLF)
         .unwrap();
     let path = keys.write("crlf", &format!("\u{feff}{}  \r\n", text.as_str()), 0o600);
-    assert_eq!(outcome(KeyFile::load(&path)), "open");
+    assert_eq!(outcome(KeyFile::load(&path, None)), "open");
 }
 
 #[test]
@@ -236,6 +328,6 @@ fn debug_output_shows_no_key() {
         .to_openssh(russh::keys::ssh_key::LineEnding::LF)
         .unwrap();
     let path = keys.write("key", &text, 0o600);
-    let shown = format!("{:?}", KeyFile::load(&path).unwrap());
+    let shown = format!("{:?}", KeyFile::load(&path, None).unwrap());
     assert!(shown.ends_with("lock: Open }"), "{shown}");
 }
