@@ -61,9 +61,12 @@ mod token;
 mod value;
 mod warning;
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tempfile::NamedTempFile;
 
 use self::disk::Disk;
 use self::found::Found;
@@ -145,15 +148,10 @@ async fn through_ssh(
     };
     // What -G cannot tell: what was written although it is the default, and where a path ends.
     let read = read(query, environment, defaults.clone()).await;
-    let stand_in = match system::stand_in(environment) {
-        Ok(None) => None,
+    let file = match stand_in(environment).await? {
         Ok(Some(_)) if is_for_this_home(&read, environment) => return read,
-        Ok(Some(text)) => Some(text),
-        Err(reason) => return without_ssh(&reason, query, environment).await,
-    };
-    let file = match stand_in.map(|text| written(&text)).transpose() {
         Ok(file) => file,
-        Err(error) => return without_ssh(&error.to_string(), query, environment).await,
+        Err(reason) => return without_ssh(&reason, query, environment).await,
     };
     let sources = file
         .as_ref()
@@ -194,9 +192,22 @@ fn is_for_this_home(read: &Result<Found, Problem>, environment: &Environment) ->
             .is_ok_and(|found| settings::depends_on_home(&found.values))
 }
 
-fn written(text: &str) -> std::io::Result<tempfile::NamedTempFile> {
-    use std::io::Write as _;
-    let mut file = tempfile::NamedTempFile::new()?;
+/// A file for `ssh` to read instead of its usual ones, if it needs one.
+async fn stand_in(
+    environment: &Environment,
+) -> Result<Result<Option<NamedTempFile>, String>, Problem> {
+    let environment = environment.clone();
+    in_background(move || {
+        let Some(text) = system::stand_in(&environment).transpose() else {
+            return Ok(Ok(None));
+        };
+        Ok(text.and_then(|text| written(&text).map(Some).map_err(|error| error.to_string())))
+    })
+    .await
+}
+
+fn written(text: &str) -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
     file.write_all(text.as_bytes())?;
     Ok(file)
 }

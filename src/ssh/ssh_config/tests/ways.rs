@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::oracle::{self, program, query};
 use crate::ssh::ssh_config::{
-    Problem, Settings, StrictHostKeyChecking, aliases, parse_block, resolve,
+    Problem, Settings, StrictHostKeyChecking, aliases, parse_block, resolve, system,
 };
 use crate::ssh::{Environment, Variables};
 
@@ -112,6 +112,34 @@ async fn both_ways_lead_to_the_same_settings() {
         assert!(asked.is_ok(), "{text}: {asked:?}");
         assert_eq!(asked, house.read("gpu1").await, "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_usual_files_are_read_alike() {
+    let Some(program) = program() else { return };
+    let basis = oracle::environment();
+    let user_config = basis.home.as_ref().map(|home| home.join(".ssh/config"));
+    if user_config.as_ref().is_some_and(|file| file.exists()) {
+        // It could have a `Match exec`, which only one way runs.
+        use std::io::Write as _;
+        std::io::stderr()
+            .write_all(b"SKIPPED the usual files of ssh: this account has an ssh_config\n")
+            .unwrap();
+        return;
+    }
+    let environment = Environment {
+        user_config,
+        system_config: Some(PathBuf::from("/etc/ssh/ssh_config")),
+        ..basis
+    };
+    let read = resolve(&query("gpu1.invalid"), &environment).await;
+    let environment = Environment {
+        ssh_program: Some(program),
+        ..environment
+    };
+    assert_eq!(system::stand_in(&environment), Ok(None));
+    assert_eq!(resolve(&query("gpu1.invalid"), &environment).await, read);
+    assert!(read.is_ok(), "{read:?}");
 }
 
 #[tokio::test]
