@@ -1,16 +1,18 @@
 //! Reaches a machine as OpenSSH would, and opens byte streams on it.
 //!
-//! The way of a connection: [`Target`] → `tcp` (or a channel of the hop before)
-//! → `egress` → russh's handshake → `host_key` → `auth` → [`Session`] →
-//! `channel_io` → [`Stream`]. [`Pool`] shares sessions; [`connect`] makes one
-//! apart. What only a person can answer goes through a [`Prompter`].
+//! The way of a connection: [`Plan`] → `ssh_config` → [`Target`] → `tcp` (or a
+//! `proxy_command`, or a channel of the hop before) → `egress` → russh's handshake
+//! → `host_key` → `auth` → [`Session`] → `channel_io` → [`Stream`]. [`Pool`] shares
+//! sessions; [`connect`] makes one apart. What only a person can answer goes through
+//! a [`Prompter`]. The `system`'s own `ssh` can take the place of all that comes
+//! after the target.
 //!
 //! russh's types stop at the door of this room, and its traps are dealt with
 //! here: it has no time limits, stops a whole connection for one unread channel,
 //! calls a lost connection the end of the data, and leaks channels.
 //!
-//! What this room does not do: read ssh_config, run a ProxyCommand, reconnect by
-//! itself, or run anything on the other machine.
+//! What this room does not do: reconnect by itself, or run anything on the other
+//! machine.
 
 mod algorithms;
 mod auth;

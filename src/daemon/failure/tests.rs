@@ -9,8 +9,8 @@ use crate::{
     llm::{self, Refusal, RefusalKind},
     protocol::ErrorObject,
     ssh::{
-        AgentProblem, AlgorithmList, AuthAttempt, AuthOutcome, Cause, Destination, Error,
-        HostCertificate, HostCertificateProblem, HostKeyInfo, KeyProblem, KnownKey, NotTrusted,
+        AlgorithmList, Cause, Destination, Error,
+        HostCertificate, HostCertificateProblem, HostKeyInfo, KnownKey, NotTrusted,
         Place, PromptFailure,
     },
 };

@@ -76,8 +76,7 @@ impl Reading {
         argument: &str,
         rest: &mut impl Iterator<Item = &'a String>,
     ) -> Result<(), DraftProblem> {
-        let mut letters = argument.char_indices().skip(1);
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in argument.char_indices().skip(1) {
             if WITH_VALUE.contains(letter) {
                 let attached = argument.get(at + letter.len_utf8()..).unwrap_or_default();
                 let value = if attached.is_empty() {

@@ -13,7 +13,7 @@ use crate::ssh::Environment;
 
 /// A pasted host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub(in crate::ssh) struct Block {
     /// The first name of a `Host` line that is no pattern.
     pub alias: String,
     pub settings: Settings,
@@ -23,7 +23,7 @@ pub struct Block {
 const MAX_TEXT: usize = 64 * 1024;
 
 /// Reads a text as if it were the only file: nothing else is opened, and nothing run.
-pub fn parse_block(text: &str, environment: &Environment) -> Result<Block, Problem> {
+pub(in crate::ssh) fn parse_block(text: &str, environment: &Environment) -> Result<Block, Problem> {
     if text.len() > MAX_TEXT {
         return Err(Problem::TooMuch("the text is too long".to_owned()));
     }

@@ -12,7 +12,7 @@ const PORT: u16 = 22;
 
 impl Settings {
     /// A host of which no configuration knows anything.
-    pub fn unconfigured(query: &Query) -> Result<Self, Problem> {
+    pub(in crate::ssh) fn unconfigured(query: &Query) -> Result<Self, Problem> {
         super::check(query)?;
         Ok(Self {
             host_name: query.host.clone(),
@@ -38,7 +38,7 @@ impl Settings {
     }
 
     /// Expands the tokens of a ProxyCommand that was given instead of ssh_config's.
-    pub fn expand_proxy_command(
+    pub(in crate::ssh) fn expand_proxy_command(
         &self,
         command: &str,
         query: &Query,
@@ -60,7 +60,7 @@ impl Settings {
 
 impl StrictHostKeyChecking {
     /// As `-o StrictHostKeyChecking=…` has it.
-    pub fn parse(word: &str) -> Option<Self> {
+    pub(in crate::ssh) fn parse(word: &str) -> Option<Self> {
         Some(match word.to_ascii_lowercase().as_str() {
             "yes" | "true" => Self::Yes,
             "accept-new" => Self::AcceptNew,
@@ -72,12 +72,12 @@ impl StrictHostKeyChecking {
 }
 
 /// `[user@]host[:port]` or `ssh://…`, one of them.
-pub fn parse_jump(text: &str) -> Option<Jump> {
+pub(in crate::ssh) fn parse_jump(text: &str) -> Option<Jump> {
     let jumps = parse_jumps(text)?;
     <[Jump; 1]>::try_from(jumps).ok().map(|[jump]| jump)
 }
 
 /// What `-J` takes: several of them, with commas between.
-pub fn parse_jumps(text: &str) -> Option<Vec<Jump>> {
+pub(in crate::ssh) fn parse_jumps(text: &str) -> Option<Vec<Jump>> {
     jump::parse(text)
 }

@@ -4,7 +4,7 @@ use super::name;
 
 /// One host on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Jump {
+pub(in crate::ssh) struct Jump {
     pub user: Option<String>,
     pub host: String,
     pub port: Option<u16>,

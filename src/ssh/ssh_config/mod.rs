@@ -75,11 +75,11 @@ use self::system::{Answer, Sources};
 use self::value::Values;
 use super::Environment;
 
-pub use self::block::{Block, parse_block};
-pub use self::given::{parse_jump, parse_jumps};
-pub use self::jump::Jump;
+pub(super) use self::block::{Block, parse_block};
+pub(super) use self::given::{parse_jump, parse_jumps};
+pub(super) use self::jump::Jump;
 pub use self::problem::Problem;
-pub use self::settings::{Settings, StrictHostKeyChecking};
+pub(super) use self::settings::{Settings, StrictHostKeyChecking};
 pub(super) use self::value::Values as ConfigValues;
 
 /// How long our own reading of the files may take.
@@ -87,7 +87,7 @@ const READING_LIMIT: Duration = Duration::from_secs(10);
 
 /// A host as `ssh` would be given it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
+pub(super) struct Query {
     pub host: String,
     /// `-p`
     pub port: Option<u16>,
@@ -97,7 +97,7 @@ pub struct Query {
 
 /// Resolves a host. It may run `ssh -G`, and that what the user's `Match exec` names;
 /// dropping the future ends those.
-pub async fn resolve(query: &Query, environment: &Environment) -> Result<Settings, Problem> {
+pub(super) async fn resolve(query: &Query, environment: &Environment) -> Result<Settings, Problem> {
     check(query)?;
     let found = match &environment.ssh_program {
         Some(program) => through_ssh(program, query, environment).await?,

@@ -15,7 +15,7 @@ use crate::ssh::{AddressFamily, Algorithms, Environment, KnownHostsFiles};
 /// What ssh_config says about a host. Every value is final: tokens, `~` and `${}` are
 /// expanded. A value that only repeats OpenSSH's default counts as not set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub(in crate::ssh) struct Settings {
     pub host_name: String,
     pub port: u16,
     pub user: Option<String>,
@@ -44,7 +44,7 @@ pub struct Settings {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StrictHostKeyChecking {
+pub(in crate::ssh) enum StrictHostKeyChecking {
     Yes,
     AcceptNew,
     Ask,

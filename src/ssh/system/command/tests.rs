@@ -109,8 +109,7 @@ fn a_hop_on_the_way_keeps_the_policy_and_its_words() {
         // Once for this ssh's tokens, once for those of the one inside.
         r#"'UserKnownHostsFile="/data/50%%%% \"new\"/known_hosts""#,
     ] {
-        let word = word.replace(r#"\"new\""#, r#"\"new\""#);
-        assert!(proxy.contains(&word), "{word} in {proxy}");
+        assert!(proxy.contains(word), "{word} in {proxy}");
     }
 }
 
