@@ -588,16 +588,7 @@ mod tests {
                 Some("llm.apiEndpoint"),
             ),
             ("/llm/tls", json!({}), Some("llm.tls")),
-            (
-                "/ssh/proxyCommand",
-                json!("nc %h %p"),
-                Some("ssh.proxyCommand"),
-            ),
-            (
-                "/ssh/jumpHosts/0/proxyCommand",
-                json!("nc"),
-                Some("ssh.jumpHosts[0].proxyCommand"),
-            ),
+            ("/ssh/jumpHosts/0/proxyCommand", json!("nc"), None),
             ("/llm/maxRetries", json!(3), Some("llm.maxRetries")),
             ("/llm/apiType", json!("ollama"), Some("llm.apiType")),
         ] {

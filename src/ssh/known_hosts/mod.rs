@@ -5,13 +5,15 @@
 //! written (`store`).
 
 mod certificate;
+mod file;
 mod line;
 mod pattern;
+mod preference;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,19 +21,15 @@ use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 
 pub(super) use self::certificate::CertificateVerdict;
+use self::file::{open, read_line};
 use self::line::Line;
 pub(super) use self::line::Marker;
 pub(super) use self::pattern::glob;
+pub(super) use self::preference::Recorded;
 pub(super) use self::store::{Appended, append};
 use super::error::{Cause, HostKeyInfo, KnownKey};
 use super::prompt::KnownAs;
 use super::target::KnownHostsFiles;
-
-/// Larger files are refused rather than searched on every connect.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
-
-/// A longer line can't be a key.
-const MAX_LINE: usize = 1024 * 1024;
 
 /// How many other names of a key are worth showing.
 const MAX_KNOWN_AS: usize = 8;
@@ -108,15 +106,6 @@ struct RecordedKey {
     /// A certificate was written there; `key` is the key inside. It can revoke,
     /// but vouches for no key: to `ssh` it is just another key of the host.
     in_certificate: bool,
-}
-
-/// What is recorded for a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Recorded {
-    /// The types of its keys.
-    pub(super) keys: Vec<russh::keys::Algorithm>,
-    /// An authority that signs certificates for it.
-    pub(super) authority: bool,
 }
 
 /// What the files say about a key.
@@ -200,36 +189,6 @@ impl Records {
         }
     }
 
-    /// What is recorded: to be asked for first, so that nobody dodges a recorded
-    /// key by showing one of another type. The portless name has no say, as in
-    /// OpenSSH.
-    pub(super) fn preference(&self) -> Recorded {
-        let entries = || self.entries.iter().filter(|entry| !entry.by_bare_name);
-        // The first key of a type speaks for the type; if it is revoked, another
-        // type is better.
-        let mut firsts: Vec<&RecordedKey> = Vec::new();
-        for known in entries()
-            .filter(|entry| entry.marker == Marker::None)
-            .filter_map(|entry| entry.key.as_ref())
-            .filter(|known| !known.in_certificate)
-        {
-            if firsts
-                .iter()
-                .all(|first| first.key.algorithm() != known.key.algorithm())
-            {
-                firsts.push(known);
-            }
-        }
-        Recorded {
-            keys: firsts
-                .into_iter()
-                .filter(|known| !entries().any(|entry| entry.revokes(known.key.key_data())))
-                .map(|known| known.key.algorithm())
-                .collect(),
-            authority: entries().any(|entry| entry.marker == Marker::Authority),
-        }
-    }
-
     fn read_file(
         &mut self,
         file: &Path,
@@ -305,59 +264,6 @@ impl Entry {
             line: self.line,
         })
     }
-}
-
-/// `None` for a file that does not exist (or is /dev/null, which people use for "no file").
-fn open(file: &Path) -> io::Result<Option<BufReader<std::fs::File>>> {
-    if file == Path::new("/dev/null") {
-        return Ok(None);
-    }
-    let metadata = match std::fs::metadata(file) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    if metadata.len() > MAX_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(Some(BufReader::new(std::fs::File::open(file)?)))
-}
-
-/// Reads up to the next line feed. A line that is too long is read and left empty.
-fn read_line(from: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let mut any = false;
-    let mut too_long = false;
-    loop {
-        let available = match from.fill_buf() {
-            Ok(available) => available,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if available.is_empty() {
-            break;
-        }
-        any = true;
-        let (part, used, ended) = match available.iter().position(|byte| *byte == b'\n') {
-            Some(end) => (available.get(..end), end + 1, true),
-            None => (Some(available), available.len(), false),
-        };
-        let part = part.unwrap_or_default();
-        if line.len() + part.len() > MAX_LINE {
-            too_long = true;
-            line.clear();
-        } else if !too_long {
-            line.extend_from_slice(part);
-        }
-        from.consume(used);
-        if ended {
-            break;
-        }
-    }
-    Ok(any)
 }
 
 /// A key as people compare it.
