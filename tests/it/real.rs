@@ -176,9 +176,15 @@ async fn every_key_and_the_password(
         lets_in(bed, &daemon, ssh.clone(), "password").await;
         let wrong = with(ssh, &json!({"password": "wrong"}));
         let params = json!({"ssh": wrong});
+        // A person is asked then, and knows no better, or closes the question.
+        daemon.answer_with(|_| Answer::prompts(&["wrong again"]));
+        let result = daemon
+            .ok("remote-llm/test-connection", params.clone())
+            .await;
+        assert_eq!(result["error"]["data"]["code"], "SSH_AUTH_FAILED");
         daemon.answer_with(|_| Answer::Result(json!({"cancelled": true})));
         let result = daemon.ok("remote-llm/test-connection", params).await;
-        assert_eq!(result["error"]["data"]["code"], "SSH_AUTH_FAILED");
+        assert_eq!(result["error"]["data"]["code"], "SSH_PROMPT_CANCELLED");
     }
 }
 
