@@ -9,9 +9,8 @@ use crate::{
     llm::{self, Refusal, RefusalKind},
     protocol::ErrorObject,
     ssh::{
-        AlgorithmList, Cause, Destination, Error,
-        HostCertificate, HostCertificateProblem, HostKeyInfo, KnownKey, NotTrusted,
-        Place, PromptFailure,
+        AlgorithmList, Cause, Destination, Error, HostCertificate, HostCertificateProblem,
+        HostKeyInfo, KnownKey, NotTrusted, Place, PromptFailure,
     },
 };
 

@@ -11,27 +11,26 @@ mod certificate;
 mod interactive;
 mod key_file;
 mod keyring;
+mod ledger;
 mod methods;
 mod order;
 mod passphrase;
 mod publickey;
 mod signer;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{AuthResult, Handle};
-use russh::keys::PrivateKey;
-use russh::{Error as RusshError, MethodKind, MethodSet};
+use russh::MethodKind;
+use russh::client::Handle;
 
 #[cfg(test)]
 pub(super) use self::candidates::DEFAULT_NAMES;
-use self::candidates::Keys;
 pub(super) use self::keyring::Keyring;
+pub(super) use self::ledger::Ledger;
 use super::clock::Clock;
 use super::egress::Gate;
-use super::error::{AuthAttempt, AuthOutcome, Cause};
+use super::error::Cause;
 use super::handler::ClientHandler;
 use super::link::Link;
 use super::prompt::{PromptFailure, Prompter};
@@ -49,9 +48,6 @@ const MAX_OFFERS: usize = 20;
 /// More factors than this are no login.
 const MAX_FACTORS: usize = 8;
 
-/// How long russh may take to notice that the server hung up.
-const HANG_UP_LIMIT: Duration = Duration::from_secs(1);
-
 /// One login on one connection.
 pub(super) struct Login<'a> {
     pub(super) handle: &'a mut Handle<ClientHandler>,
@@ -63,38 +59,6 @@ pub(super) struct Login<'a> {
     pub(super) gate: &'a Gate,
     pub(super) keyring: Arc<Keyring>,
     pub(super) ledger: Ledger,
-}
-
-/// What was tried so far.
-#[derive(Default)]
-pub(super) struct Ledger {
-    tried: Vec<AuthAttempt>,
-    allowed: Vec<MethodKind>,
-    /// The factors that the server accepted.
-    passed: Vec<String>,
-    /// The methods of which nothing is left to try.
-    exhausted: Vec<MethodKind>,
-    keys: Option<Keys>,
-    /// Keys that the server was shown.
-    offers: usize,
-    /// Keys that it was not shown yet.
-    untried: usize,
-    /// What the server has refused, as it counts them.
-    failures: usize,
-    /// Keys that the stored passphrase opened.
-    opened: Vec<(PathBuf, Arc<PrivateKey>)>,
-    /// Files that the stored passphrase does not open.
-    passphrase_refused: Vec<PathBuf>,
-    /// The server was shown the stored password.
-    password_spent: bool,
-    /// A person had to answer something.
-    asked: bool,
-    /// Why the chosen key file is of no use.
-    key_problem: Option<Cause>,
-    /// Keyboard-interactive dialogues since the last factor.
-    rounds: u32,
-    /// Passwords since the last factor.
-    passwords: u32,
 }
 
 /// A login that worked.
@@ -186,76 +150,6 @@ impl Login<'_> {
         Ok(())
     }
 
-    /// Enters an answer of the server into the books.
-    async fn note(
-        &mut self,
-        method: &'static str,
-        detail: Option<String>,
-        result: Result<AuthResult, RusshError>,
-    ) -> Result<Progress, Cause> {
-        match result {
-            Ok(AuthResult::Success) => {
-                self.pass(method, detail.as_deref());
-                Ok(Progress::Done)
-            }
-            Ok(AuthResult::Failure {
-                remaining_methods,
-                partial_success,
-            }) => {
-                self.fail(method, detail, remaining_methods, partial_success)
-                    .await
-            }
-            Err(_) => Err(self.hung_up().await),
-        }
-    }
-
-    /// The server said no, or not yet.
-    async fn fail(
-        &mut self,
-        method: &'static str,
-        detail: Option<String>,
-        remaining: MethodSet,
-        partial: bool,
-    ) -> Result<Progress, Cause> {
-        let (outcome, progress) = if partial {
-            self.pass(method, detail.as_deref());
-            (AuthOutcome::Partial, Progress::Partial)
-        } else {
-            self.ledger.failures += usize::from(method != "none");
-            (AuthOutcome::Rejected, Progress::Rejected)
-        };
-        // Every server refuses "none"; that is how one asks for the list.
-        if method != "none" || partial {
-            self.ledger.tried.push(AuthAttempt {
-                method,
-                detail,
-                outcome,
-            });
-        }
-        if remaining.is_empty() {
-            // russh says the same when the server hung up, and ends the
-            // connection when the server really has nothing left to offer.
-            return Err(self.hung_up().await);
-        }
-        self.ledger.allowed = remaining.to_vec();
-        Ok(progress)
-    }
-
-    fn pass(&mut self, method: &str, detail: Option<&str>) {
-        self.ledger.passed.push(match detail {
-            Some(detail) => format!("{method} ({detail})"),
-            None => method.to_owned(),
-        });
-    }
-
-    fn skip(&mut self, method: &'static str, detail: Option<String>, reason: impl ToString) {
-        self.ledger.tried.push(AuthAttempt {
-            method,
-            detail,
-            outcome: AuthOutcome::Skipped(reason.to_string()),
-        });
-    }
-
     /// Waits for a person as long as there is a connection to answer on.
     async fn ask_while_alive<T>(
         &mut self,
@@ -268,85 +162,6 @@ impl Login<'_> {
             answer = clock.ask(limit, question) => Ok(answer),
             () = dead.cancelled() => Err(self.hung_up().await),
         }
-    }
-
-    /// The connection ended during the login: the reason is the server's, not ours.
-    async fn hung_up(&mut self) -> Cause {
-        let _ = tokio::time::timeout(HANG_UP_LIMIT, self.link.dead.cancelled()).await;
-        let cause = self.link.cause();
-        match &cause {
-            Cause::Protocol { source } => {
-                // The server's last list was empty; the one before says more.
-                if let Some(RusshError::NoAuthMethod) = source.downcast_ref() {
-                    return self.auth_failed();
-                }
-                cause
-            }
-            Cause::Disconnected {
-                message: Some(message),
-            } if message.to_ascii_lowercase().contains("too many auth") => {
-                self.hung_up_on_failures()
-            }
-            _ => cause,
-        }
-    }
-
-    /// The server hung up because of too many failures (MaxAuthTries). It is the
-    /// keys' fault if something else never had its turn.
-    fn hung_up_on_failures(&mut self) -> Cause {
-        let last = self.ledger.tried.last();
-        let keys = last.is_some_and(|attempt| attempt.method == "publickey");
-        if keys && (self.ledger.untried > 0 || self.answers_may_help()) {
-            return self.too_many_keys();
-        }
-        if self.ledger.untried > 0 {
-            let reason = format!("{} more keys; the server hung up", self.ledger.untried);
-            self.skip("publickey", None, reason);
-        }
-        self.auth_failed()
-    }
-
-    /// Nothing is left to try.
-    fn failure(&mut self, wanted: &[MethodKind]) -> Cause {
-        self.note_untried(wanted);
-        let rejected = self
-            .ledger
-            .tried
-            .iter()
-            .any(|tried| matches!(tried.outcome, AuthOutcome::Rejected | AuthOutcome::Partial));
-        if !rejected
-            && self.ledger.allowed.contains(&MethodKind::PublicKey)
-            && let Some(problem) = self.ledger.key_problem.take()
-        {
-            return problem;
-        }
-        if self.ledger.untried > 0 && self.ledger.offers >= MAX_OFFERS {
-            return self.too_many_keys();
-        }
-        self.auth_failed()
-    }
-
-    fn too_many_keys(&self) -> Cause {
-        Cause::TooManyKeys {
-            username: self.hop.username.clone(),
-            offered: self.ledger.offers,
-            untried: self.ledger.untried,
-            tried: self.ledger.tried.clone(),
-            allowed: self.allowed_names(),
-        }
-    }
-
-    fn auth_failed(&self) -> Cause {
-        Cause::AuthFailed {
-            username: self.hop.username.clone(),
-            tried: self.ledger.tried.clone(),
-            allowed: self.allowed_names(),
-            banner: self.link.banner(),
-        }
-    }
-
-    fn allowed_names(&self) -> Vec<String> {
-        self.ledger.allowed.iter().map(String::from).collect()
     }
 }
 

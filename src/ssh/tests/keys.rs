@@ -401,3 +401,43 @@ async fn two_keys_are_signed_with_when_the_server_wants_two() {
     );
     assert_eq!(prompter.asked().len(), 1);
 }
+
+#[tokio::test]
+async fn a_broken_agent_is_noted_and_the_login_goes_on() {
+    use tokio::io::AsyncWriteExt as _;
+    let fixture = Fixture::new();
+    let server = Server::start(Script::default()).await;
+    fixture.trust(&server);
+    // Each answers every connection with this, and hangs up.
+    for (name, answer) in [
+        ("closing", &b""[..]),
+        ("refusing", b"\0\0\0\x01\x05\0\0\0\x01\x05"),
+        ("cut", b"\0\0\0\x01\x05\0\0\0\x09\x0c\0\0\0\xff\0\0\0\0"),
+        ("endless", b"\0\0\0\x01\x05\xff\xff\xff\xff\x0c"),
+    ] {
+        let socket = fixture.directory.path().join(name);
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        let mut target = fixture.target(&server);
+        target.hops[0].auth = AuthMethod::Auto;
+        target.hops[0].identity_agent = Some(socket);
+        let session = soon(fixture.connect(&target)).await.unwrap();
+        assert_eq!(session.auth_method(), "password", "{name}");
+
+        target.hops[0].auth = AuthMethod::Agent;
+        let error = soon(fixture.connect(&target)).await.unwrap_err();
+        assert!(
+            matches!(
+                error.cause,
+                Cause::NoAgent {
+                    problem: AgentProblem::Broken(_)
+                }
+            ),
+            "{name}: {error:?}"
+        );
+    }
+}

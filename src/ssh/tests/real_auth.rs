@@ -226,6 +226,28 @@ async fn a_server_that_hangs_up_on_the_keys_is_told_by_their_number() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs sshd"]
+async fn a_server_that_wants_two_keys_gets_two_and_one_passphrase_is_asked_for() {
+    let server = Real::sshd("AuthenticationMethods publickey,publickey").await;
+    let path = |name: &str| server.fixture.directory.path().join(name);
+    let mut target = server.target("locked");
+    target.hops[0].identity_files = Some(vec![path("stranger"), path("ecdsa")]);
+    let prompter = Answering::with([Ok(vec!["open sesame"])]);
+    let session = soon(server.fixture.connect_asking(&target, prompter.clone()))
+        .await
+        .unwrap();
+    assert_eq!(
+        session.auth_method(),
+        "publickey (~/locked) + publickey (~/ecdsa)"
+    );
+    assert_eq!(prompter.asked().len(), 1);
+
+    // One is not enough, and the server says what is still missing.
+    let error = soon(server.connect("key")).await.unwrap_err();
+    assert!(tried(&error).contains("Partial"), "{error:?}");
+}
+
 /// An agent with a security key made of software.
 struct SoftwareKey {
     key: PrivateKey,
