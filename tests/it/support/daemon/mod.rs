@@ -416,7 +416,8 @@ impl Daemon {
         self.reading.send_replace(true);
     }
 
-    /// Memory in use now, and the most there ever was, in bytes.
+    /// Memory that it fills now, and the most there ever was, in bytes: without the pages of
+    /// the program file itself, which are many in a debug build and cost nobody anything.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))
             .expect("the daemon is running");
@@ -425,7 +426,11 @@ impl Daemon {
             let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
             kibibytes.unwrap_or(0_u64) * 1024
         };
-        (field("VmRSS:"), field("VmHWM:"))
+        let program = field("RssFile:");
+        (
+            field("VmRSS:").saturating_sub(program),
+            field("VmHWM:").saturating_sub(program),
+        )
     }
 
     pub(crate) async fn signal(&self, name: &str) {
