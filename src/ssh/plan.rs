@@ -295,3 +295,6 @@ fn failure(stop: &Stop, cause: Cause) -> Error {
         cause,
     }
 }
+
+#[cfg(test)]
+mod tests;
