@@ -41,6 +41,10 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if let Some(socket) = std::env::var_os(daemon::ASKPASS) {
+        return pass_on(Path::new(&socket));
+    }
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve(&options),
@@ -55,6 +59,26 @@ fn main() -> ExitCode {
 fn print_schema() -> ExitCode {
     println!("{:#}", puffin_remote_llm::protocol::schema::document());
     ExitCode::SUCCESS
+}
+
+/// `ssh` has started this program to ask something (SSH_ASKPASS): its only argument is the
+/// question, and what is printed is the answer.
+#[cfg(unix)]
+#[expect(clippy::print_stdout, reason = "it is what ssh reads")]
+fn pass_on(socket: &Path) -> ExitCode {
+    // Set where ssh only shows something, or wants a yes that nobody gives for others.
+    if std::env::var_os("SSH_ASKPASS_PROMPT").is_some() {
+        return ExitCode::FAILURE;
+    }
+    let question = std::env::args().nth(1).unwrap_or_default();
+    match daemon::ask_through(socket, &question) {
+        Ok(Some(answer)) => {
+            use secrecy::ExposeSecret as _;
+            println!("{}", answer.expose_secret());
+            ExitCode::SUCCESS
+        }
+        Ok(None) | Err(_) => ExitCode::FAILURE,
+    }
 }
 
 fn serve(options: &Serve) -> ExitCode {
@@ -106,6 +130,7 @@ fn environment() -> Environment {
         host_name: host_name(),
         shell: variable("SHELL").map(PathBuf::from),
         ssh_program: find_program(if cfg!(windows) { "ssh.exe" } else { "ssh" }),
+        own_program: std::env::current_exe().ok(),
         ssh_auth_sock: variable("SSH_AUTH_SOCK").map(PathBuf::from),
         temporary: std::env::temp_dir(),
         variables: std::env::vars_os()

@@ -6,9 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::error::{Error, Warning};
 use super::id;
-use super::profile::{
-    ApiType, AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
-};
+use super::profile::{ApiType, AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls};
 use super::unknown::join;
 
 const NAME_LENGTH: usize = 200;
@@ -126,16 +124,6 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
         &at("proxyCommand"),
         "must be absent where there are jump hosts; the first of them may have one",
     )?;
-    let asks = matches!(
-        ssh.auth_method,
-        AuthMethod::Password | AuthMethod::KeyboardInteractive
-    );
-    if ssh.transport == Transport::System && asks {
-        warnings.push(Warning::new(
-            at("authMethod"),
-            "The system's ssh asks nobody and gets no saved password, so this sign-in will fail.",
-        ));
-    }
     let needs_key = ssh.auth_method == AuthMethod::PrivateKey && !ssh.use_ssh_config;
     if needs_key && ssh.private_key_path.is_none() {
         warnings.push(Warning::new(

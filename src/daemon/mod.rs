@@ -28,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{protocol, rpc};
 
-pub use crate::ssh::{LocalUser, Variables};
+#[cfg(unix)]
+pub use crate::ssh::ask_through;
+pub use crate::ssh::{ASKPASS, LocalUser, Variables};
 pub use log::LogTap;
 
 /// What the daemon's surroundings say; read once, in `main.rs`.
@@ -46,6 +48,8 @@ pub struct Environment {
     pub shell: Option<PathBuf>,
     /// OpenSSH's client.
     pub ssh_program: Option<PathBuf>,
+    /// This program; started with [`ASKPASS`] set, it passes a question of `ssh` on.
+    pub own_program: Option<PathBuf>,
     /// The SSH agent's socket.
     pub ssh_auth_sock: Option<PathBuf>,
     /// Where short-lived files may be put.

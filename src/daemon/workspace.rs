@@ -195,6 +195,7 @@ fn ssh_environment(environment: &Environment, data_dir: &Path) -> ssh::Environme
         user_config: dot_ssh.map(|dot_ssh| dot_ssh.join("config")),
         system_config: Some(PathBuf::from("/etc/ssh/ssh_config")),
         ssh_program: environment.ssh_program.clone(),
+        own_program: environment.own_program.clone(),
         shell: environment.shell.clone(),
         local_user: environment.local_user.clone(),
         local_host_name: environment.host_name.clone(),

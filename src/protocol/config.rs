@@ -121,8 +121,9 @@ pub enum Transport {
     /// changes over by itself.
     #[default]
     Auto,
-    /// The system's `ssh`, for GSSAPI, PKCS#11 and the like. It reads ssh_config itself, and
-    /// asks nobody. On a jump host it has no effect: the last machine's counts.
+    /// The system's `ssh`, for GSSAPI, PKCS#11 and the like. It reads ssh_config itself; its
+    /// questions for passwords, passphrases and codes come as `host/answer-prompt`, and a host
+    /// key has to be known. On a jump host it has no effect: the last machine's counts.
     System,
 }
 

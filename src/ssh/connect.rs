@@ -149,8 +149,8 @@ impl Dialer {
             self.environment.memory.budget(),
         );
         let abandon = link.cut.clone().drop_guard();
-        let clock = Clock::start(hop.connect_timeout);
-        let connected = Master::connect(target, &self.environment, &stages, &link, &clock).await;
+        let connected =
+            Master::connect(target, &self.environment, &self.prompter, &stages, &link).await;
         match connected {
             Ok((master, login)) => {
                 abandon.disarm();

@@ -63,6 +63,9 @@ pub use self::prompt::{
 pub use self::session::Session;
 pub use self::ssh_config::{Problem as SshConfigProblem, aliases};
 pub use self::stream::Stream;
+pub use self::system::ASKPASS;
+#[cfg(unix)]
+pub use self::system::ask_through;
 pub use self::target::{
     AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy,
     KnownHostsFiles, LocalUser, Target, Transport, Variables,

@@ -28,7 +28,7 @@ pub enum Transport {
     #[default]
     Library,
     /// The system's `ssh`, for what this program can't do. It reads ssh_config
-    /// itself, and asks nobody.
+    /// itself.
     System,
 }
 
@@ -202,6 +202,8 @@ pub struct Environment {
     pub system_config: Option<PathBuf>,
     /// OpenSSH's client, where there is one.
     pub ssh_program: Option<PathBuf>,
+    /// This program itself, as which `ssh` has its questions passed on.
+    pub own_program: Option<PathBuf>,
     /// The user's shell, which runs proxy commands; `None`: `/bin/sh`.
     pub shell: Option<PathBuf>,
     pub local_user: LocalUser,

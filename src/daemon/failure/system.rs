@@ -33,7 +33,7 @@ pub(super) fn failed(at: &str, problem: SystemProblem, said: &str) -> Told {
             Code::SshHostKeyUnknown,
             At::HostKey,
             format!(
-                "The host key of {at} is not known, and the system's ssh can't ask you here. \
+                "The host key of {at} is not known, and the system's ssh can't ask about it here. \
                  Connect to it once with ssh in a terminal, and compare the fingerprint there."
             ),
         ),
@@ -56,9 +56,8 @@ pub(super) fn failed(at: &str, problem: SystemProblem, said: &str) -> Told {
             Code::SshAuthFailed,
             At::Auth,
             format!(
-                "{at} did not accept the sign-in of the system's ssh, which can't ask for \
-                 passwords here. Get a ticket (kinit) or add the key to your SSH agent, and try \
-                 `ssh -o BatchMode=yes` in a terminal."
+                "{at} did not accept the sign-in of the system's ssh. Check user name, ticket \
+                 (klist) and keys (ssh-add -l), and try the same in a terminal."
             ),
         ),
         SystemProblem::Config => (

@@ -8,11 +8,24 @@ use crate::ssh::target::{AddressFamily, Destination, Environment, Hop, HostKeyPo
 /// What the master says on its standard output when it is signed in.
 pub(super) const CONNECTED: &str = "connected";
 
+/// Whom ssh may ask for passwords, passphrases and codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asking {
+    Nobody,
+    /// Through SSH_ASKPASS.
+    APerson,
+}
+
 /// A command line without the program itself.
 type Arguments = Vec<String>;
 
 /// The connection itself: signs in and then only serves `socket`.
-pub(super) fn master(target: &Target, environment: &Environment, socket: &Path) -> Arguments {
+pub(super) fn master(
+    target: &Target,
+    environment: &Environment,
+    socket: &Path,
+    asking: Asking,
+) -> Arguments {
     let mut arguments = vec![
         "-N".to_owned(),
         "-M".to_owned(),
@@ -23,7 +36,7 @@ pub(super) fn master(target: &Target, environment: &Environment, socket: &Path) 
     set(&mut arguments, "PermitLocalCommand", "yes");
     set(&mut arguments, "LocalCommand", &format!("echo {CONNECTED}"));
     set(&mut arguments, "LogLevel", "DEBUG1");
-    arguments.extend(connection(target, environment));
+    arguments.extend(connection(target, environment, asking));
     arguments
 }
 
@@ -57,7 +70,7 @@ pub(super) fn lone_stream(
     set(&mut arguments, "ControlMaster", "no");
     set(&mut arguments, "ControlPath", "none");
     set(&mut arguments, "LogLevel", "DEBUG2");
-    arguments.extend(connection(target, environment));
+    arguments.extend(connection(target, environment, Asking::Nobody));
     arguments
 }
 
@@ -66,7 +79,7 @@ pub(super) fn lone_stream(
 /// The hops before are nested proxy commands rather than `-J`, because `-J` hands
 /// none of the options on, and so would leave the host keys on the way to whatever
 /// ssh_config says about them.
-fn connection(target: &Target, environment: &Environment) -> Arguments {
+fn connection(target: &Target, environment: &Environment, asking: Asking) -> Arguments {
     let mut arguments = Arguments::new();
     for (index, hop) in target.hops.iter().enumerate() {
         let proxy = if index == 0 {
@@ -74,7 +87,7 @@ fn connection(target: &Target, environment: &Environment) -> Arguments {
         } else {
             Some(jump(&arguments, environment))
         };
-        arguments = one_hop(hop, environment, proxy.as_deref());
+        arguments = one_hop(hop, environment, proxy.as_deref(), asking);
     }
     arguments
 }
@@ -95,16 +108,20 @@ fn jump(before: &[String], environment: &Environment) -> String {
     words.join(" ")
 }
 
-fn one_hop(hop: &Hop, environment: &Environment, proxy: Option<&str>) -> Arguments {
+fn one_hop(hop: &Hop, environment: &Environment, proxy: Option<&str>, asking: Asking) -> Arguments {
     let mut arguments = Arguments::new();
     if let Some(file) = config_file(hop, environment) {
         arguments.extend(["-F".to_owned(), file]);
     }
     // First value wins, and these come first: nothing is weaker than our own policy.
-    set(&mut arguments, "BatchMode", "yes");
+    let batch = match asking {
+        Asking::Nobody => "yes",
+        Asking::APerson => "no",
+    };
+    set(&mut arguments, "BatchMode", batch);
     let strict = match hop.host_key_policy {
         HostKeyPolicy::AcceptNew => "accept-new",
-        // There is nobody whom ssh could ask.
+        // ssh must not ask about keys: it would record them as it likes.
         HostKeyPolicy::Ask | HostKeyPolicy::Strict => "yes",
     };
     set(&mut arguments, "StrictHostKeyChecking", strict);

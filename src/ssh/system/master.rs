@@ -4,18 +4,22 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::{oneshot, watch};
 
+use super::command::Asking;
+use super::desk::{Desk, Outcome};
 use super::words::{self, Step};
-use super::{MULTIPLEXING, ProcessIo, command, stream};
+use super::{MULTIPLEXING, ProcessIo, askpass, command, stream};
 use crate::ssh::auth::LoggedIn;
 use crate::ssh::child::{Child, Lines, Pipes};
 use crate::ssh::clock::{Clock, Expired};
-use crate::ssh::error::{Cause, HostKeyInfo};
+use crate::ssh::error::{Cause, HostKeyInfo, Place};
 use crate::ssh::link::Link;
 use crate::ssh::observe::Stage;
+use crate::ssh::prompt::Prompter;
 use crate::ssh::session::Session;
 use crate::ssh::stages::Stages;
 use crate::ssh::target::{Destination, Environment, Target};
@@ -54,9 +58,9 @@ impl Master {
     pub(in crate::ssh) async fn connect(
         target: &Target,
         environment: &Arc<Environment>,
+        prompter: &Arc<dyn Prompter>,
         stages: &Arc<Stages>,
         link: &Arc<Link>,
-        clock: &Clock,
     ) -> Result<(Self, LoggedIn), Cause> {
         let program = environment.ssh_program.clone().ok_or(Cause::NoSystemSsh)?;
         let (refused, refusals) = watch::channel(None);
@@ -64,7 +68,10 @@ impl Master {
         if !MULTIPLEXING {
             tokio::spawn(end_when_asked(link.clone()));
             let way = Way::Alone(Box::new(target.clone()), environment.clone());
-            let login = logged_in("by the system's ssh, for each stream".to_owned());
+            let login = LoggedIn {
+                method: "by the system's ssh, for each stream".to_owned(),
+                silent: true,
+            };
             let master = Self {
                 program,
                 way,
@@ -80,8 +87,27 @@ impl Master {
             .tempdir_in(&environment.temporary)
             .map_err(not_started)?;
         let socket = directory.path().join("s");
+        let clock = Clock::start(connect_timeout(target));
+        let outcome = Arc::new(Outcome::default());
         let mut ssh = Command::new(&program);
-        ssh.args(command::master(target, environment, &socket));
+        let desk = (prompter.can_answer() && environment.own_program.is_some()).then(|| Desk {
+            place: Place::clone(&link.place),
+            hops: target.hops.clone(),
+            environment: environment.clone(),
+            prompter: prompter.clone(),
+            clock: clock.clone(),
+            outcome: outcome.clone(),
+        });
+        let asking = if desk.is_some() {
+            Asking::APerson
+        } else {
+            Asking::Nobody
+        };
+        let attended = desk
+            .map(|desk| askpass::attend(&mut ssh, directory.path(), desk))
+            .transpose()
+            .map_err(not_started)?;
+        ssh.args(command::master(target, environment, &socket, asking));
         let mut child = Child::start(ssh, false).map_err(not_started)?;
         let pipes = child.pipes().map_err(not_started)?;
         stages.begin(Stage::Tcp);
@@ -102,7 +128,8 @@ impl Master {
             .map_err(|expired| match expired {
                 Expired::Phase(after) | Expired::Total(after) => Cause::ConnectTimeout { after },
             })?
-            .map_err(|_| link.cause())?;
+            .map_err(|_| outcome.failure().unwrap_or_else(|| link.cause()))?;
+        drop(attended);
         if let Some(key) = signed_in.host_key {
             let _ = link.host_key.set(key);
         }
@@ -111,7 +138,11 @@ impl Master {
             way: Way::Socket(socket, directory),
             refusals,
         };
-        Ok((master, logged_in(signed_in.method)))
+        let login = LoggedIn {
+            method: signed_in.method,
+            silent: !outcome.was_asked(),
+        };
+        Ok((master, login))
     }
 
     /// Opens a stream, however long that takes.
@@ -140,12 +171,9 @@ impl Master {
     }
 }
 
-fn logged_in(method: String) -> LoggedIn {
-    LoggedIn {
-        method,
-        // ssh asks nobody (BatchMode).
-        silent: true,
-    }
+fn connect_timeout(target: &Target) -> Duration {
+    let last = target.hops.last();
+    last.map_or(Duration::ZERO, |hop| hop.connect_timeout)
 }
 
 /// Listens to the master, and tells the connection of its end.

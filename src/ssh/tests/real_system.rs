@@ -259,3 +259,72 @@ async fn a_jump_host_is_held_to_the_policy_whatever_ssh_config_says() {
         "{error:?}"
     );
 }
+
+/// Starts what `ssh` starts to ask: a script that passes the question on as our binary does.
+fn with_askpass(real: &mut Real) {
+    let script = real.fixture.file(
+        "askpass",
+        "#!/usr/bin/env python3\n\
+         import os, socket, sys\n\
+         s = socket.socket(socket.AF_UNIX)\n\
+         s.connect(os.environ['PUFFIN_REMOTE_LLM_ASKPASS'])\n\
+         s.sendall(sys.argv[1].encode()); s.shutdown(socket.SHUT_WR)\n\
+         answer = s.makefile().read()\n\
+         print(answer) if answer else sys.exit(1)\n",
+    );
+    run("chmod", &["700", script.to_str().unwrap()]);
+    real.fixture.environment = Arc::new(Environment {
+        own_program: Some(script),
+        ..(*real.fixture.environment).clone()
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs sshd and root"]
+async fn its_questions_reach_the_person_and_saved_answers_come_first() {
+    let mut real = system("").await;
+    with_askpass(&mut real);
+    let target = through_system(&real, "locked");
+    let ask = |prompter: Arc<Answering>| {
+        let connecting = connect(
+            &target,
+            real.fixture.environment.clone(),
+            prompter.clone(),
+            Arc::new(NoObserver),
+        );
+        async move { (soon(connecting).await, prompter.asked()) }
+    };
+    let (session, asked) = ask(Answering::with([
+        Ok(vec!["wrong"]),
+        Ok(vec!["open sesame"]),
+    ]))
+    .await;
+    assert!(!session.unwrap().logged_in_silently());
+    let attempts: Vec<_> = asked.iter().map(|question| question.attempt).collect();
+    assert_eq!(attempts, [1, 2]);
+    assert_eq!(
+        asked[0].kind,
+        PromptKind::Passphrase {
+            path: real.fixture.directory.path().join("locked")
+        }
+    );
+
+    let (refused, asked) = ask(Answering::with([Err(PromptFailure::Cancelled)])).await;
+    assert!(
+        matches!(
+            refused.unwrap_err().cause,
+            Cause::Unanswerable {
+                failure: PromptFailure::Cancelled,
+                ..
+            }
+        ),
+        "{asked:?}"
+    );
+
+    let mut saved = target.clone();
+    saved.hops[0].passphrase = Some("open sesame".into());
+    let session = soon(real.fixture.connect_asking(&saved, Answering::with([])))
+        .await
+        .unwrap();
+    assert!(session.logged_in_silently());
+}

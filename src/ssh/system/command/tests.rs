@@ -30,7 +30,12 @@ fn the_master_s_command_line_is_exactly_this() {
         alias: Some("gpu".into()),
         ..Hop::new("gpu1.example.com", 2222, "ai")
     }]);
-    let arguments = master(&target, &environment(), Path::new("/tmp/a%b/s"));
+    let arguments = master(
+        &target,
+        &environment(),
+        Path::new("/tmp/a%b/s"),
+        Asking::Nobody,
+    );
     expect![[r#"
         -N
         -M
@@ -92,7 +97,7 @@ fn a_hop_on_the_way_keeps_the_policy_and_its_words() {
         ..Hop::new("bastion", 22, "me")
     };
     let target = route(vec![bastion, Hop::new("gpu1", 22, "ai")]);
-    let arguments = master(&target, &environment(), Path::new("/tmp/s"));
+    let arguments = master(&target, &environment(), Path::new("/tmp/s"), Asking::Nobody);
     let proxy = arguments
         .iter()
         .find_map(|argument| argument.strip_prefix("ProxyCommand="))
