@@ -95,7 +95,7 @@ impl Authority {
 }
 
 /// An ECDSA key whose secret number has a leading zero byte, which ssh-keygen leaves out: one in
-/// 256 of its keys is such a key.
+/// 512 of its keys is such a key.
 pub(crate) fn short_ecdsa(folder: &Path) -> PathBuf {
     loop {
         let file = generate(folder, "id_short", "ecdsa", "");
