@@ -234,7 +234,8 @@ pub enum Cause {
         address: String,
         source: Arc<io::Error>,
     },
-    /// The hop before this one could not open the way to it.
+    /// The hop before this one found nobody there. (A hop that may not forward is at
+    /// fault itself: that is [`Self::ForwardingDenied`] at its own place.)
     #[error("{via} could not reach it: {cause}")]
     NotReachedThrough { via: Place, cause: Box<Self> },
     /// `connect_timeout` was over before any single step was.

@@ -5,7 +5,7 @@ use crate::{
     ssh::{Cause, Error, Place},
 };
 
-use super::{auth, host_key, system};
+use super::{auth, forward, host_key, system};
 
 /// Why the machine can't be used.
 pub(in crate::daemon) fn ssh(error: &Error) -> ErrorObject {
@@ -69,7 +69,7 @@ pub(super) fn address(place: &Place) -> String {
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm a cause, each a sentence")]
-fn tell(place: &Place, cause: &Cause) -> Told {
+pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
     use ErrorCode as Code;
     use StageName as At;
     let host = &place.host;
@@ -186,7 +186,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
                  computer does not have it, or not for this kind of address. ({source})"
             ),
         ),
-        Cause::NotReachedThrough { via, cause } => not_reached(via, &at, cause),
+        Cause::NotReachedThrough { via, cause } => forward::not_reached(via, &at, cause),
         Cause::ConnectTimeout { after } => Told::new(
             Code::SshConnectionTimeout,
             At::SshHandshake,
@@ -308,48 +308,13 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         ),
         Cause::Unanswerable { kind, failure } => auth::unanswerable(host, kind, *failure),
 
-        Cause::DestinationRefused { destination } => Told::new(
-            Code::ApiUnavailable,
-            At::Forward,
-            format!(
-                "Connected to {host}, but nothing listens on {destination}, seen from {host}. \
-                 Start the LLM server there, or check the address."
-            ),
-        ),
-        Cause::ForwardingDenied { destination } => Told::new(
-            Code::SshForwardDenied,
-            At::Forward,
-            format!(
-                "Connected to {host}, but it may not open {destination}: its SSH server forbids \
-                 this forwarding."
-            ),
-        )
-        .hint("In sshd_config there: AllowTcpForwarding, PermitOpen, or restrictions of the key."),
-        Cause::ForwardingUnsupported { destination } => Told::new(
-            Code::SshForwardDenied,
-            At::Forward,
-            format!(
-                "Connected to {host}, but its SSH server can't forward to {destination}. Use a \
-                 TCP address instead of a socket."
-            ),
-        ),
-        Cause::ServerFull { destination } => Told::new(
-            Code::SshChannelError,
-            At::Forward,
-            format!(
-                "Connected to {host}, but its SSH server has no room for another channel to \
-                 {destination}. Try again in a moment."
-            ),
-        ),
-        Cause::ChannelTimeout { destination, after } => Told::new(
-            Code::ApiUnavailable,
-            At::Forward,
-            format!(
-                "Connected to {host}, but {destination} did not answer within {}, seen from \
-                 {host}. Check the address and the firewall there.",
-                seconds(after)
-            ),
-        ),
+        Cause::DestinationRefused { destination } => forward::refused(host, destination),
+        Cause::ForwardingDenied { destination } => forward::denied(place, destination),
+        Cause::ForwardingUnsupported { destination } => forward::unsupported(place, destination),
+        Cause::ServerFull { destination } => forward::full(host, destination),
+        Cause::ChannelTimeout { destination, after } => {
+            forward::silent(host, destination, &seconds(after))
+        }
 
         Cause::Disconnected { message } => Told::new(
             Code::SshDisconnected,
@@ -382,36 +347,4 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             format!("{at} did not speak SSH as expected. ({source})"),
         ),
     }
-}
-
-/// Why the hop before could not open the way to this one.
-fn not_reached(via: &Place, at: &str, cause: &Cause) -> Told {
-    use ErrorCode as Code;
-    let bastion = &via.host;
-    let (code, why) = match cause {
-        Cause::DestinationRefused { .. } => (
-            Code::SshUnreachable,
-            "nothing listens there. Check the name and the port as they are known there",
-        ),
-        Cause::ForwardingDenied { .. } | Cause::ForwardingUnsupported { .. } => (
-            Code::SshForwardDenied,
-            "its SSH server forbids forwarding (AllowTcpForwarding, PermitOpen)",
-        ),
-        Cause::ServerFull { .. } => (
-            Code::SshChannelError,
-            "its SSH server has no room for another channel. Try again in a moment",
-        ),
-        Cause::ChannelTimeout { .. } | Cause::Unanswered { .. } => (
-            Code::SshConnectionTimeout,
-            "there was no answer in time. Is that machine on?",
-        ),
-        // Only what opens channels is ever inside.
-        other => return tell(via, other),
-    };
-    let end = if why.ends_with('?') { "" } else { "." };
-    Told::new(
-        code,
-        StageName::Tcp,
-        format!("{bastion} could not reach {at}: {why}{end}"),
-    )
 }
