@@ -4,6 +4,7 @@ mod cases;
 mod generated;
 
 use super::*;
+use crate::ssh::ssh_config::{self, Query};
 use cases::Case;
 
 /// What becomes of a connect as far as host keys are concerned.
@@ -359,7 +360,36 @@ impl Scene {
         }
     }
 
+    /// HostKeyAlgorithms, from an ssh_config that is read by `ssh -G` and by ourselves.
+    async fn algorithms(&self, names: &str) -> Algorithms {
+        let file = self
+            .fixture
+            .file("config", &format!("HostKeyAlgorithms {names}\n"));
+        let query = Query {
+            host: "gpu1".into(),
+            port: None,
+            user: None,
+        };
+        let mut found = Vec::new();
+        for ssh_program in [None, Some("/usr/bin/ssh".into())] {
+            let environment = Environment {
+                user_config: Some(file.clone()),
+                ssh_program,
+                ..Environment::clone(&self.fixture.environment)
+            };
+            let settings = ssh_config::resolve(&query, &environment).await.unwrap();
+            assert_eq!(settings.warnings, Vec::<String>::new());
+            found.push(settings.algorithms);
+        }
+        assert_eq!(found[0], found[1], "{names}");
+        found.remove(0)
+    }
+
     async fn connect(&self, lab: &Lab, case: &Case) -> Result<Session, Error> {
+        let algorithms = match case.algorithms {
+            Some(names) => self.algorithms(names).await,
+            None => Algorithms::default(),
+        };
         let hop = Hop {
             auth: AuthMethod::None,
             host_key_policy: case.policy,
@@ -368,12 +398,7 @@ impl Scene {
                 user: Some(vec![self.user.clone()]),
                 global: Some(vec![self.global.clone()]),
             },
-            algorithms: Algorithms {
-                host_keys: case
-                    .algorithms
-                    .map(|names| names.split(',').map(str::to_owned).collect()),
-                ..Algorithms::default()
-            },
+            algorithms,
             ..Hop::new(case.host, lab.port(case.server), "nobody")
         };
         soon(self.fixture.connect(&Target::new(vec![hop]))).await

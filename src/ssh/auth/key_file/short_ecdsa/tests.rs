@@ -79,11 +79,16 @@ fn a_key_without_its_leading_zero_is_read_locked_or_not() {
         let opened = file.unlock(&"right horse".into()).unwrap();
         assert_eq!(opened.key_data().ecdsa().unwrap(), expected, "{cipher}");
         let wrong = file.unlock(&"wrong horse".into());
-        assert!(matches!(wrong, Err(KeyProblem::PassphraseWrong)), "{wrong:?}");
+        assert!(
+            matches!(wrong, Err(KeyProblem::PassphraseWrong)),
+            "{wrong:?}"
+        );
     }
     // The signature is that of the same key.
     let signature = opened.sign("test", HashAlg::Sha256, b"text").unwrap();
-    key.public_key().verify("test", b"text", &signature).unwrap();
+    key.public_key()
+        .verify("test", b"text", &signature)
+        .unwrap();
 }
 
 #[test]
