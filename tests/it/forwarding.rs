@@ -204,17 +204,36 @@ async fn an_openssh_that_forbids_unix_sockets_is_told_with_its_option() {
     if !is_here("sshd", sshd::available()) {
         return;
     }
+    for config in [
+        "AllowStreamLocalForwarding no",
+        "AllowStreamLocalForwarding remote",
+        "DisableForwarding yes",
+    ] {
+        let bed = Bed::start().await;
+        let socket = Socket::to(&bed);
+        let sshd = Sshd::start(&[config]);
+        let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
+        let error = refused(&bed, &sshd.host_key_line(), ssh, socket.llm()).await;
+        assert_eq!(error.code(), "API_UNAVAILABLE", "{config}: {error:?}");
+        let path = socket.path.to_str().unwrap();
+        assert!(error.message.contains(path), "{}", error.message);
+        for option in ["AllowStreamLocalForwarding", "DisableForwarding"] {
+            assert!(hint(&error).contains(option), "{config}: {}", hint(&error));
+        }
+    }
+}
+
+/// That option is about TCP alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unix_socket_behind_an_openssh_that_forbids_tcp_is_reached() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
     let bed = Bed::start().await;
     let socket = Socket::to(&bed);
-    let sshd = Sshd::start(&["AllowStreamLocalForwarding no"]);
+    let sshd = Sshd::start(&["AllowTcpForwarding no"]);
     let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
-    let error = refused(&bed, &sshd.host_key_line(), ssh, socket.llm()).await;
-    let path = socket.path.to_str().unwrap();
-    assert!(error.message.contains(path), "{}", error.message);
-    let codes = ["API_UNAVAILABLE", "SSH_FORWARD_DENIED"];
-    assert!(codes.contains(&error.code()), "{error:?}");
-    let told = format!("{} {}", error.message, hint(&error));
-    assert!(told.contains("AllowStreamLocalForwarding"), "{told}");
+    reaches(&bed, &sshd.host_key_line(), ssh, socket.llm()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

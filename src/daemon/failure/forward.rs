@@ -27,7 +27,8 @@ pub(super) fn refused(host: &str, destination: &Destination) -> Told {
         )
         .hint(
             "In sshd_config there, AllowStreamLocalForwarding must be yes or local, and \
-             DisableForwarding no; otherwise let the LLM server listen on a TCP port, too.",
+             DisableForwarding no; in authorized_keys, the key must not have restrict or \
+             no-port-forwarding. Or let the LLM server listen on a TCP port, too.",
         ),
     }
 }

@@ -149,7 +149,7 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
             At::Tcp,
             format!(
                 "The proxy command for {at} can't be started, because the shell that runs it \
-                 can't be. ({source})"
+                 can't be. Check that SHELL names one that is there. ({source})"
             ),
         ),
         Cause::ProxyCommandEnded { status, said } => Told::new(
@@ -175,7 +175,10 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::SystemNotStarted { source } => Told::new(
             Code::SshSystemFailed,
             At::Tcp,
-            format!("The system's ssh can't be started for {at}. ({source})"),
+            format!(
+                "The system's ssh can't be started for {at}. Try `ssh -V` in a terminal, or choose \
+                 the transport `auto`. ({source})"
+            ),
         ),
         Cause::SystemSsh { problem, said } => system::failed(&at, *problem, said),
         Cause::BindAddress { address, source } => Told::new(
@@ -183,7 +186,8 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
             At::Tcp,
             format!(
                 "Can't connect to {at} from the local address {address} (BindAddress): this \
-                 computer does not have it, or not for this kind of address. ({source})"
+                 computer does not have it, or not for this kind of address. Mend it in ssh_config. \
+                 ({source})"
             ),
         ),
         Cause::NotReachedThrough { via, cause } => forward::not_reached(via, &at, cause),
@@ -274,8 +278,9 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
             file,
             line,
         } => host_key::revoked(&at, key, authority.as_deref(), file, *line),
+        Cause::HostKeyTooShort { key } => host_key::too_short(&at, key),
         Cause::HostKeyRejected { key } => host_key::rejected(&at, key),
-        Cause::KnownHostsUnreadable { file, source } => host_key::unreadable(file, source),
+        Cause::KnownHostsUnreadable { file, source } => host_key::unreadable(&at, file, source),
 
         Cause::AuthFailed {
             username,
@@ -294,7 +299,7 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
             auth::methods_disabled(host, preferred, allowed)
         }
         Cause::KeyUnusable { path, problem } => auth::key(host, path, problem),
-        Cause::NoAgent { problem } => auth::agent(problem),
+        Cause::NoAgent { problem } => auth::agent(host, problem),
         Cause::PasswordExpired { username, after } => {
             auth::password_expired(host, username, &seconds(after))
         }
@@ -344,7 +349,10 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::Protocol { source } => Told::new(
             Code::SshProtocolError,
             At::SshHandshake,
-            format!("{at} did not speak SSH as expected. ({source})"),
+            format!(
+                "{at} did not speak SSH as expected. Try again; if it stays so, report it with the \
+                 server's version. ({source})"
+            ),
         ),
     }
 }

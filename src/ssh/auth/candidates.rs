@@ -159,7 +159,7 @@ impl Login<'_> {
             return self.chosen_key_problem(problem).map(drop);
         }
         let shown = self.environment.shorten(&name.path);
-        self.skip("publickey", Some(shown), problem);
+        self.skip_key(shown, &problem);
         Ok(())
     }
 
