@@ -53,7 +53,8 @@ fn by_system(tried: &[AuthAttempt], allowed: &[String]) -> Option<String> {
         ),
     ]
     .into_iter()
-    .filter_map(|(is_open, way)| is_open.then(|| way.to_owned()))
+    .filter(|(is_open, _)| *is_open)
+    .map(|(_, way)| way.to_owned())
     .collect();
     (!ways.is_empty()).then(|| {
         format!(
