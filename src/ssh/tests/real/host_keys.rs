@@ -570,3 +570,23 @@ async fn a_certificate_that_is_no_good_says_why() {
         }
     }
 }
+
+/// That `ssh` refuses what `an_rsa_key_that_can_be_broken_is_refused` has us refuse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ssh and openssl"]
+async fn ssh_refuses_a_short_rsa_key() {
+    let fixture = Fixture::new();
+    let server = super::super::host_keys::with_short_key(&fixture)
+        .await
+        .unwrap();
+    let output = tokio::process::Command::new("ssh")
+        .args(["-F", "/dev/null", "-n", "-o", "BatchMode=yes"])
+        .args(["-o", "StrictHostKeyChecking=no"])
+        .args(["-o", "UserKnownHostsFile=/dev/null"])
+        .args(["-p", &server.address.port().to_string()])
+        .args(["nobody@127.0.0.1", "true"])
+        .output();
+    let output = soon(output).await.unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("Invalid key length"), "{words}");
+}
