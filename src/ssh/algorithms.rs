@@ -47,6 +47,13 @@ const CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_CTR,
 ];
 
+/// Those that need no MAC beside them.
+const AEAD: &[cipher::Name] = &[
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::CHACHA20_POLY1305,
+];
+
 const MACS: &[mac::Name] = &[
     mac::HMAC_SHA512_ETM,
     mac::HMAC_SHA256_ETM,
@@ -75,19 +82,24 @@ pub(super) fn preferred(wanted: &Algorithms, recorded: &Recorded) -> Result<Pref
         &key_exchanges,
     )?;
     kex.extend_from_slice(MARKERS);
-    let host_keys = HostKeyOffer::new(wanted.host_keys.as_deref(), recorded)?;
+    let ciphers = choose(
+        AlgorithmList::Cipher,
+        wanted.ciphers.as_deref(),
+        CIPHERS,
+        CIPHERS,
+    )?;
+    let macs = match choose(AlgorithmList::Mac, wanted.macs.as_deref(), MACS, MACS) {
+        // Something has to be named, and none will be used.
+        Err(_) if ciphers.iter().all(|cipher| AEAD.contains(cipher)) => MACS.to_vec(),
+        macs => macs?,
+    };
+    let host_keys = HostKeyOffer::new(wanted, recorded)?;
     Ok(Preferred {
         kex: kex.into(),
         key: host_keys.keys.into(),
         host_key_certificates: host_keys.certificates.into(),
-        cipher: choose(
-            AlgorithmList::Cipher,
-            wanted.ciphers.as_deref(),
-            CIPHERS,
-            CIPHERS,
-        )?
-        .into(),
-        mac: choose(AlgorithmList::Mac, wanted.macs.as_deref(), MACS, MACS)?.into(),
+        cipher: ciphers.into(),
+        mac: macs.into(),
         compression: Cow::Borrowed(&[compression::NONE]),
     })
 }

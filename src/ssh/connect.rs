@@ -274,12 +274,10 @@ impl Attempt<'_> {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 return Err(match error.cause {
-                    cause @ (Cause::DestinationRefused { .. }
-                    | Cause::ForwardingDenied { .. }
-                    | Cause::ForwardingUnsupported { .. }
-                    | Cause::ServerFull { .. }
-                    | Cause::ChannelTimeout { .. }) => not_reached(cause),
-                    // The connection to the hop before is what failed.
+                    cause @ (Cause::DestinationRefused { .. } | Cause::ChannelTimeout { .. }) => {
+                        not_reached(cause)
+                    }
+                    // The hop before is what failed: its connection, or its policy.
                     _ => error,
                 });
             }

@@ -167,6 +167,8 @@ pub enum AuthOutcome {
     Partial,
     /// Not tried, and why.
     Skipped(String),
+    /// Not tried, and why; the system's `ssh` could.
+    LeftToSystem(String),
 }
 
 /// What went wrong. Every variant says who can help.
@@ -234,7 +236,8 @@ pub enum Cause {
         address: String,
         source: Arc<io::Error>,
     },
-    /// The hop before this one could not open the way to it.
+    /// The hop before this one found nobody there. (A hop that may not forward is at
+    /// fault itself: that is [`Self::ForwardingDenied`] at its own place.)
     #[error("{via} could not reach it: {cause}")]
     NotReachedThrough { via: Place, cause: Box<Self> },
     /// `connect_timeout` was over before any single step was.
@@ -307,6 +310,9 @@ pub enum Cause {
         file: PathBuf,
         line: u64,
     },
+    /// An RSA key that can be broken: the server needs a new one.
+    #[error("host key {} has only {} bits", key.fingerprint, key.bits)]
+    HostKeyTooShort { key: HostKeyInfo },
     /// The person said no.
     #[error("host key {} was rejected", key.fingerprint)]
     HostKeyRejected { key: HostKeyInfo },
@@ -444,6 +450,7 @@ impl Cause {
             | Self::HostCertificateInvalid { .. }
             | Self::HostKeyConflict { .. }
             | Self::HostKeyRevoked { .. }
+            | Self::HostKeyTooShort { .. }
             | Self::HostKeyRejected { .. }
             | Self::KnownHostsUnreadable { .. }
             | Self::AuthFailed { .. }

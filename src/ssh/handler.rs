@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::ssh_key::public::KeyData;
-use russh::keys::{Algorithm, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Error as RusshError};
 use tokio_util::sync::DropGuard;
 
-use super::error::Cause;
+use super::error::{Cause, HostKeyInfo};
 use super::host_key::{Shown, Verifier};
 use super::known_hosts;
 use super::link::Link;
@@ -51,6 +51,20 @@ impl Offered {
                 *offered == shown || (offered.clone().is_rsa() && shown.clone().is_rsa())
             })
     }
+}
+
+/// A key that anybody may have broken: the host's, or the one that certifies it. `ssh`
+/// hangs up on either ("Invalid key length"), whatever is recorded.
+fn too_short(shown: &PublicKeyOrCertificate) -> Option<HostKeyInfo> {
+    let own = shown.public_key();
+    let signer = shown
+        .certificate()
+        .map(|certificate| PublicKey::new(certificate.signature_key().clone(), ""));
+    let short = |key: &PublicKey| !known_hosts::is_large_enough(key.key_data());
+    if short(&own) {
+        return Some(known_hosts::describe(&own));
+    }
+    signer.filter(short).map(|key| known_hosts::describe(&key))
 }
 
 /// Why the handshake failed.
@@ -96,6 +110,11 @@ impl Handler for ClientHandler {
         self.stages.begin(Stage::HostKey);
         if !self.offered.has(presented) {
             return Err(RusshError::UnknownKey.into());
+        }
+        if let Some(key) = too_short(presented) {
+            return Err(HandlerError::Refused(Box::new(Cause::HostKeyTooShort {
+                key,
+            })));
         }
         let info = known_hosts::describe(&presented.public_key());
         let shown = Shown::new(presented);

@@ -12,7 +12,7 @@ use super::channel_io::Budget;
 use super::error::HostKeyInfo;
 use super::flight::Flight;
 use super::prompt::{HostKeyDecision, PromptFailure};
-use super::ssh_config::ConfigValues;
+use super::ssh_config::{BrokenPrograms, ConfigValues};
 
 /// Clones are the same memory; one per process, with the default.
 #[derive(Clone, Default)]
@@ -23,6 +23,8 @@ struct Inner {
     host_keys: Mutex<HostKeys>,
     /// What each `ssh` does without any file (see `ssh_config`).
     ssh_defaults: Mutex<HashMap<PathBuf, Arc<ConfigValues>>>,
+    /// Each `ssh` that did not answer a short while ago.
+    broken_ssh: Mutex<BrokenPrograms>,
     /// Bytes waiting to be read, over all streams of all connections.
     budget: Arc<Budget>,
     /// There is one while anybody connects.
@@ -64,6 +66,13 @@ impl Memory {
     pub(super) fn ssh_defaults(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<ConfigValues>>> {
         self.0
             .ssh_defaults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn broken_ssh(&self) -> MutexGuard<'_, BrokenPrograms> {
+        self.0
+            .broken_ssh
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -150,6 +150,9 @@ pub struct Algorithms {
     pub macs: Option<Vec<String>>,
     /// HostKeyAlgorithms.
     pub host_keys: Option<Vec<String>>,
+    /// HostKeyAlgorithms is a list of the person's own (or `^`), whose order counts; under
+    /// any other, what is recorded for a host comes first.
+    pub keeps_host_key_order: bool,
     /// PubkeyAcceptedAlgorithms: the signatures that we may log in with.
     pub public_keys: Option<Vec<String>>,
 }

@@ -11,6 +11,7 @@ use crate::support::daemon::{Answer, Daemon};
 use crate::support::peer::agent::{self, Agent};
 use crate::support::peer::asyncssh::{self, AsyncSsh};
 use crate::support::peer::is_here;
+use crate::support::peer::keys::Authority;
 use crate::support::peer::sshd::{self, Sshd};
 use crate::support::ssh_server::{Key, Login, SshServer};
 
@@ -204,4 +205,32 @@ async fn the_in_process_server_sees_nothing_before_the_verdict() {
     if agent_is_here() {
         sees_nothing_before_the_verdict(Witness::in_process().await).await;
     }
+}
+
+/// The authority vouches for another name. ssh asks about the key under the certificate then; we
+/// refuse, as with a changed key.
+#[tokio::test(flavor = "multi_thread")]
+async fn openssh_with_a_host_certificate_for_another_name_sees_nothing() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let authority = Authority::generate();
+    let (key, certificate) = authority.certify_host("host", "elsewhere");
+    let sshd = Sshd::start(&[
+        &format!("HostKey {}", key.display()),
+        &format!("HostCertificate {}", certificate.display()),
+        "LogLevel DEBUG",
+    ]);
+    let line = format!("[127.0.0.1]:{} {}", sshd.port(), authority.public());
+    bed.write_known_hosts(&format!("@cert-authority {line}"));
+    let server = Witness::OpenSsh(sshd);
+    let daemon = bed.daemon().await;
+    daemon.answer_with(|question| Answer::host_key(question, "accept"));
+    let ssh = with(server.address(), &json!({"password": "a secret"}));
+    let result = tested(&daemon, ssh).await;
+    assert_eq!(result["success"], false, "{result:#}");
+    assert_eq!(result["error"]["data"]["stage"], "host-key", "{result:#}");
+    server.wait_ended(1).await;
+    assert_eq!(server.requests(), 0);
 }

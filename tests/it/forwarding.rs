@@ -198,6 +198,44 @@ async fn a_unix_socket_behind_asyncssh_is_reached() {
     assert!(events.iter().any(|event| event["target"] == path));
 }
 
+/// sshd answers as if nothing listened there, so both are to be thought of.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_openssh_that_forbids_unix_sockets_is_told_with_its_option() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    for config in [
+        "AllowStreamLocalForwarding no",
+        "AllowStreamLocalForwarding remote",
+        "DisableForwarding yes",
+    ] {
+        let bed = Bed::start().await;
+        let socket = Socket::to(&bed);
+        let sshd = Sshd::start(&[config]);
+        let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
+        let error = refused(&bed, &sshd.host_key_line(), ssh, socket.llm()).await;
+        assert_eq!(error.code(), "API_UNAVAILABLE", "{config}: {error:?}");
+        let path = socket.path.to_str().unwrap();
+        assert!(error.message.contains(path), "{}", error.message);
+        for option in ["AllowStreamLocalForwarding", "DisableForwarding"] {
+            assert!(hint(&error).contains(option), "{config}: {}", hint(&error));
+        }
+    }
+}
+
+/// That option is about TCP alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unix_socket_behind_an_openssh_that_forbids_tcp_is_reached() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let socket = Socket::to(&bed);
+    let sshd = Sshd::start(&["AllowTcpForwarding no"]);
+    let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
+    reaches(&bed, &sshd.host_key_line(), ssh, socket.llm()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropbear_that_knows_no_unix_sockets_is_told() {
     if !is_here("dropbear", dropbear::available()) {

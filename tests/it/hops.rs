@@ -231,8 +231,11 @@ async fn a_bastion_that_forbids_forwarding_is_named() {
         let daemon = bed.daemon().await;
         let error = fails(&bed, &daemon, &servers).await;
         assert_eq!(error.code(), "SSH_FORWARD_DENIED", "{error:?}");
-        for part in [BASTION, "AllowTcpForwarding", "PermitOpen"] {
-            assert!(error.message.contains(part), "{part}: {}", error.message);
+        assert_eq!(error.data["hop"], 1, "{error:?}");
+        assert!(error.message.contains(BASTION), "{}", error.message);
+        let hint = error.data["hint"].as_str().unwrap_or_default();
+        for option in ["AllowTcpForwarding", "PermitOpen"] {
+            assert!(hint.contains(option), "{option}: {hint}");
         }
         daemon.shut_down().await;
         was_left_alone(&target);

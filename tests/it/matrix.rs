@@ -8,7 +8,7 @@ use crate::support::peer::agent::{self, Agent};
 use crate::support::peer::asyncssh::{self, AsyncSsh};
 use crate::support::peer::dropbear::{self, Dropbear};
 use crate::support::peer::is_here;
-use crate::support::peer::keys::{Authority, ClientKeys};
+use crate::support::peer::keys::{self, Authority, ClientKeys};
 use crate::support::peer::sshd::{self, Sshd};
 use crate::support::row::{Certified, Row, run};
 
@@ -83,6 +83,25 @@ async fn openssh_that_speaks_nistp_only() {
     bed.write_known_hosts(&sshd.host_key_line_of("127.0.0.1", "ecdsa"));
     let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ecdsa);
     run(&bed, vec![Row::new("nistp", ssh, "publickey")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssh_with_a_host_certificate_of_a_known_authority() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let authority = Authority::generate();
+    let (key, certificate) = authority.certify_host("host", "127.0.0.1");
+    // The first key of its type is the one that is shown.
+    let sshd = Sshd::start(&[
+        &format!("HostKey {}", key.display()),
+        &format!("HostCertificate {}", certificate.display()),
+    ]);
+    let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
+    let line = format!("[127.0.0.1]:{} {}", sshd.port(), authority.public());
+    bed.write_known_hosts(&format!("@cert-authority {line}"));
+    run(&bed, vec![Row::new("host-certificate", ssh, "publickey")]).await;
 }
 
 // --- dropbear -------------------------------------------------------------------------------
@@ -206,4 +225,17 @@ async fn asyncssh_with_other_algorithms_and_many_new_keys() {
     bed.write_known_hosts(&server.host_key_line());
     let ssh = by_key(asyncssh::USER, server.port(), &server.keys.ed25519);
     run(&bed, vec![Row::new("rekeyed", ssh, "publickey")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asyncssh_by_an_ecdsa_key_with_a_short_secret() {
+    if !is_here("asyncssh", asyncssh::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let key = keys::short_ecdsa(&bed.home());
+    let server = AsyncSsh::start(&json!({"authorizedKeys": [keys::public(&key)]}));
+    bed.write_known_hosts(&server.host_key_line());
+    let ssh = by_key(asyncssh::USER, server.port(), &key);
+    run(&bed, vec![Row::new("short", ssh, "publickey")]).await;
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, by_key, ssh_to, with};
 use crate::support::daemon::RpcError;
+use crate::support::peer::agent::{self, Agent};
 use crate::support::peer::asyncssh::{self, AsyncSsh};
 use crate::support::peer::dropbear::{self, Dropbear};
 use crate::support::peer::is_here;
@@ -102,4 +103,25 @@ async fn a_certificate_that_lets_nobody_in_says_why() {
     let user = useless.sshd.username();
     let why = format!("is not made out to {user}");
     assert!(error.message.contains(&why), "{}", error.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_in_an_agent_that_lets_nobody_in_says_why() {
+    if !is_here("sshd", sshd::available()) || !is_here("ssh-agent", agent::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let useless = Useless::make();
+    useless.known_to(&bed);
+    let cases = [
+        (&useless.expired, "has expired"),
+        (&useless.other, "made out to"),
+    ];
+    for (key, why) in cases {
+        let agent = Agent::start(&[key]);
+        let by_agent = json!({"authMethod": "agent", "identityAgent": agent.socket()});
+        let ssh = with(useless.address(key), &by_agent);
+        let error = refused(&bed, ssh).await;
+        assert!(error.message.contains(why), "{why}: {}", error.message);
+    }
 }

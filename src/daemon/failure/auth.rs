@@ -17,7 +17,7 @@ pub(super) fn failed(
     banner: Option<&str>,
 ) -> Told {
     let banner = banner.map_or_else(String::new, |banner| format!(" (It said: {banner})"));
-    told(
+    let failed = told(
         ErrorCode::SshAuthFailed,
         format!(
             "{host} did not accept user {username} with: {}. It allows: {}. {}{banner}",
@@ -25,7 +25,43 @@ pub(super) fn failed(
             methods(allowed),
             advice(tried, allowed)
         ),
-    )
+    );
+    match by_system(tried, allowed) {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
+}
+
+/// What the system's `ssh` could try, and this program can't.
+fn by_system(tried: &[AuthAttempt], allowed: &[String]) -> Option<String> {
+    let allows = |method: &str| allowed.iter().any(|allowed| allowed == method);
+    let has_security_key = tried
+        .iter()
+        .any(|attempt| matches!(attempt.outcome, AuthOutcome::LeftToSystem(_)));
+    let ways: Vec<_> = [
+        (
+            allows("gssapi-with-mic"),
+            "sign in with Kerberos (GSSAPI; get a ticket with kinit)",
+        ),
+        (
+            allows("hostbased"),
+            "let this computer vouch for you (hostbased)",
+        ),
+        (
+            has_security_key && allows("publickey"),
+            "use a security key without an agent",
+        ),
+    ]
+    .into_iter()
+    .filter(|(is_open, _)| *is_open)
+    .map(|(_, way)| way.to_owned())
+    .collect();
+    (!ways.is_empty()).then(|| {
+        format!(
+            "The system's ssh can {}: set transport to \"system\" in the profile.",
+            super::list(&ways)
+        )
+    })
 }
 
 pub(super) fn too_many_keys(
@@ -122,7 +158,9 @@ fn one_attempt(attempt: &AuthAttempt) -> String {
     match &attempt.outcome {
         AuthOutcome::Rejected => what,
         AuthOutcome::Partial => format!("{what}, accepted as a first step"),
-        AuthOutcome::Skipped(reason) => format!("{what}, not tried: {reason}"),
+        AuthOutcome::Skipped(reason) | AuthOutcome::LeftToSystem(reason) => {
+            format!("{what}, not tried: {reason}")
+        }
     }
 }
 
@@ -150,7 +188,7 @@ fn advice(tried: &[AuthAttempt], allowed: &[String]) -> &'static str {
     } else if allows("password") || allows("keyboard-interactive") {
         "Save a password in the profile, or choose the sign-in method that the server allows."
     } else if !allowed.is_empty() && allowed.iter().all(|method| only_ssh(method)) {
-        "Only ssh itself can do that: set transport to system in the profile."
+        "Only the system's ssh can do that."
     } else {
         "Choose a private key that the server knows."
     }
@@ -193,7 +231,11 @@ pub(super) fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
         .hint(format!("Convert it with: ssh-keygen -p -f {file}")),
         KeyProblem::SecurityKey => unusable(format!(
             "{file} belongs to a security key. Add it to your SSH agent and choose the agent."
-        )),
+        ))
+        .hint(
+            "The system's ssh can use it without an agent: set transport to \"system\" in the \
+             profile.",
+        ),
         KeyProblem::UnsupportedType => unusable(format!(
             "{file} is a kind of key that this program can't use. Choose an Ed25519 key."
         )),
@@ -221,32 +263,32 @@ pub(super) fn key(host: &str, path: &Path, problem: &KeyProblem) -> Told {
     }
 }
 
-pub(super) fn agent(problem: &AgentProblem) -> Told {
-    let message = match problem {
-        AgentProblem::NoSocket => "No SSH agent: SSH_AUTH_SOCK is not set. Start Puffin from a \
-             terminal, or choose a key file."
-            .to_owned(),
-        AgentProblem::Disabled => "The SSH agent was chosen, but IdentityAgent is none. Name its \
-             socket there, or choose a key file."
-            .to_owned(),
+pub(super) fn agent(host: &str, problem: &AgentProblem) -> Told {
+    let why = match problem {
+        AgentProblem::NoSocket => {
+            "SSH_AUTH_SOCK is not set. Start Puffin from a terminal, or choose a key file."
+                .to_owned()
+        }
+        AgentProblem::Disabled => {
+            "IdentityAgent is none. Name its socket there, or choose a key file.".to_owned()
+        }
         AgentProblem::Unreachable { path, source } => format!(
-            "The SSH agent at {} can't be reached. Is it running? ({source})",
+            "it can't be reached at {}. Is it running? ({source})",
             path.display()
         ),
-        AgentProblem::Silent => {
-            "The SSH agent does not answer. Unlock it, or choose a key file.".to_owned()
-        }
+        AgentProblem::Silent => "it does not answer. Unlock it, or choose a key file.".to_owned(),
         AgentProblem::Empty => {
-            "The SSH agent holds no keys. Add one with ssh-add, or choose a key file.".to_owned()
+            "it holds no keys. Add one with ssh-add, or choose a key file.".to_owned()
         }
-        AgentProblem::NoMatch => {
-            "The SSH agent does not hold the chosen key. Add it with ssh-add.".to_owned()
-        }
+        AgentProblem::NoMatch => "it does not hold the chosen key. Add it with ssh-add.".to_owned(),
         AgentProblem::Broken(problem) => {
-            format!("The SSH agent does not work; choose a key file instead. ({problem})")
+            format!("it does not work; choose a key file instead. ({problem})")
         }
     };
-    told(ErrorCode::SshAgentUnavailable, message)
+    told(
+        ErrorCode::SshAgentUnavailable,
+        format!("The sign-in on {host} needs your SSH agent, and {why}"),
+    )
 }
 
 pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure) -> Told {
@@ -271,7 +313,10 @@ pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure
         ),
         PromptFailure::Cancelled => (
             ErrorCode::SshPromptCancelled,
-            format!("{host} needs {what}; the question was closed, so nobody is signed in."),
+            format!(
+                "{host} needs {what}; the question was closed, so nobody is signed in. Connect \
+                 again to be asked again."
+            ),
         ),
         PromptFailure::TimedOut => (
             ErrorCode::SshPromptTimeout,
@@ -279,7 +324,7 @@ pub(super) fn unanswerable(host: &str, kind: &PromptKind, failure: PromptFailure
         ),
         PromptFailure::HostGone => (
             ErrorCode::HostUnavailable,
-            format!("{host} needs {what}, and nobody is there to ask."),
+            format!("{host} needs {what}, and nobody is there to ask. Restart Puffin."),
         ),
         PromptFailure::Unfit => (
             ErrorCode::SshPromptUnavailable,

@@ -174,7 +174,7 @@ pub(super) fn conflict(at: &str, key: &HostKeyInfo, other: &HostKeyInfo) -> Told
         key,
         format!(
             "{at} showed two different host keys at the same time ({} and {}). Someone may be \
-             intercepting the connection. Nothing was sent.",
+             intercepting the connection. Nothing was sent. Ask the administrator.",
             key.fingerprint, other.fingerprint
         ),
     )
@@ -204,6 +204,20 @@ pub(super) fn revoked(
     )
 }
 
+pub(super) fn too_short(at: &str, key: &HostKeyInfo) -> Told {
+    told(
+        ErrorCode::SshProtocolError,
+        key,
+        format!(
+            "{at} proves who it is with an RSA key of only {} bits ({}), which can be broken, so \
+             it is refused, as ssh would. Nothing was sent. Ask the administrator for a new host \
+             key.",
+            key.bits, key.fingerprint
+        ),
+    )
+    .hint("On the server, `ssh-keygen -A` makes the kinds of keys that are missing; then restart sshd.")
+}
+
 pub(super) fn rejected(at: &str, key: &HostKeyInfo) -> Told {
     told(
         ErrorCode::SshHostKeyRejected,
@@ -216,13 +230,13 @@ pub(super) fn rejected(at: &str, key: &HostKeyInfo) -> Told {
     )
 }
 
-pub(super) fn unreadable(file: &Path, source: &io::Error) -> Told {
+pub(super) fn unreadable(at: &str, file: &Path, source: &io::Error) -> Told {
     Told::new(
         ErrorCode::SshConfigInvalid,
         StageName::HostKey,
         format!(
-            "{} can't be read, so no host key can be checked. Mend the file or its permissions. \
-             ({source})",
+            "{} can't be read, so the host key of {at} can't be checked. Mend the file or its \
+             permissions. ({source})",
             file.display()
         ),
     )

@@ -7,6 +7,7 @@
 mod auth;
 mod config;
 mod conversation;
+mod forward;
 mod host_key;
 mod llm;
 mod ssh;

@@ -5,7 +5,7 @@ use crate::{
     ssh::{Cause, Error, Place},
 };
 
-use super::{auth, host_key, system};
+use super::{auth, forward, host_key, system};
 
 /// Why the machine can't be used.
 pub(in crate::daemon) fn ssh(error: &Error) -> ErrorObject {
@@ -69,7 +69,7 @@ pub(super) fn address(place: &Place) -> String {
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm a cause, each a sentence")]
-fn tell(place: &Place, cause: &Cause) -> Told {
+pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
     use ErrorCode as Code;
     use StageName as At;
     let host = &place.host;
@@ -149,7 +149,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             At::Tcp,
             format!(
                 "The proxy command for {at} can't be started, because the shell that runs it \
-                 can't be. ({source})"
+                 can't be. Check that SHELL names one that is there. ({source})"
             ),
         ),
         Cause::ProxyCommandEnded { status, said } => Told::new(
@@ -175,7 +175,10 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::SystemNotStarted { source } => Told::new(
             Code::SshSystemFailed,
             At::Tcp,
-            format!("The system's ssh can't be started for {at}. ({source})"),
+            format!(
+                "The system's ssh can't be started for {at}. Try `ssh -V` in a terminal, or choose \
+                 the transport `auto`. ({source})"
+            ),
         ),
         Cause::SystemSsh { problem, said } => system::failed(&at, *problem, said),
         Cause::BindAddress { address, source } => Told::new(
@@ -183,10 +186,11 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             At::Tcp,
             format!(
                 "Can't connect to {at} from the local address {address} (BindAddress): this \
-                 computer does not have it, or not for this kind of address. ({source})"
+                 computer does not have it, or not for this kind of address. Mend it in ssh_config. \
+                 ({source})"
             ),
         ),
-        Cause::NotReachedThrough { via, cause } => not_reached(via, &at, cause),
+        Cause::NotReachedThrough { via, cause } => forward::not_reached(via, &at, cause),
         Cause::ConnectTimeout { after } => Told::new(
             Code::SshConnectionTimeout,
             At::SshHandshake,
@@ -274,8 +278,9 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             file,
             line,
         } => host_key::revoked(&at, key, authority.as_deref(), file, *line),
+        Cause::HostKeyTooShort { key } => host_key::too_short(&at, key),
         Cause::HostKeyRejected { key } => host_key::rejected(&at, key),
-        Cause::KnownHostsUnreadable { file, source } => host_key::unreadable(file, source),
+        Cause::KnownHostsUnreadable { file, source } => host_key::unreadable(&at, file, source),
 
         Cause::AuthFailed {
             username,
@@ -294,7 +299,7 @@ fn tell(place: &Place, cause: &Cause) -> Told {
             auth::methods_disabled(host, preferred, allowed)
         }
         Cause::KeyUnusable { path, problem } => auth::key(host, path, problem),
-        Cause::NoAgent { problem } => auth::agent(problem),
+        Cause::NoAgent { problem } => auth::agent(host, problem),
         Cause::PasswordExpired { username, after } => {
             auth::password_expired(host, username, &seconds(after))
         }
@@ -308,48 +313,13 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         ),
         Cause::Unanswerable { kind, failure } => auth::unanswerable(host, kind, *failure),
 
-        Cause::DestinationRefused { destination } => Told::new(
-            Code::ApiUnavailable,
-            At::Forward,
-            format!(
-                "Connected to {host}, but nothing listens on {destination}, seen from {host}. \
-                 Start the LLM server there, or check the address."
-            ),
-        ),
-        Cause::ForwardingDenied { destination } => Told::new(
-            Code::SshForwardDenied,
-            At::Forward,
-            format!(
-                "Connected to {host}, but it may not open {destination}: its SSH server forbids \
-                 this forwarding."
-            ),
-        )
-        .hint("In sshd_config there: AllowTcpForwarding, PermitOpen, or restrictions of the key."),
-        Cause::ForwardingUnsupported { destination } => Told::new(
-            Code::SshForwardDenied,
-            At::Forward,
-            format!(
-                "Connected to {host}, but its SSH server can't forward to {destination}. Use a \
-                 TCP address instead of a socket."
-            ),
-        ),
-        Cause::ServerFull { destination } => Told::new(
-            Code::SshChannelError,
-            At::Forward,
-            format!(
-                "Connected to {host}, but its SSH server has no room for another channel to \
-                 {destination}. Try again in a moment."
-            ),
-        ),
-        Cause::ChannelTimeout { destination, after } => Told::new(
-            Code::ApiUnavailable,
-            At::Forward,
-            format!(
-                "Connected to {host}, but {destination} did not answer within {}, seen from \
-                 {host}. Check the address and the firewall there.",
-                seconds(after)
-            ),
-        ),
+        Cause::DestinationRefused { destination } => forward::refused(host, destination),
+        Cause::ForwardingDenied { destination } => forward::denied(place, destination),
+        Cause::ForwardingUnsupported { destination } => forward::unsupported(place, destination),
+        Cause::ServerFull { destination } => forward::full(host, destination),
+        Cause::ChannelTimeout { destination, after } => {
+            forward::silent(host, destination, &seconds(after))
+        }
 
         Cause::Disconnected { message } => Told::new(
             Code::SshDisconnected,
@@ -379,39 +349,10 @@ fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::Protocol { source } => Told::new(
             Code::SshProtocolError,
             At::SshHandshake,
-            format!("{at} did not speak SSH as expected. ({source})"),
+            format!(
+                "{at} did not speak SSH as expected. Try again; if it stays so, report it with the \
+                 server's version. ({source})"
+            ),
         ),
     }
-}
-
-/// Why the hop before could not open the way to this one.
-fn not_reached(via: &Place, at: &str, cause: &Cause) -> Told {
-    use ErrorCode as Code;
-    let bastion = &via.host;
-    let (code, why) = match cause {
-        Cause::DestinationRefused { .. } => (
-            Code::SshUnreachable,
-            "nothing listens there. Check the name and the port as they are known there",
-        ),
-        Cause::ForwardingDenied { .. } | Cause::ForwardingUnsupported { .. } => (
-            Code::SshForwardDenied,
-            "its SSH server forbids forwarding (AllowTcpForwarding, PermitOpen)",
-        ),
-        Cause::ServerFull { .. } => (
-            Code::SshChannelError,
-            "its SSH server has no room for another channel. Try again in a moment",
-        ),
-        Cause::ChannelTimeout { .. } | Cause::Unanswered { .. } => (
-            Code::SshConnectionTimeout,
-            "there was no answer in time. Is that machine on?",
-        ),
-        // Only what opens channels is ever inside.
-        other => return tell(via, other),
-    };
-    let end = if why.ends_with('?') { "" } else { "." };
-    Told::new(
-        code,
-        StageName::Tcp,
-        format!("{bastion} could not reach {at}: {why}{end}"),
-    )
 }

@@ -42,7 +42,8 @@ pub(super) fn failed(at: &str, problem: SystemProblem, said: &str) -> Told {
             At::HostKey,
             format!(
                 "The host key of {at} is not the recorded one. Someone may be intercepting the \
-                 connection, or the machine was reinstalled. Nothing was sent."
+                 connection, or the machine was reinstalled. Nothing was sent. Ask the \
+                 administrator before you remove the recorded key."
             ),
         ),
         SystemProblem::HostKeyRevoked => (
@@ -63,7 +64,10 @@ pub(super) fn failed(at: &str, problem: SystemProblem, said: &str) -> Told {
         SystemProblem::Config => (
             Code::SshConfigInvalid,
             At::Resolve,
-            format!("The system's ssh does not accept its configuration for {at}. Mend it."),
+            format!(
+                "The system's ssh does not accept its configuration for {at}. Mend the line that \
+                 it names."
+            ),
         ),
         SystemProblem::Disconnected => (
             Code::SshDisconnected,

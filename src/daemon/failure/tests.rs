@@ -17,6 +17,7 @@ use crate::{
 use super::Scene;
 
 mod auth;
+mod every_cause;
 
 fn check(error: &ErrorObject, expected: &Expect) {
     let sentence = &error.message;
@@ -136,7 +137,7 @@ fn the_way_to_the_machine() {
         Cause::NotReachedThrough { via, cause },
         &expect![[r#"
             1005 "SSH_UNREACHABLE", retryable true
-            bastion could not reach gpu1:22: nothing listens there. Check the name and the port as they are known there."#]],
+            bastion could not reach gpu1:22: nothing listens there, or it knows no way. Check the name and the port as they are known there."#]],
     );
 }
 
@@ -240,7 +241,7 @@ fn other_host_keys() {
         },
         &expect![[r#"
             1014 "SSH_CONFIG_INVALID", retryable false
-            /home/ai/.ssh/known_hosts can't be read, so no host key can be checked. Mend the file or its permissions. (permission denied)"#]],
+            /home/ai/.ssh/known_hosts can't be read, so the host key of gpu1:22 can't be checked. Mend the file or its permissions. (permission denied)"#]],
     );
 }
 
@@ -344,9 +345,9 @@ fn the_way_to_the_server() {
     ssh(
         Cause::ForwardingDenied { destination },
         &expect![[r#"
-        1013 "SSH_FORWARD_DENIED", retryable false
-        Connected to gpu1, but it may not open 127.0.0.1:11434: its SSH server forbids this forwarding.
-        hint: In sshd_config there: AllowTcpForwarding, PermitOpen, or restrictions of the key."#]],
+            1013 "SSH_FORWARD_DENIED", retryable false
+            Connected to gpu1, but it may not open 127.0.0.1:11434: its SSH server forbids this forwarding.
+            hint: In sshd_config there: AllowTcpForwarding, PermitOpen or DisableForwarding; in authorized_keys: restrict, no-port-forwarding or permitopen before the key."#]],
     );
 }
 

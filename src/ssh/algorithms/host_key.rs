@@ -6,6 +6,7 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use super::none_of;
 use crate::ssh::error::{AlgorithmList, Cause};
 use crate::ssh::known_hosts::Recorded;
+use crate::ssh::target::Algorithms;
 
 /// The types of plain keys, in OpenSSH's order. Its security keys are missing:
 /// no server has one. So is `ssh-rsa`, which is SHA-1.
@@ -48,19 +49,12 @@ struct Wanted {
 }
 
 impl HostKeyOffer {
-    pub(super) fn new(names: Option<&[String]>, recorded: &Recorded) -> Result<Self, Cause> {
-        let ours = default_order();
-        let wanted = match names {
-            None => order(ours, recorded),
-            Some(names) => {
-                let wanted = parse(names);
-                if is_like_the_default(&wanted) {
-                    order(wanted, recorded)
-                } else {
-                    wanted
-                }
-            }
-        };
+    pub(super) fn new(asked: &Algorithms, recorded: &Recorded) -> Result<Self, Cause> {
+        let names = asked.host_keys.as_deref();
+        let mut wanted = names.map_or_else(default_order, parse);
+        if !asked.keeps_host_key_order {
+            wanted = order(wanted, recorded);
+        }
         if wanted.is_empty() {
             return Err(none_of(
                 AlgorithmList::HostKey,
@@ -120,20 +114,6 @@ fn parse(names: &[String]) -> Vec<Wanted> {
     wanted
 }
 
-/// Whether a list is the default with names removed (`-`) or added (`+`), which
-/// OpenSSH sorts by what is recorded; any other list it leaves as it is. By now
-/// the sign is gone, so this is a guess: certificates are named, in the
-/// default's order. A list that somebody wrote out like that is sorted as well,
-/// which can only make a recorded key come first.
-fn is_like_the_default(wanted: &[Wanted]) -> bool {
-    let ours = default_order();
-    let places: Vec<_> = wanted
-        .iter()
-        .filter_map(|one| ours.iter().position(|other| other == one))
-        .collect();
-    wanted.iter().any(|one| one.certificate) && places.is_sorted()
-}
-
 /// As `order_hostkeyalgs` of OpenSSH: what is recorded comes first, unless the
 /// very first type is recorded anyway.
 fn order(wanted: Vec<Wanted>, recorded: &Recorded) -> Vec<Wanted> {
@@ -162,14 +142,25 @@ mod tests {
         curve: EcdsaCurve::NistP384,
     };
 
+    fn asked(names: Option<&str>, keeps_host_key_order: bool) -> Algorithms {
+        Algorithms {
+            host_keys: names.map(|names| names.split(',').map(str::to_owned).collect()),
+            keeps_host_key_order,
+            ..Algorithms::default()
+        }
+    }
+
+    /// For a list of one's own.
     fn offer(names: Option<&str>, keys: &[Algorithm], authority: bool) -> String {
-        let names: Option<Vec<String>> =
-            names.map(|names| names.split(',').map(str::to_owned).collect());
+        offer_of(&asked(names, names.is_some()), keys, authority)
+    }
+
+    fn offer_of(asked: &Algorithms, keys: &[Algorithm], authority: bool) -> String {
         let recorded = Recorded {
             keys: keys.to_vec(),
             authority,
         };
-        let offer = HostKeyOffer::new(names.as_deref(), &recorded).unwrap();
+        let offer = HostKeyOffer::new(asked, &recorded).unwrap();
         let list = |list: &[Algorithm]| {
             let names: Vec<_> = list.iter().map(|one| one.as_str().to_owned()).collect();
             names.join(",")
@@ -232,7 +223,7 @@ mod tests {
         // What `HostKeyAlgorithms +ssh-rsa` becomes.
         let plus = HostKeyOffer::usable().join(",") + ",ssh-rsa";
         assert_eq!(
-            offer(Some(&plus), &[RSA], false),
+            offer_of(&asked(Some(&plus), false), &[RSA], false),
             offer(None, &[RSA], false)
         );
         // What `HostKeyAlgorithms -ssh-ed25519*` becomes.
@@ -241,7 +232,7 @@ mod tests {
             .filter(|name| !name.starts_with("ssh-ed25519"))
             .collect();
         assert_eq!(
-            offer(Some(&minus.join(",")), &[P384], false),
+            offer_of(&asked(Some(&minus.join(",")), false), &[P384], false),
             "certificates ecdsa-sha2-nistp384; keys \
              ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
         );
@@ -258,8 +249,7 @@ mod tests {
     #[test]
     fn sha_1_is_no_choice() {
         for names in ["ssh-rsa", "ssh-rsa-cert-v01@openssh.com,ssh-dss", ""] {
-            let names = [names.to_owned()];
-            let refused = HostKeyOffer::new(Some(&names), &Recorded::default());
+            let refused = HostKeyOffer::new(&asked(Some(names), true), &Recorded::default());
             assert!(
                 matches!(refused, Err(Cause::NoUsableAlgorithm { .. })),
                 "{refused:?}"

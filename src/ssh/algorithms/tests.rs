@@ -50,6 +50,7 @@ fn the_users_order_is_kept_and_what_is_weak_or_unknown_is_left_out() {
             "hmac-md5,umac-64@openssh.com,hmac-sha2-256,hmac-sha1-etm@openssh.com,hmac-sha1",
         ),
         host_keys: list("ssh-rsa,rsa-sha2-256,ssh-dss,ssh-ed25519"),
+        keeps_host_key_order: true,
         public_keys: None,
     };
     let offer = preferred(&wanted, &Recorded::default()).unwrap();
@@ -125,4 +126,28 @@ fn a_list_without_anything_usable_says_so() {
 #[test]
 fn nothing_is_left_out_of_our_own_lists() {
     assert_eq!(unusable(&Algorithms::default()), Vec::<String>::new());
+}
+
+#[test]
+fn ciphers_that_need_no_mac_do_not_ask_for_one() {
+    let asking = |ciphers| Algorithms {
+        ciphers: list(ciphers),
+        macs: list("hmac-md5,umac-64@openssh.com"),
+        ..Algorithms::default()
+    };
+    let aead = asking("aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-cbc");
+    let offer = preferred(&aead, &Recorded::default()).unwrap();
+    assert_eq!(names(&offer.mac), names(MACS));
+    let mixed = asking("aes256-gcm@openssh.com,aes256-ctr");
+    let refused = preferred(&mixed, &Recorded::default());
+    assert!(
+        matches!(
+            refused,
+            Err(Cause::NoUsableAlgorithm {
+                kind: AlgorithmList::Mac,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
 }

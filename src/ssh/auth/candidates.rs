@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use russh::keys::PublicKey;
+use russh::keys::agent::AgentIdentity;
 
 use super::agent::{Agent, Listing};
 use super::certificate;
 use super::key_file::{KeyFile, load_public};
-use super::order::{Candidate, Material, Named, Offered, Ordered, order};
+use super::order::{Candidate, Material, Named, Offered, Ordered, Source, order};
 use super::{Login, blocking};
 use crate::ssh::error::{AgentProblem, Cause, CertificateProblem, KeyProblem};
 use crate::ssh::target::AuthMethod;
@@ -87,7 +88,7 @@ impl Login<'_> {
             }
         }
         let Ordered {
-            candidates,
+            mut candidates,
             unsignable,
         } = order(material);
         for named in unsignable {
@@ -110,11 +111,34 @@ impl Login<'_> {
         if candidates.is_empty() && self.ledger.key_problem.is_none() {
             self.skip("publickey", None, "no key found");
         }
+        candidates.retain_mut(|candidate| self.is_worth_offering(candidate));
         Ok(Keys {
             waiting: candidates,
             offered: VecDeque::new(),
             agent,
         })
+    }
+
+    /// Looks through a certificate of the agent's as through those in files, once it is
+    /// known that its turn would come.
+    fn is_worth_offering(&mut self, candidate: &mut Candidate) -> bool {
+        let Source::Agent(identity) = &candidate.source else {
+            return true;
+        };
+        let AgentIdentity::Certificate { certificate, .. } = identity.as_ref() else {
+            return true;
+        };
+        match certificate::vet_held(certificate, &self.hop.username) {
+            Ok(doubt) => {
+                candidate.doubt = doubt;
+                true
+            }
+            Err(problem) => {
+                let name = candidate.name.clone();
+                self.skip("publickey", Some(name), problem);
+                false
+            }
+        }
     }
 
     /// Files that exist and are of no use. The agent may hold their keys.
@@ -135,7 +159,7 @@ impl Login<'_> {
             return self.chosen_key_problem(problem).map(drop);
         }
         let shown = self.environment.shorten(&name.path);
-        self.skip("publickey", Some(shown), problem);
+        self.skip_key(shown, &problem);
         Ok(())
     }
 

@@ -40,11 +40,24 @@ pub(super) fn load(path: &Path) -> Result<Loaded, CertificateProblem> {
     let text = std::fs::read_to_string(path).map_err(|_| CertificateProblem::Unreadable)?;
     let certificate =
         Certificate::from_openssh(text.trim()).map_err(|_| CertificateProblem::Unreadable)?;
-    let now = SystemTime::now()
+    let now = now();
+    Ok(Loaded { certificate, now })
+}
+
+/// What speaks against a certificate that an agent holds, beside its key.
+pub(super) fn vet_held(
+    certificate: &Certificate,
+    username: &str,
+) -> Result<Option<String>, CertificateProblem> {
+    let doubt = vet(certificate, None, username, now())?;
+    Ok(doubt.map(|problem| problem.to_string()))
+}
+
+fn now() -> u64 {
+    SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
-        .as_secs();
-    Ok(Loaded { certificate, now })
+        .as_secs()
 }
 
 impl Loaded {

@@ -1,6 +1,8 @@
 //! Private key files: every common format, and a reason of its own for each
 //! way in which a file is of no use.
 
+mod short_ecdsa;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use russh::keys::ssh_key::public::KeyData;
-use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
+use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key, ssh_key};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::ssh::error::KeyProblem;
@@ -77,11 +79,23 @@ impl KeyFile {
         match &self.lock {
             Lock::Open(key) => Ok(key.clone()),
             Lock::Locked { text, .. } => {
-                let key = decode_secret_key(text.expose_secret(), Some(passphrase.expose_secret()))
-                    .map_err(|_| KeyProblem::PassphraseWrong)?;
-                usable(key).map(Arc::new)
+                let (text, passphrase) = (text.expose_secret(), passphrase.expose_secret());
+                let key = match PrivateKey::from_openssh(text) {
+                    Ok(locked) => unlock_openssh(&locked, passphrase),
+                    Err(_) => decode_secret_key(text, Some(passphrase)).ok(),
+                };
+                usable(key.ok_or(KeyProblem::PassphraseWrong)?).map(Arc::new)
             }
         }
+    }
+}
+
+fn unlock_openssh(locked: &PrivateKey, passphrase: &str) -> Option<PrivateKey> {
+    match locked.decrypt(passphrase) {
+        Ok(key) => Some(key),
+        // The passphrase fits, and what it opens is not understood.
+        Err(ssh_key::Error::Encoding(_)) => short_ecdsa::unlock(locked, passphrase),
+        Err(_) => None,
     }
 }
 
@@ -183,7 +197,10 @@ fn open(
     }
     let has = |words: &str| shown.contains(words);
     if has("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        let key = PrivateKey::from_openssh(shown).map_err(|_| KeyProblem::Damaged)?;
+        let key = PrivateKey::from_openssh(shown)
+            .ok()
+            .or_else(|| short_ecdsa::open(shown))
+            .ok_or(KeyProblem::Damaged)?;
         if !key.is_encrypted() {
             return usable(key).map(|key| Lock::Open(Arc::new(key)));
         }

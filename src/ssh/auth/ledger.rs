@@ -11,7 +11,7 @@ use russh::{Error as RusshError, MethodKind, MethodSet};
 
 use super::candidates::Keys;
 use super::{Login, MAX_OFFERS, Progress};
-use crate::ssh::error::{AuthAttempt, AuthOutcome, Cause};
+use crate::ssh::error::{AuthAttempt, AuthOutcome, Cause, KeyProblem};
 
 /// How long russh may take to notice that the server hung up.
 const HANG_UP_LIMIT: Duration = Duration::from_secs(1);
@@ -121,6 +121,20 @@ impl Login<'_> {
             method,
             detail,
             outcome: AuthOutcome::Skipped(reason.to_string()),
+        });
+    }
+
+    /// A key file that is not offered.
+    pub(super) fn skip_key(&mut self, name: String, problem: &KeyProblem) {
+        let reason = problem.to_string();
+        self.ledger.tried.push(AuthAttempt {
+            method: "publickey",
+            detail: Some(name),
+            outcome: if matches!(problem, KeyProblem::SecurityKey) {
+                AuthOutcome::LeftToSystem(reason)
+            } else {
+                AuthOutcome::Skipped(reason)
+            },
         });
     }
 

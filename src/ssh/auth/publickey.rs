@@ -205,7 +205,8 @@ impl Login<'_> {
         if candidate.chosen {
             return self.chosen_key_problem(problem);
         }
-        self.no_use(candidate, problem)
+        self.skip_key(candidate.name.clone(), &problem);
+        Ok(Progress::Rejected)
     }
 
     fn no_use(&mut self, candidate: &Candidate, reason: impl ToString) -> Result<Progress, Cause> {
@@ -218,7 +219,7 @@ impl Login<'_> {
         let path = self.hop.private_key_path.clone().unwrap_or_default();
         let path = self.environment.expand(&path);
         let name = self.environment.shorten(&path);
-        self.skip(METHOD, Some(name), &problem);
+        self.skip_key(name, &problem);
         let cause = Cause::KeyUnusable { path, problem };
         if self.hop.auth == AuthMethod::PrivateKey && self.hop.identity_files.is_none() {
             return Err(cause);

@@ -101,7 +101,7 @@ impl<'a> Line<'a> {
         let inner = key.algorithm();
         let same_type = inner.as_str().as_bytes() == key_type
             || (inner.is_rsa() && matches!(key_type, b"rsa-sha2-256" | b"rsa-sha2-512"));
-        (same_type && is_large_enough(&key)).then_some(RecordedKey {
+        (same_type && is_large_enough(key.key_data())).then_some(RecordedKey {
             key,
             in_certificate: false,
         })
@@ -127,16 +127,16 @@ fn key_in_certificate(key_type: &[u8], blob: &[u8]) -> Option<RecordedKey> {
     let same_type = inner.as_str().as_bytes() == key_type
         || (inner.is_rsa() && matches!(key_type, b"rsa-sha2-256" | b"rsa-sha2-512"));
     let key = PublicKey::new(certificate.public_key().clone(), "");
-    (same_type && is_large_enough(&key) && certificate.verify_signature().is_ok()).then_some(
-        RecordedKey {
+    (same_type && is_large_enough(key.key_data()) && certificate.verify_signature().is_ok())
+        .then_some(RecordedKey {
             key,
             in_certificate: true,
-        },
-    )
+        })
 }
 
-fn is_large_enough(key: &PublicKey) -> bool {
-    match key.key_data() {
+/// Whether OpenSSH would take the key at all, recorded or shown.
+pub(in crate::ssh) fn is_large_enough(key: &KeyData) -> bool {
+    match key {
         KeyData::Rsa(rsa) => rsa_bits(rsa) >= MIN_RSA_BITS,
         _ => true,
     }

@@ -23,7 +23,7 @@ use russh::keys::ssh_key::public::KeyData;
 pub(super) use self::certificate::CertificateVerdict;
 use self::file::{open, read_line};
 use self::line::Line;
-pub(super) use self::line::Marker;
+pub(super) use self::line::{Marker, is_large_enough};
 pub(super) use self::pattern::glob;
 pub(super) use self::preference::Recorded;
 pub(super) use self::store::{Appended, append};

@@ -1,7 +1,9 @@
 //! Lists of algorithm names: `+`, `-`, `^` and wildcards, put together onto
 //! OpenSSH's own lists as its kex.c does it.
 
+use super::found::Found;
 use super::pattern::{self, Verdict};
+use super::value::Values;
 
 /// What a list is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +127,28 @@ impl Algorithm {
     }
 }
 
+/// Whether HostKeyAlgorithms is a list whose order counts, which `ssh -G` does not tell:
+/// it prints every list put together. Our own reading knows, where it came to the same
+/// list. Where a command of `Match exec` made it another, this is the best guess: what
+/// `+` and `-` make begins as the default does, or is the default with gaps.
+pub(super) fn keeps_order(dumped: &Values, read: Option<&Found>, defaults: &Values) -> bool {
+    const KEY: &str = "hostkeyalgorithms";
+    if let Some(read) = read
+        && read.values.all(KEY) == dumped.all(KEY)
+    {
+        return read.keeps_host_key_order;
+    }
+    let (Some(list), Some(default)) = (dumped.one(KEY), defaults.one(KEY)) else {
+        return false;
+    };
+    let is_longer = list
+        .strip_prefix(default)
+        .is_some_and(|more| more.starts_with(','));
+    let mut left = default.split(',');
+    let has_gaps = list.split(',').all(|name| left.any(|one| one == name));
+    !(is_longer || has_gaps)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,5 +173,26 @@ mod tests {
             let found = Algorithm::Cipher.assemble(list, default);
             assert_eq!(found.as_deref(), expected, "{list}");
         }
+    }
+
+    /// What only `ssh` knows, because it ran a command.
+    #[test]
+    fn a_list_that_was_not_read_by_us_is_judged_by_its_look() {
+        let with = |list: &str| {
+            let mut values = Values::default();
+            values.set("hostkeyalgorithms", vec![list.to_owned()]);
+            values
+        };
+        let default = with("a-cert,b-cert,a,b");
+        for (list, expected) in [
+            ("a-cert,b-cert,a,b,c", false),
+            ("a-cert,a", false),
+            ("b,a", true),
+            ("c", true),
+            ("b,a-cert,b-cert,a", true),
+        ] {
+            assert_eq!(keeps_order(&with(list), None, &default), expected, "{list}");
+        }
+        assert!(!keeps_order(&Values::default(), None, &default));
     }
 }

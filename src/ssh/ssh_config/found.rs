@@ -19,6 +19,8 @@ pub(super) struct Found {
     pub(super) is_expanded: bool,
     /// ServerAliveInterval 0 is written somewhere, though it is the default.
     pub(super) is_keepalive_off: bool,
+    /// HostKeyAlgorithms is written without `+` or `-`.
+    pub(super) keeps_host_key_order: bool,
     /// CanonicalizeHostname was obeyed.
     pub(super) is_canonicalized: bool,
     /// Where a `Match exec` would have decided.

@@ -39,6 +39,7 @@
 mod algorithm;
 mod alias;
 mod block;
+mod broken;
 mod criteria;
 mod default;
 mod directive;
@@ -64,10 +65,11 @@ mod warning;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
+use self::broken::Subject;
 use self::disk::Disk;
 use self::found::Found;
 use self::parse::{Owner, Root};
@@ -76,6 +78,7 @@ use self::value::Values;
 use super::Environment;
 
 pub(super) use self::block::{Block, parse_block};
+pub(super) use self::broken::BrokenPrograms;
 pub(super) use self::given::{parse_jump, parse_jumps};
 pub(super) use self::jump::Jump;
 pub use self::problem::Problem;
@@ -156,13 +159,28 @@ async fn through_ssh(
     let sources = file
         .as_ref()
         .map_or(Sources::Usual, |file| Sources::File(file.path()));
+    let subject = Subject::host(program, &query.host);
+    let known = environment
+        .memory
+        .broken_ssh()
+        .reason(&subject, Instant::now());
+    if let Some(reason) = known {
+        return without_ssh(&reason, query, environment).await;
+    }
     let dump = match system::ask(program, query, sources, environment).await {
         Answer::Resolved(dump) => dump,
         Answer::Refused(problem) => return Err(problem),
-        Answer::Unusable(reason) => return without_ssh(&reason, query, environment).await,
+        Answer::Unusable(reason) => {
+            environment
+                .memory
+                .broken_ssh()
+                .remember(subject, &reason, Instant::now());
+            return without_ssh(&reason, query, environment).await;
+        }
     };
     let mut values = dump.values.without(&defaults);
     values.0.remove("ignoreunknown");
+    let keeps_host_key_order = algorithm::keeps_order(&values, read.as_ref().ok(), &defaults);
     let mut is_keepalive_off = false;
     let mut notes = Vec::new();
     if let Ok(read) = read {
@@ -178,6 +196,7 @@ async fn through_ssh(
         values,
         is_expanded: true,
         is_keepalive_off,
+        keeps_host_key_order,
         is_canonicalized: true,
         commands: Vec::new(),
         notes,

@@ -288,6 +288,9 @@ impl Reading<'_> {
             values.set("hostkeyalias", vec![alias.to_ascii_lowercase()]);
         }
         let is_keepalive_off = values.is("serveraliveinterval", "0");
+        let keeps_host_key_order = values
+            .one("hostkeyalgorithms")
+            .is_some_and(|list| !list.starts_with(['+', '-']));
         assemble(&mut values, self.defaults)?;
         for key in CLEARED_BY_NONE {
             if values
@@ -305,6 +308,7 @@ impl Reading<'_> {
             values: values.without(self.defaults),
             is_expanded: false,
             is_keepalive_off,
+            keeps_host_key_order,
             is_canonicalized: false,
             commands: self.commands,
             notes: self.unread,

@@ -115,6 +115,7 @@ pub(super) fn settle(found: &Found, environment: &Environment) -> Result<Setting
             ciphers: names(values, "ciphers"),
             macs: names(values, "macs"),
             host_keys: names(values, "hostkeyalgorithms"),
+            keeps_host_key_order: found.keeps_host_key_order,
             public_keys: names(values, "pubkeyacceptedalgorithms"),
         },
         preferred_authentications: methods(values),

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
 use super::Query;
+use super::broken::Subject;
 use super::dump::{self, Dump};
 use super::problem::Problem;
 use super::value::Values;
@@ -111,23 +112,36 @@ pub(super) async fn defaults(
     if let Some(known) = environment.memory.ssh_defaults().get(program) {
         return Ok(known.clone());
     }
+    let subject = Subject::program(program);
+    let known = environment
+        .memory
+        .broken_ssh()
+        .reason(&subject, Instant::now());
+    if let Some(reason) = known {
+        return Err(reason);
+    }
     let query = Query {
         host: "host".to_owned(),
         port: None,
         user: None,
     };
-    match ask(program, &query, Sources::Nothing, environment).await {
+    let reason = match ask(program, &query, Sources::Nothing, environment).await {
         Answer::Resolved(dump) => {
             let values = Arc::new(dump.values);
             environment
                 .memory
                 .ssh_defaults()
                 .insert(program.to_owned(), values.clone());
-            Ok(values)
+            return Ok(values);
         }
-        Answer::Refused(problem) => Err(problem.to_string()),
-        Answer::Unusable(reason) => Err(reason),
-    }
+        Answer::Refused(problem) => problem.to_string(),
+        Answer::Unusable(reason) => reason,
+    };
+    environment
+        .memory
+        .broken_ssh()
+        .remember(subject, &reason, Instant::now());
+    Err(reason)
 }
 
 /// OpenSSH finds the user's file through the account database, not through `$HOME`, which

@@ -10,7 +10,9 @@ fn skipped(error: &Error) -> Vec<String> {
         panic!("{error:?}");
     };
     let reason = |attempt: &AuthAttempt| match &attempt.outcome {
-        AuthOutcome::Skipped(reason) => Some(format!("{}: {reason}", attempt.method)),
+        AuthOutcome::Skipped(reason) | AuthOutcome::LeftToSystem(reason) => {
+            Some(format!("{}: {reason}", attempt.method))
+        }
         AuthOutcome::Rejected | AuthOutcome::Partial => None,
     };
     tried.iter().filter_map(reason).collect()

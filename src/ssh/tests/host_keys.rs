@@ -309,3 +309,47 @@ async fn a_forged_certificate_is_refused_even_for_a_known_key() {
     };
     assert_eq!(certificate.problem, HostCertificateProblem::BadSignature);
 }
+
+/// A server with an RSA key that is too short; `None` without openssl.
+pub(super) async fn with_short_key(fixture: &Fixture) -> Option<Server> {
+    let file = fixture.directory.path().join("short");
+    let made = std::process::Command::new("openssl")
+        .args(["genrsa", "-traditional", "-out"])
+        .args([file.as_os_str(), "768".as_ref()])
+        .output();
+    let Ok(made) = made else {
+        eprintln!("skipped: no openssl");
+        return None;
+    };
+    assert!(made.status.success(), "{made:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let key = russh::keys::decode_secret_key(&text, None).unwrap();
+    Some(Server::start_with_key(Script::default(), key).await)
+}
+
+/// No policy changes that, nor a record.
+#[tokio::test]
+async fn an_rsa_key_that_can_be_broken_is_refused() {
+    let fixture = Fixture::new();
+    let Some(server) = with_short_key(&fixture).await else {
+        return;
+    };
+    fixture.trust(&server);
+    for policy in [
+        HostKeyPolicy::Ask,
+        HostKeyPolicy::AcceptNew,
+        HostKeyPolicy::Strict,
+    ] {
+        let mut target = fixture.target(&server);
+        target.hops[0].host_key_policy = policy;
+        let prompter = Answering::with([]);
+        let error = soon(fixture.connect_asking(&target, prompter.clone()))
+            .await
+            .unwrap_err();
+        let Cause::HostKeyTooShort { key } = error.cause else {
+            panic!("{error:?}");
+        };
+        assert_eq!((key.key_type.as_str(), key.bits), ("ssh-rsa", 768));
+        assert!(prompter.asked().is_empty());
+    }
+}

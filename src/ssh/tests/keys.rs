@@ -214,6 +214,51 @@ async fn keys_that_the_configuration_leaves_out_are_skipped_with_a_note() {
 }
 
 #[tokio::test]
+async fn the_file_of_a_security_key_is_left_to_the_system_s_ssh() {
+    use russh::keys::ssh_key::private::{KeypairData, SkEd25519};
+    let fixture = Fixture::new();
+    let server = Server::start(Script::default()).await;
+    fixture.trust(&server);
+    let plain = random_key();
+    let public = plain.public_key().key_data().ed25519().unwrap();
+    let public = russh::keys::ssh_key::public::SkEd25519::new(*public, "ssh:");
+    let handle = SkEd25519::new(public, 1, vec![7; 64]).unwrap();
+    let key = PrivateKey::new(KeypairData::SkEd25519(handle), "").unwrap();
+    let file = fixture.file("id_ed25519_sk", &openssh(&key));
+
+    let mut target = fixture.target(&server);
+    target.hops[0].auth = AuthMethod::Auto;
+    target.hops[0].password = None;
+    target.hops[0].identity_files = Some(vec![file.clone()]);
+    let error = fixture.connect(&target).await.unwrap_err();
+    let Cause::AuthFailed { tried, .. } = error.cause else {
+        panic!("{error:?}");
+    };
+    let left = AuthOutcome::LeftToSystem(KeyProblem::SecurityKey.to_string());
+    let found = tried.iter().find(|attempt| attempt.outcome == left);
+    assert_eq!(
+        found.and_then(|attempt| attempt.detail.as_deref()),
+        Some("~/id_ed25519_sk"),
+        "{tried:?}"
+    );
+
+    target.hops[0].auth = AuthMethod::PrivateKey;
+    target.hops[0].identity_files = None;
+    target.hops[0].private_key_path = Some(file);
+    let error = fixture.connect(&target).await.unwrap_err();
+    assert!(
+        matches!(
+            error.cause,
+            Cause::KeyUnusable {
+                problem: KeyProblem::SecurityKey,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_stored_passphrase_is_asked_for() {
     let key = random_key();
     let fixture = Fixture::new();

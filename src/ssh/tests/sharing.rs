@@ -258,6 +258,26 @@ async fn what_the_jump_host_cannot_reach_names_both() {
 }
 
 #[tokio::test]
+async fn a_jump_host_that_may_not_forward_is_at_fault_itself() {
+    let fixture = Fixture::new();
+    let bastion = Server::start(Script {
+        channel: OnChannel::Refuse(russh::ChannelOpenFailure::AdministrativelyProhibited),
+        ..Script::default()
+    })
+    .await;
+    fixture.trust(&bastion);
+    let target = Target::new(vec![hop(&bastion), Hop::new("gpu1", 22, "ai")]);
+    let error = soon(fixture.connect(&target)).await.unwrap_err();
+    assert_eq!((error.place.hop, error.place.hops), (0, 2));
+    assert_eq!(error.place.port, bastion.address.port());
+    let Cause::ForwardingDenied { destination } = &error.cause else {
+        panic!("{error:?}");
+    };
+    assert_eq!(destination.to_string(), "gpu1:22");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
 async fn a_target_without_hops_is_an_error() {
     let fixture = Fixture::new();
     let target = Target::new(vec![]);

@@ -67,8 +67,7 @@ impl Row {
         vec![
             Self::file("certificate-ed25519", ssh, &certified.ed25519),
             Self::file("certificate-ecdsa", ssh, &certified.ecdsa),
-            // The daemon can't use it yet:
-            // Self::file("certificate-rsa", ssh, &certified.rsa),
+            Self::file("certificate-rsa", ssh, &certified.rsa),
             Self::agent("agent-certificate-ed25519", ssh, &certified.ed25519, agent),
             Self::agent("agent-certificate-ecdsa", ssh, &certified.ecdsa, agent),
             Self::agent("agent-certificate-rsa", ssh, &certified.rsa, agent),

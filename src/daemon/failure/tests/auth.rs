@@ -35,7 +35,6 @@ fn failed(tried: Vec<AuthAttempt>, allowed: &[&str], banner: Option<&str>, expec
 
 fn once(cause: Cause, expected: &Expect) {
     assert!(!cause.is_transient(), "{cause:?}");
-    assert!(!cause.is_transient(), "{cause:?}");
     ssh(cause, expected);
 }
 
@@ -89,7 +88,24 @@ fn nothing_was_accepted() {
         None,
         &expect![[r#"
             1001 "SSH_AUTH_FAILED", retryable false
-            gpu1 did not accept user ai with: gssapi-with-mic, not tried: only ssh itself can do that (transport: system). It allows: gssapi-with-mic. Only ssh itself can do that: set transport to system in the profile."#]],
+            gpu1 did not accept user ai with: gssapi-with-mic, not tried: only ssh itself can do that (transport: system). It allows: gssapi-with-mic. Only the system's ssh can do that.
+            hint: The system's ssh can sign in with Kerberos (GSSAPI; get a ticket with kinit): set transport to "system" in the profile."#]],
+    );
+    failed(
+        vec![
+            tried("publickey", Some("agent: work"), Rejected),
+            tried(
+                "publickey",
+                Some("~/.ssh/id_ed25519_sk"),
+                AuthOutcome::LeftToSystem(KeyProblem::SecurityKey.to_string()),
+            ),
+        ],
+        &["publickey", "gssapi-with-mic", "hostbased"],
+        None,
+        &expect![[r#"
+            1001 "SSH_AUTH_FAILED", retryable false
+            gpu1 did not accept user ai with: publickey (agent: work); publickey (~/.ssh/id_ed25519_sk), not tried: belongs to a security key, which only an SSH agent can use. It allows: publickey, gssapi-with-mic and hostbased. Add one of these keys to ~/.ssh/authorized_keys there, or check the user name.
+            hint: The system's ssh can sign in with Kerberos (GSSAPI; get a ticket with kinit), let this computer vouch for you (hostbased) and use a security key without an agent: set transport to "system" in the profile."#]],
     );
     failed(
         vec![],
@@ -196,8 +212,9 @@ fn key_files() {
         (
             KeyProblem::SecurityKey,
             expect![[r#"
-            1011 "SSH_KEY_UNUSABLE", retryable false
-            /home/ai/.ssh/id_rsa belongs to a security key. Add it to your SSH agent and choose the agent."#]],
+                1011 "SSH_KEY_UNUSABLE", retryable false
+                /home/ai/.ssh/id_rsa belongs to a security key. Add it to your SSH agent and choose the agent.
+                hint: The system's ssh can use it without an agent: set transport to "system" in the profile."#]],
         ),
         (
             KeyProblem::UnsupportedType,
@@ -254,14 +271,14 @@ fn agents() {
         (
             AgentProblem::NoSocket,
             expect![[r#"
-            1020 "SSH_AGENT_UNAVAILABLE", retryable false
-            No SSH agent: SSH_AUTH_SOCK is not set. Start Puffin from a terminal, or choose a key file."#]],
+                1020 "SSH_AGENT_UNAVAILABLE", retryable false
+                The sign-in on gpu1 needs your SSH agent, and SSH_AUTH_SOCK is not set. Start Puffin from a terminal, or choose a key file."#]],
         ),
         (
             AgentProblem::Disabled,
             expect![[r#"
-            1020 "SSH_AGENT_UNAVAILABLE", retryable false
-            The SSH agent was chosen, but IdentityAgent is none. Name its socket there, or choose a key file."#]],
+                1020 "SSH_AGENT_UNAVAILABLE", retryable false
+                The sign-in on gpu1 needs your SSH agent, and IdentityAgent is none. Name its socket there, or choose a key file."#]],
         ),
         (
             AgentProblem::Unreachable {
@@ -270,31 +287,31 @@ fn agents() {
             },
             expect![[r#"
                 1020 "SSH_AGENT_UNAVAILABLE", retryable false
-                The SSH agent at /run/agent can't be reached. Is it running? (No such file)"#]],
+                The sign-in on gpu1 needs your SSH agent, and it can't be reached at /run/agent. Is it running? (No such file)"#]],
         ),
         (
             AgentProblem::Silent,
             expect![[r#"
-            1020 "SSH_AGENT_UNAVAILABLE", retryable false
-            The SSH agent does not answer. Unlock it, or choose a key file."#]],
+                1020 "SSH_AGENT_UNAVAILABLE", retryable false
+                The sign-in on gpu1 needs your SSH agent, and it does not answer. Unlock it, or choose a key file."#]],
         ),
         (
             AgentProblem::Empty,
             expect![[r#"
-            1020 "SSH_AGENT_UNAVAILABLE", retryable false
-            The SSH agent holds no keys. Add one with ssh-add, or choose a key file."#]],
+                1020 "SSH_AGENT_UNAVAILABLE", retryable false
+                The sign-in on gpu1 needs your SSH agent, and it holds no keys. Add one with ssh-add, or choose a key file."#]],
         ),
         (
             AgentProblem::NoMatch,
             expect![[r#"
-            1020 "SSH_AGENT_UNAVAILABLE", retryable false
-            The SSH agent does not hold the chosen key. Add it with ssh-add."#]],
+                1020 "SSH_AGENT_UNAVAILABLE", retryable false
+                The sign-in on gpu1 needs your SSH agent, and it does not hold the chosen key. Add it with ssh-add."#]],
         ),
         (
             AgentProblem::Broken("its list of keys is damaged".into()),
             expect![[r#"
                 1020 "SSH_AGENT_UNAVAILABLE", retryable false
-                The SSH agent does not work; choose a key file instead. (its list of keys is damaged)"#]],
+                The sign-in on gpu1 needs your SSH agent, and it does not work; choose a key file instead. (its list of keys is damaged)"#]],
         ),
     ] {
         once(Cause::NoAgent { problem }, &expected);
@@ -310,7 +327,7 @@ fn questions_without_an_answer() {
             PromptFailure::Cancelled,
             expect![[r#"
                 1023 "SSH_PROMPT_CANCELLED", retryable false
-                gpu1 needs the passphrase of /home/ai/.ssh/id_rsa; the question was closed, so nobody is signed in."#]],
+                gpu1 needs the passphrase of /home/ai/.ssh/id_rsa; the question was closed, so nobody is signed in. Connect again to be asked again."#]],
         ),
         (
             PromptKind::Password,
@@ -337,8 +354,8 @@ fn questions_without_an_answer() {
             PromptKind::Password,
             PromptFailure::HostGone,
             expect![[r#"
-            5001 "HOST_UNAVAILABLE", retryable false
-            gpu1 needs a password, and nobody is there to ask."#]],
+                5001 "HOST_UNAVAILABLE", retryable false
+                gpu1 needs a password, and nobody is there to ask. Restart Puffin."#]],
         ),
     ] {
         once(Cause::Unanswerable { kind, failure }, &expected);

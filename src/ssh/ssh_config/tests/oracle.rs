@@ -180,6 +180,7 @@ impl Oracle {
             },
             is_expanded: true,
             is_keepalive_off: ours.is_keepalive_off,
+            keeps_host_key_order: ours.keeps_host_key_order,
             is_canonicalized: true,
             commands: Vec::new(),
             notes: Vec::new(),

@@ -106,6 +106,8 @@ async fn both_ways_lead_to_the_same_settings() {
         "GSSAPIAuthentication yes\nPKCS11Provider /p11.so\n",
         "Match final host gpu1\n Port 9\n",
         "PasswordAuthentication no\nMACs -*sha1*\nConnectTimeout 3\n",
+        "HostKeyAlgorithms ^ssh-ed25519-cert-v01@openssh.com\n",
+        "HostKeyAlgorithms -ssh-rsa*\nHostKeyAlgorithms ssh-ed25519\n",
     ] {
         house.write("home/.ssh/config", text);
         let asked = house.ask(&program, "gpu1").await;
@@ -336,6 +338,31 @@ async fn an_ssh_that_does_not_work_is_done_without() {
         assert!(warning.contains(reason), "{name}: {warning}");
         assert_eq!(settings, expected, "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_ssh_that_does_not_work_is_left_alone_for_a_while() {
+    let house = House::new();
+    let runs = house.folder.path().join("runs");
+    let count = || std::fs::read_to_string(&runs).unwrap().lines().count();
+    let note = format!("echo run >> {}\n", runs.display());
+
+    let dead = house.script("dead", &format!("{note}exit 1"));
+    let first = house.ask(&dead, "gpu1").await.unwrap();
+    assert_eq!(first.warnings.len(), 1);
+    assert_eq!(house.ask(&dead, "gpu1").await.unwrap(), first);
+    // Without any file it fails for every host.
+    house.ask(&dead, "gpu2").await.unwrap();
+    assert_eq!(count(), 1);
+
+    // Only what it says about this host is missing.
+    let half = house.script("half", &format!("{note}{ANSWERS}exit 1"));
+    let first = house.ask(&half, "gpu1").await.unwrap();
+    assert_eq!(first.warnings.len(), 1);
+    assert_eq!(house.ask(&half, "gpu1").await.unwrap(), first);
+    assert_eq!(count(), 3);
+    house.ask(&half, "gpu2").await.unwrap();
+    assert_eq!(count(), 4);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod cases;
 mod generated;
 
 use super::*;
+use crate::ssh::ssh_config::{self, Query};
 use cases::Case;
 
 /// What becomes of a connect as far as host keys are concerned.
@@ -359,7 +360,36 @@ impl Scene {
         }
     }
 
+    /// HostKeyAlgorithms, from an ssh_config that is read by `ssh -G` and by ourselves.
+    async fn algorithms(&self, names: &str) -> Algorithms {
+        let file = self
+            .fixture
+            .file("config", &format!("HostKeyAlgorithms {names}\n"));
+        let query = Query {
+            host: "gpu1".into(),
+            port: None,
+            user: None,
+        };
+        let mut found = Vec::new();
+        for ssh_program in [None, Some("/usr/bin/ssh".into())] {
+            let environment = Environment {
+                user_config: Some(file.clone()),
+                ssh_program,
+                ..Environment::clone(&self.fixture.environment)
+            };
+            let settings = ssh_config::resolve(&query, &environment).await.unwrap();
+            assert_eq!(settings.warnings, Vec::<String>::new());
+            found.push(settings.algorithms);
+        }
+        assert_eq!(found[0], found[1], "{names}");
+        found.remove(0)
+    }
+
     async fn connect(&self, lab: &Lab, case: &Case) -> Result<Session, Error> {
+        let algorithms = match case.algorithms {
+            Some(names) => self.algorithms(names).await,
+            None => Algorithms::default(),
+        };
         let hop = Hop {
             auth: AuthMethod::None,
             host_key_policy: case.policy,
@@ -368,12 +398,7 @@ impl Scene {
                 user: Some(vec![self.user.clone()]),
                 global: Some(vec![self.global.clone()]),
             },
-            algorithms: Algorithms {
-                host_keys: case
-                    .algorithms
-                    .map(|names| names.split(',').map(str::to_owned).collect()),
-                ..Algorithms::default()
-            },
+            algorithms,
             ..Hop::new(case.host, lab.port(case.server), "nobody")
         };
         soon(self.fixture.connect(&Target::new(vec![hop]))).await
@@ -544,4 +569,24 @@ async fn a_certificate_that_is_no_good_says_why() {
             assert!(!scene.fixture.environment.own_known_hosts.exists());
         }
     }
+}
+
+/// That `ssh` refuses what `an_rsa_key_that_can_be_broken_is_refused` has us refuse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs ssh and openssl"]
+async fn ssh_refuses_a_short_rsa_key() {
+    let fixture = Fixture::new();
+    let server = super::super::host_keys::with_short_key(&fixture)
+        .await
+        .unwrap();
+    let output = tokio::process::Command::new("ssh")
+        .args(["-F", "/dev/null", "-n", "-o", "BatchMode=yes"])
+        .args(["-o", "StrictHostKeyChecking=no"])
+        .args(["-o", "UserKnownHostsFile=/dev/null"])
+        .args(["-p", &server.address.port().to_string()])
+        .args(["nobody@127.0.0.1", "true"])
+        .output();
+    let output = soon(output).await.unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("Invalid key length"), "{words}");
 }

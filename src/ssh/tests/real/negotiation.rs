@@ -76,6 +76,7 @@ async fn the_users_lists_decide_what_is_agreed_on() {
         ciphers: list("3des-cbc,aes192-ctr,aes256-gcm@openssh.com"),
         macs: list("hmac-md5,hmac-sha2-256,hmac-sha2-512"),
         host_keys: list("ssh-rsa,ssh-ed25519"),
+        keeps_host_key_order: true,
         public_keys: None,
     };
     soon(server.fixture.connect(&target)).await.unwrap();

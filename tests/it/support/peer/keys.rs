@@ -81,12 +81,25 @@ impl Authority {
     }
 }
 
-/// Makes a key pair; `kind` is ssh-keygen's `-t`.
-pub(super) fn generate(folder: &Path, name: &str, kind: &str, passphrase: &str) -> PathBuf {
+impl Authority {
+    /// A server's key and its certificate for a name.
+    pub(crate) fn certify_host(&self, name: &str, principal: &str) -> (PathBuf, PathBuf) {
+        let key = generate(self.folder.path(), name, "ed25519", "");
+        let mut command = Command::new("ssh-keygen");
+        command.arg("-q").arg("-s").arg(&self.key).arg("-h");
+        command.args(["-I", name, "-n", principal, "-V", "-5m:+1h"]);
+        run(command.arg(key.with_extension("pub")));
+        let certificate = self.folder.path().join(format!("{name}-cert.pub"));
+        (key, certificate)
+    }
+}
+
+/// An ECDSA key whose secret number has a leading zero byte, which ssh-keygen leaves out: one in
+/// 512 of its keys is such a key.
+pub(crate) fn short_ecdsa(folder: &Path) -> PathBuf {
     loop {
-        let file = generate_any(folder, name, kind, passphrase);
-        // One in 256 is shorter, and the daemon can't read those yet.
-        if kind != "ecdsa" || secret_length(&file) >= 32 {
+        let file = generate(folder, "id_short", "ecdsa", "");
+        if secret_length(&file) < 32 {
             return file;
         }
         for half in [&file, &file.with_extension("pub")] {
@@ -111,7 +124,8 @@ fn secret_length(private: &Path) -> usize {
     length.fold(0, |sum, byte| sum * 256 + usize::from(*byte))
 }
 
-fn generate_any(folder: &Path, name: &str, kind: &str, passphrase: &str) -> PathBuf {
+/// Makes a key pair; `kind` is ssh-keygen's `-t`.
+pub(super) fn generate(folder: &Path, name: &str, kind: &str, passphrase: &str) -> PathBuf {
     let file = folder.join(name);
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-t", kind, "-N", passphrase, "-C", name, "-f"]);
@@ -125,7 +139,7 @@ fn generate_any(folder: &Path, name: &str, kind: &str, passphrase: &str) -> Path
 }
 
 /// The public half of a key: one line, `type base64 comment`.
-pub(super) fn public(private: &Path) -> String {
+pub(crate) fn public(private: &Path) -> String {
     fs::read_to_string(private.with_extension("pub")).expect("a public key")
 }
 

@@ -347,5 +347,15 @@ pub(super) fn all() -> Vec<Case> {
         three("@cert-authority * <ca>\n").algorithms("ssh-ed25519-cert-v01@openssh.com"),
         Case::new(Which::CertifiedRsa, "@cert-authority * <ca>\n")
             .algorithms("rsa-sha2-256-cert-v01@openssh.com"),
+        // What is recorded comes first after `+` and `-`, and only then.
+        three("[127.0.0.1]:PORT <rsa>\n").algorithms("+ssh-rsa"),
+        three("[127.0.0.1]:PORT <rsa>\n").algorithms("-ecdsa*"),
+        three("[127.0.0.1]:PORT <rsa>\n").algorithms("-*cert*"),
+        three("[127.0.0.1]:PORT <rsa>\n").algorithms("^ssh-ed25519"),
+        three("[127.0.0.1]:PORT <rsa>\n").algorithms("ssh-ed25519,rsa-sha2-512"),
+        three("[127.0.0.1]:PORT <rsa>\n")
+            .algorithms("ssh-ed25519-cert-v01@openssh.com,ssh-ed25519,rsa-sha2-512"),
+        // The default itself, and yet a list of one's own.
+        three("[127.0.0.1]:PORT <rsa>\n").algorithms("^ssh-ed25519-cert-v01@openssh.com"),
     ]
 }
