@@ -104,6 +104,21 @@ impl Sshd {
         format!("[{name}]:{} {}", self.port, keys::public(&key))
     }
 
+    /// How ssh_config says the way in, under a name of its own; more lines may follow.
+    pub(crate) fn block(&self, alias: &str) -> String {
+        format!(
+            "Host {alias}\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n",
+            self.port,
+            self.account.username,
+            self.keys.ed25519.display()
+        )
+    }
+
+    /// How many logins by a key it has seen.
+    pub(crate) fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+
     /// `SHA256:…` of its ed25519 key, as `ssh-keygen -l` prints it.
     pub(crate) fn fingerprint(&self) -> String {
         keys::fingerprint(&self.folder.path().join("host_ed25519"))
