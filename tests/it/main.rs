@@ -13,6 +13,7 @@ mod cancel;
 mod config;
 mod connect;
 mod credentials;
+mod drafts;
 mod forwarding;
 mod hops;
 mod host_keys;
