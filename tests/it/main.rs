@@ -23,6 +23,8 @@ mod matrix;
 mod models;
 mod node_host;
 mod prompt;
+mod proxy_command;
+mod proxy_command_trust;
 mod real;
 mod refused;
 mod schema;

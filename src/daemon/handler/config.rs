@@ -41,7 +41,10 @@ pub(in crate::daemon) async fn configure(
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
-    workspace.approve(&saved.profile).await?;
+    // Of the programs on the way only if they were in the form: otherwise nobody looked at them.
+    if params.ssh.is_some() {
+        workspace.approve(&saved.profile).await?;
+    }
     // A secret that is to be entered again is told of when it is needed.
     if let Ok(route) = workspace.route_of(&saved.profile).await {
         match route.resolve(workspace).await {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -40,6 +41,21 @@ pub(crate) async fn wait_gone(ids: &[u32], limit: Duration) {
         // Processes of somebody else's: there is nothing to wait for.
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Kills these processes; those that are gone already do not matter.
+pub(crate) fn kill(ids: &[u32]) {
+    signal("KILL", ids);
+}
+
+/// Sends a signal to processes; those that are gone already do not matter.
+pub(crate) fn signal(name: &str, ids: &[u32]) {
+    let ids = ids.iter().map(u32::to_string);
+    Command::new("sh")
+        .args(["-c", r#"kill -s "$@" 2>/dev/null || true"#, "sh", name])
+        .args(ids)
+        .status()
+        .expect("sh starts");
 }
 
 /// The words of a command line; none if the process is gone.

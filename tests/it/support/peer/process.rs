@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{START_LIMIT, free_port};
-use crate::support::processes::descendants;
+use crate::support::processes::{descendants, signal};
 
 /// How often to look at something that does not tell when it changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -126,16 +126,6 @@ impl Drop for Process {
         signal("KILL", &all);
         let _status = self.child.wait();
     }
-}
-
-/// Sends a signal to processes; those that are gone already do not matter.
-pub(super) fn signal(name: &str, ids: &[u32]) {
-    let ids = ids.iter().map(u32::to_string);
-    Command::new("sh")
-        .args(["-c", r#"kill -s "$@" 2>/dev/null || true"#, "sh", name])
-        .args(ids)
-        .status()
-        .expect("sh starts");
 }
 
 /// Whether an SSH server's identification line arrives from `address`.

@@ -13,6 +13,7 @@ use super::{
     keys::{self, ClientKeys},
     process::{self, Process},
 };
+use crate::support::processes::signal;
 
 /// Ok if sshd can be started here.
 pub(crate) fn available() -> Result<(), String> {
@@ -129,7 +130,7 @@ impl Sshd {
         // The family: unshare if isolated, the listener, then what serves the sessions.
         let family = self.process.descendants();
         let listener = usize::from(self.account.password().is_some());
-        process::signal("KILL", family.get(listener..).unwrap_or_default());
+        signal("KILL", family.get(listener..).unwrap_or_default());
     }
 
     /// What it logged so far.
