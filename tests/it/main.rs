@@ -36,6 +36,8 @@ mod ssh_config_jumps;
 mod sshd_limits;
 mod stdout;
 mod support;
+mod system_processes;
+mod system_transport;
 mod tools;
 
 /// A file that is not declared above would never be compiled, let alone run.

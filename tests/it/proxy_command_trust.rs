@@ -1,6 +1,7 @@
 //! A profile that came with a project, and was not saved by this user, starts no program.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -165,6 +166,30 @@ async fn a_change_of_something_else_approves_only_what_the_user_saw() {
     let params = json!({"configId": CONFIG, "modelId": "smol"});
     let _answer = daemon.call("remote-llm/select-model", params).await;
     refuses_everything(&daemon, "ssh.proxyCommand").await;
+    assert!(!trace.exists());
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_can_be_ended_whatever_became_of_its_file() {
+    let bed = Bed::start().await;
+    let trace = bed.path("trace");
+    let daemon = bed.configured().await;
+    let config = json!({"configId": CONFIG});
+    for method in ["disconnect", "delete-config"] {
+        bed.configure(&daemon).await;
+        daemon.ok("remote-llm/connect", config.clone()).await;
+        let text = std::fs::read_to_string(file(&bed, CONFIG)).unwrap();
+        let mut other: Value = serde_json::from_str(&text).unwrap();
+        other["ssh"]["proxyCommand"] = json!(command(&trace));
+        check_out(&bed, CONFIG, &other);
+        let method = format!("remote-llm/{method}");
+        daemon.ok(&method, config.clone()).await;
+        let over = bed.ssh.wait(Duration::from_secs(5), |seen| {
+            (seen.live_connections == 0).then_some(())
+        });
+        assert!(over.await.is_some(), "{method} left the connection open");
+    }
     assert!(!trace.exists());
     daemon.shut_down().await;
 }

@@ -174,14 +174,13 @@ pub(in crate::daemon) async fn delete(
     let id = &params.config_id;
     let _lock = workspace.store.lock(id).await;
     // Without a readable profile there is no connection of it either.
-    let route = workspace.route(id).await.ok();
+    let target = workspace.target(id).await;
     match workspace.store.delete(id).await {
         Ok(()) => {}
         Err(Error::NotFound { .. }) => return Ok(DeleteConfigResult { deleted: false }),
         Err(error) => return Err(failure::config(&error)),
     }
-    if let Some(route) = route
-        && let Ok(target) = route.target(workspace).await
+    if let Some(target) = target
         && workspace.pool.current(&target).is_some()
         && !shared(workspace, &target).await
     {
