@@ -11,7 +11,7 @@ use crate::support::daemon::{Daemon, RpcError};
 use crate::support::llm_server::{Reply, Step, script};
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
-use crate::support::processes::{command_line, wait_gone};
+use crate::support::processes::{command_line, kill, wait_gone};
 
 /// Bash alone can be a TCP client; it ends when either side does. Tells that it runs.
 const RELAY: &str = "/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/%p 4<&0; \
@@ -152,7 +152,7 @@ async fn a_command_that_is_killed_in_mid_stream_is_an_interruption() {
     let question = with(prompt("p", "Talk."), &json!({"model": "smol"}));
     let ticket = daemon.send("remote-llm/stream-prompt", question).await;
     daemon.wait_text("p").await;
-    crate::support::processes::kill(&children);
+    kill(&children);
     let error = daemon.reply(&ticket).await.unwrap_err();
     assert_eq!(error.code(), "STREAM_INTERRUPTED", "{error:?}");
     assert_eq!(error.data["partial"], "so far");

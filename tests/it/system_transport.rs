@@ -9,6 +9,7 @@ use crate::support::daemon::{Daemon, RpcError, Ticket};
 use crate::support::llm_server::{Reply, Step, script};
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
+use crate::support::processes::{command_line, kill, wait_gone};
 use crate::support::row::{Row, run};
 use crate::support::ssh_server::Key;
 
@@ -160,6 +161,71 @@ async fn a_killed_session_is_an_interruption_and_never_an_answer() {
     daemon.shut_down().await;
 }
 
+/// Of two kinds of processes: the connection's, and the stream's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_process_is_an_interruption_and_never_an_answer() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let sshd = Sshd::start(&[]);
+    for (option, logins) in [("-M", 2), ("-W", 1)] {
+        let before = sshd.logins();
+        let daemon = configured(&bed, &sshd).await;
+        let ticket = talking(&bed, &daemon, Step::Silence).await;
+        let is_it = |id: &u32| {
+            let line = command_line(*id);
+            line[0].ends_with("/ssh") && line.iter().any(|word| word == option)
+        };
+        let mut ids = daemon.children();
+        ids.retain(is_it);
+        assert_eq!(ids.len(), 1, "{option}");
+        kill(&ids);
+        let error = daemon.reply(&ticket).await.unwrap_err();
+        assert_eq!(error.code(), "STREAM_INTERRUPTED", "{option}: {error:?}");
+        assert_eq!(error.data["partial"], "so far", "{option}");
+        let kinds = daemon.kinds("p");
+        assert_eq!(kinds.last().unwrap(), "failed", "{option}: {kinds:?}");
+        bed.llm.on_chat(|_| Reply::text(&["Here I am."]));
+        let question = prompt("q", "Still there?");
+        daemon.ok("remote-llm/stream-prompt", question).await;
+        assert_eq!(daemon.text("q"), "Here I am.", "{option}");
+        assert_eq!(sshd.logins() - before, logins, "{option}");
+        daemon.shut_down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_and_fast_answer_arrives_whole() {
+    const WORDS: u64 = 5000;
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let sshd = Sshd::start(&[]);
+    let daemon = configured(&bed, &sshd).await;
+    let word = |number| format!("word{number} ");
+    bed.llm.on_chat(move |_| {
+        let tokens = Step::Tokens {
+            count: Some(WORDS),
+            every: Duration::ZERO,
+            text: word,
+        };
+        let mut steps = vec![script::role(), tokens];
+        steps.extend(script::finish("stop", 1, WORDS));
+        Reply::Stream(steps)
+    });
+    let question = prompt("p", "Talk.");
+    daemon.ok("remote-llm/stream-prompt", question).await;
+    let expected: String = (0..WORDS).map(word).collect();
+    assert!(
+        daemon.text("p") == expected,
+        "{} bytes",
+        daemon.text("p").len()
+    );
+    daemon.shut_down().await;
+}
+
 // --- refusals -------------------------------------------------------------------------------
 
 /// A test that fails, without a question to anybody.
@@ -264,6 +330,6 @@ async fn an_ssh_that_hangs_or_fails_does_not_hang_a_connect() {
         assert!(begun.elapsed() < Duration::from_secs(10), "{program}");
         let children = daemon.children();
         daemon.shut_down().await;
-        crate::support::processes::wait_gone(&children, Duration::from_secs(5)).await;
+        wait_gone(&children, Duration::from_secs(5)).await;
     }
 }

@@ -23,6 +23,12 @@ use crate::ssh::target::{Destination, Environment, Target};
 /// How many of its last lines are kept.
 const MAX_MESSAGES: usize = 16;
 
+/// Ends `ssh` when we end, also when we are killed and can end nothing any more: the
+/// shell waits at a pipe that nobody else holds, and `ssh -N` itself would read none.
+/// `$0` is the directory of the socket.
+const ENDS_WITH_US: &str =
+    "\"$@\" </dev/null & exec >/dev/null 2>&1; read -r _; kill $!; wait $!; rmdir \"$0\"";
+
 /// What makes streams: the running master, or the way to sign in for each of them.
 #[derive(Debug)]
 pub(in crate::ssh) struct Master {
@@ -58,9 +64,12 @@ impl Master {
         link: &Arc<Link>,
         clock: &Clock,
     ) -> Result<(Self, LoggedIn), Cause> {
-        let program = environment.ssh_program.clone().ok_or(Cause::NoSystemSsh)?;
-        let (refused, refusals) = watch::channel(None);
         stages.skip(Stage::Resolve, "left to the system's ssh");
+        let Some(program) = environment.ssh_program.clone() else {
+            stages.begin(Stage::Tcp);
+            return Err(Cause::NoSystemSsh);
+        };
+        let (refused, refusals) = watch::channel(None);
         if !MULTIPLEXING {
             tokio::spawn(end_when_asked(link.clone()));
             let way = Way::Alone(Box::new(target.clone()), environment.clone());
@@ -80,9 +89,11 @@ impl Master {
             .tempdir_in(&environment.temporary)
             .map_err(not_started)?;
         let socket = directory.path().join("s");
-        let mut ssh = Command::new(&program);
+        let mut ssh = Command::new("/bin/sh");
+        ssh.arg("-c").arg(ENDS_WITH_US).arg(directory.path());
+        ssh.arg(&program);
         ssh.args(command::master(target, environment, &socket));
-        let mut child = Child::start(ssh, false).map_err(not_started)?;
+        let mut child = Child::start(ssh, true).map_err(not_started)?;
         let pipes = child.pipes().map_err(not_started)?;
         stages.begin(Stage::Tcp);
         let (ready, signed_in) = oneshot::channel();
@@ -192,6 +203,8 @@ impl Watch {
                 },
             }
         }
+        // The shell that started it waits for our end, or for this.
+        drop(pipes.input);
         // Its end is what counts; the status is always 255.
         let _ = child.wait().await;
         let messages: Vec<_> = std::mem::take(&mut self.messages).into();

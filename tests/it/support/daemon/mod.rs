@@ -445,6 +445,10 @@ impl Daemon {
         )
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// The ids of the processes that it started, and of what those started.
     pub(crate) fn children(&self) -> Vec<u32> {
         descendants(self.pid)
