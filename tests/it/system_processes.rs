@@ -1,7 +1,7 @@
 //! The processes of the system's `ssh`: which there are, what can be seen of them, and that none
 //! is left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,11 @@ async fn talking(bed: &Bed, bastion: &Sshd, sshd: &Sshd) -> (Daemon, Vec<u32>) {
     bed.write_known_hosts(&(bastion.host_key_line() + &sshd.host_key_line()));
     bed.llm
         .on_chat(|_| Reply::Stream(vec![script::role(), script::text("so far"), Step::Silence]));
-    let daemon = bed.daemon().await;
+    let temporary = bed.path("tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let launch = bed.launch();
+    let launch = launch.environment("TMPDIR", temporary.to_str().unwrap());
+    let daemon = bed.launched(&launch).await;
     let hop = |sshd: &Sshd| {
         let secrets = json!({"password": password, "passphrase": passphrase});
         with(
@@ -76,6 +80,20 @@ async fn they_open_no_port_and_show_no_secret() {
     daemon.shut_down().await;
 }
 
+/// No process is left, and soon no file.
+async fn is_all_gone(bed: &Bed, children: &[u32]) {
+    wait_gone(children, GONE).await;
+    let deadline = Instant::now() + GONE;
+    loop {
+        let files: Vec<_> = std::fs::read_dir(bed.path("tmp")).unwrap().collect();
+        if files.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{files:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn none_is_left_however_the_connection_ends() {
     if !is_here("sshd", sshd::available()) {
@@ -87,25 +105,25 @@ async fn none_is_left_however_the_connection_ends() {
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
     let config = json!({"configId": CONFIG});
     daemon.ok("remote-llm/disconnect", config).await;
-    wait_gone(&children, GONE).await;
+    is_all_gone(&bed, &children).await;
     daemon.shut_down().await;
 
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
     daemon.shut_down().await;
-    wait_gone(&children, GONE).await;
+    is_all_gone(&bed, &children).await;
 
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
     daemon.close_stdin().await;
-    wait_gone(&children, GONE).await;
+    is_all_gone(&bed, &children).await;
     drop(daemon);
 
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
     daemon.signal("KILL").await;
-    wait_gone(&children, GONE).await;
+    is_all_gone(&bed, &children).await;
 
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
     sshd.kill_sessions();
-    wait_gone(&children, GONE).await;
+    is_all_gone(&bed, &children).await;
     daemon.shut_down().await;
 }
 

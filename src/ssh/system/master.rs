@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::{oneshot, watch};
 
@@ -40,11 +41,8 @@ pub(in crate::ssh) struct Master {
 
 #[derive(Debug)]
 enum Way {
-    /// Through the socket in this directory, which goes with it.
-    Socket(
-        PathBuf,
-        #[expect(dead_code, reason = "kept to be dropped")] tempfile::TempDir,
-    ),
+    /// Through this socket.
+    Socket(PathBuf),
     /// Each on its own.
     Alone(Box<Target>, Arc<Environment>),
 }
@@ -106,7 +104,7 @@ impl Master {
             ready: Some(ready),
             refused,
         };
-        tokio::spawn(watch.run(child, pipes));
+        tokio::spawn(watch.run(child, pipes, directory));
         let signed_in = clock
             .run(clock.total(), signed_in)
             .await
@@ -119,7 +117,7 @@ impl Master {
         }
         let master = Self {
             program,
-            way: Way::Socket(socket, directory),
+            way: Way::Socket(socket),
             refusals,
         };
         Ok((master, logged_in(signed_in.method)))
@@ -132,7 +130,7 @@ impl Master {
         session: Session,
     ) -> Result<ProcessIo, Cause> {
         let (stream, check) = match &self.way {
-            Way::Socket(socket, _) => (
+            Way::Socket(socket) => (
                 command::stream(socket, to),
                 Some(self.ssh(command::check(socket))),
             ),
@@ -171,7 +169,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(mut self, mut child: Child, pipes: Pipes) {
+    async fn run(mut self, mut child: Child, pipes: Pipes, directory: TempDir) {
         let link = self.link.clone();
         let _dead = link.dead.clone().drop_guard();
         let _over = link.over.clone().drop_guard();
@@ -182,8 +180,10 @@ impl Watch {
             cause = self.listen(&mut child, pipes) => cause,
         };
         link.end(cause);
-        // Hung up, it says goodbye to the server and removes its socket.
+        // Hung up, it says goodbye to the server.
         drop(child);
+        // Before anybody hears of the end: the process may end right after.
+        drop(directory);
     }
 
     async fn listen(&mut self, child: &mut Child, pipes: Pipes) -> Cause {
