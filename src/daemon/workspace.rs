@@ -105,6 +105,16 @@ impl Workspace {
         })
     }
 
+    /// The way that a profile's connection took or would take, if there is one. A connection
+    /// stays the profile's, even when the file was changed since by somebody else.
+    pub(super) async fn target(&self, config_id: &str) -> Option<ssh::Target> {
+        if let Some(target) = self.links.target(config_id) {
+            return Some(target);
+        }
+        let route = self.route(config_id).await.ok()?;
+        route.target(self).await.ok()
+    }
+
     /// Approves of the programs that a profile starts, which the user has just saved.
     pub(super) async fn approve(&self, profile: &Profile) -> Result<(), ErrorObject> {
         self.approvals(profile, Approvals::approve).await

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,7 +21,7 @@ use super::child::{Child, Lines, Pipes};
 use super::error::Cause;
 use super::target::Environment;
 
-/// How long the exit status of a command that closed its output may take.
+/// How long a command that closed its pipes may take to end, and to say why.
 const END_LIMIT: Duration = Duration::from_millis(500);
 
 /// The way to the server through a command. Dropping it ends the command.
@@ -29,7 +29,9 @@ const END_LIMIT: Duration = Duration::from_millis(500);
 pub(super) struct Stream {
     input: ChildStdin,
     output: ChildStdout,
-    _running: DropGuard,
+    /// `None`: the command has closed a pipe, and is on its way to its end.
+    running: Option<DropGuard>,
+    closed: CancellationToken,
 }
 
 /// What is known of a command after it failed.
@@ -55,14 +57,14 @@ pub(super) fn start(
         complaints,
     } = child.pipes().map_err(not_started)?;
     let input = input.ok_or_else(|| not_started(io::ErrorKind::BrokenPipe.into()))?;
-    let running = CancellationToken::new();
+    let (running, closed) = (CancellationToken::new(), CancellationToken::new());
     let (sender, ended) = watch::channel(None);
     let report = Report {
         ended,
         last_line: Arc::default(),
     };
     let (last_line, host) = (report.last_line.clone(), host.to_owned());
-    let dropped = running.clone();
+    let (dropped, ending) = (running.clone(), closed.clone());
     tokio::spawn(async move {
         let mut lines = Lines::new(complaints);
         let listen = async {
@@ -74,17 +76,23 @@ pub(super) fn start(
             }
             child.wait().await.ok()
         };
+        let too_long = async {
+            ending.cancelled().await;
+            tokio::time::sleep(END_LIMIT).await;
+        };
         let status = tokio::select! {
             biased;
             () = dropped.cancelled() => None,
             status = listen => status,
+            () = too_long => None,
         };
         sender.send_replace(Some(status));
     });
     let stream = Stream {
         input,
         output,
-        _running: running.drop_guard(),
+        running: Some(running.drop_guard()),
+        closed,
     };
     Ok((stream, report))
 }
@@ -126,13 +134,28 @@ impl Report {
     }
 }
 
+impl Stream {
+    /// The command has closed a pipe: what it still has to say is waited for.
+    fn ended(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.disarm();
+            self.closed.cancel();
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.output).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.output).poll_read(cx, buf));
+        if buf.filled().len() == before && buf.remaining() > 0 {
+            self.ended();
+        }
+        Poll::Ready(read)
     }
 }
 
@@ -142,7 +165,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.input).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.input).poll_write(cx, buf));
+        if written.is_err() {
+            self.ended();
+        }
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

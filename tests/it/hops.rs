@@ -50,10 +50,6 @@ async fn fails(bed: &Bed, daemon: &Daemon, servers: &[&Sshd]) -> RpcError {
     RpcError::new(&result["error"])
 }
 
-fn logins(sshd: &Sshd) -> usize {
-    sshd.log().matches("Accepted publickey").count()
-}
-
 /// Nobody but the lab itself, which looks whether it answers and never tries to log in.
 fn was_left_alone(sshd: &Sshd) {
     let log = sshd.log();
@@ -87,7 +83,7 @@ async fn a_machine_behind_one_and_two_bastions_answers() {
         daemon.shut_down().await;
     }
     assert_eq!(
-        (logins(&outer), logins(&inner), logins(&target)),
+        (outer.logins(), inner.logins(), target.logins()),
         (2, 1, 2),
         "each login is at the server it is meant for"
     );
@@ -213,7 +209,7 @@ async fn a_target_whose_key_changed_is_refused_behind_a_good_bastion() {
     let place = format!("127.0.0.1:{}", target.port());
     assert!(error.message.contains(&place), "{}", error.message);
     daemon.shut_down().await;
-    assert_eq!(logins(&bastion), 1);
+    assert_eq!(bastion.logins(), 1);
     assert!(!target.log().contains("userauth-request"));
 }
 
@@ -268,7 +264,7 @@ async fn two_profiles_behind_one_bastion_share_its_connection() {
         daemon.reply(ticket).await.unwrap();
     }
     daemon.shut_down().await;
-    let logins = [&bastion, &one, &other].map(logins);
+    let logins = [&bastion, &one, &other].map(Sshd::logins);
     assert_eq!(logins, [1, 1, 1]);
     let connections = bastion.log().matches("Connection from").count();
     assert_eq!(connections, 2, "the lab's and ours: {}", bastion.log());
@@ -297,5 +293,5 @@ async fn a_wrong_key_is_told_with_the_hop_that_refused_it() {
     assert_eq!(error.code(), "SSH_AUTH_FAILED", "{error:?}");
     assert_eq!(error.data["hop"], 1, "{error:?}");
     assert!(error.message.contains(BASTION), "{}", error.message);
-    assert_eq!(logins(&target), 0);
+    assert_eq!(target.logins(), 0);
 }

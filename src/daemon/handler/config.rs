@@ -41,7 +41,10 @@ pub(in crate::daemon) async fn configure(
         store.secrets().apply(&saved.profile, field, change);
     }
     workspace.links.forget(&saved.profile.id);
-    workspace.approve(&saved.profile).await?;
+    // Of the programs on the way only if they were in the form: otherwise nobody looked at them.
+    if params.ssh.is_some() {
+        workspace.approve(&saved.profile).await?;
+    }
     // A secret that is to be entered again is told of when it is needed.
     if let Ok(route) = workspace.route_of(&saved.profile).await {
         match route.resolve(workspace).await {
@@ -171,14 +174,13 @@ pub(in crate::daemon) async fn delete(
     let id = &params.config_id;
     let _lock = workspace.store.lock(id).await;
     // Without a readable profile there is no connection of it either.
-    let route = workspace.route(id).await.ok();
+    let target = workspace.target(id).await;
     match workspace.store.delete(id).await {
         Ok(()) => {}
         Err(Error::NotFound { .. }) => return Ok(DeleteConfigResult { deleted: false }),
         Err(error) => return Err(failure::config(&error)),
     }
-    if let Some(route) = route
-        && let Ok(target) = route.target(workspace).await
+    if let Some(target) = target
         && workspace.pool.current(&target).is_some()
         && !shared(workspace, &target).await
     {

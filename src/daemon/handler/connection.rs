@@ -40,10 +40,10 @@ pub(in crate::daemon) async fn disconnect(
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
     let workspace = daemon.workspace()?;
-    let route = workspace.route(&params.config_id).await?;
+    workspace.profile(&params.config_id).await?;
     cancellable(&call.token, async {
         // Without a way there is no connection either.
-        if let Ok(target) = route.target(workspace).await {
+        if let Some(target) = workspace.target(&params.config_id).await {
             workspace.pool.disconnect(&target).await;
         }
         workspace.links.off(&params.config_id);

@@ -17,6 +17,10 @@ const FLAGS: &str = "1246afgknqstvxACGKMNTVXYy";
 /// Flags that would change how the machine is reached.
 const TELLING_FLAGS: &str = "46AKX";
 
+/// As with ssh, the first of them counts.
+const ONE_WAY: &str =
+    "Jump hosts and a ProxyCommand can't be had together; the first one was taken.";
+
 pub(super) fn parse(arguments: &[String]) -> Result<Draft, DraftProblem> {
     let mut reading = Reading::default();
     let mut rest = arguments.iter();
@@ -137,7 +141,11 @@ impl Reading {
         let jumps = parse_jumps(value).ok_or_else(|| {
             DraftProblem::Unreadable(format!("{} is no list of jump hosts", sanitize(value)))
         })?;
-        self.jumps.get_or_insert(jumps);
+        if self.proxy_command.is_some() {
+            self.warn(ONE_WAY);
+        } else {
+            self.jumps.get_or_insert(jumps);
+        }
         Ok(())
     }
 
@@ -164,6 +172,8 @@ impl Reading {
             "user" => self.option('l', value)?,
             "identityfile" => self.option('i', value)?,
             "proxyjump" => self.jump(value)?,
+            "proxycommand" if value.eq_ignore_ascii_case("none") => {}
+            "proxycommand" if self.jumps.is_some() => self.warn(ONE_WAY),
             "proxycommand" => {
                 self.proxy_command.get_or_insert_with(|| value.to_owned());
             }
@@ -233,9 +243,7 @@ impl Reading {
             identity_agent: self.identity_agent.map(path),
             identities_only: self.identities_only,
             host_key_policy: self.checking.map(super::policy),
-            proxy_command: self
-                .proxy_command
-                .filter(|command| !command.eq_ignore_ascii_case("none")),
+            proxy_command: self.proxy_command,
             connect_timeout: self.connect_timeout,
             keepalive_interval: self.alive_interval,
             keepalive_count_max: self.alive_count_max,

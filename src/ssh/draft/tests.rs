@@ -83,6 +83,15 @@ async fn what_people_paste_is_understood() {
              Host keys are always checked; unknown ones are asked about.",
         ),
         (
+            "ssh -J a -o 'ProxyCommand=nc %h %p' gpu1",
+            "a > gpu1\n  Jump hosts and a ProxyCommand can't be had together; the first one was \
+             taken.",
+        ),
+        (
+            "ssh -o 'ProxyCommand=nc %h %p' -o ProxyJump=a gpu1",
+            "gpu1\n  Jump hosts and a ProxyCommand can't be had together; the first one was taken.",
+        ),
+        (
             "ssh -D 1080 gpu1",
             "gpu1\n  The option -D 1080 was left out.",
         ),

@@ -80,6 +80,12 @@ impl Problem {
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with("Pseudo-terminal"))
             .collect();
+        if let Some(host) = lines
+            .iter()
+            .find_map(|line| line.strip_prefix("jumphost loop via "))
+        {
+            return Self::JumpLoop(sanitize(host));
+        }
         Self::Refused(sanitize_lines(&lines.join("; ")))
     }
 }

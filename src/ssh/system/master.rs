@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::{oneshot, watch};
 
@@ -27,6 +28,12 @@ use crate::ssh::target::{Destination, Environment, Target};
 /// How many of its last lines are kept.
 const MAX_MESSAGES: usize = 16;
 
+/// Ends `ssh` when we end, also when we are killed and can end nothing any more: the
+/// shell waits at a pipe that nobody else holds, and `ssh -N` itself would read none.
+/// `$0` is the directory of the socket.
+const ENDS_WITH_US: &str =
+    "\"$@\" </dev/null & exec >/dev/null 2>&1; read -r _; kill $!; wait $!; rm -f \"$0/q\"; rmdir \"$0\"";
+
 /// What makes streams: the running master, or the way to sign in for each of them.
 #[derive(Debug)]
 pub(in crate::ssh) struct Master {
@@ -38,11 +45,8 @@ pub(in crate::ssh) struct Master {
 
 #[derive(Debug)]
 enum Way {
-    /// Through the socket in this directory, which goes with it.
-    Socket(
-        PathBuf,
-        #[expect(dead_code, reason = "kept to be dropped")] tempfile::TempDir,
-    ),
+    /// Through this socket.
+    Socket(PathBuf),
     /// Each on its own.
     Alone(Box<Target>, Arc<Environment>),
 }
@@ -62,9 +66,12 @@ impl Master {
         stages: &Arc<Stages>,
         link: &Arc<Link>,
     ) -> Result<(Self, LoggedIn), Cause> {
-        let program = environment.ssh_program.clone().ok_or(Cause::NoSystemSsh)?;
-        let (refused, refusals) = watch::channel(None);
         stages.skip(Stage::Resolve, "left to the system's ssh");
+        let Some(program) = environment.ssh_program.clone() else {
+            stages.begin(Stage::Tcp);
+            return Err(Cause::NoSystemSsh);
+        };
+        let (refused, refusals) = watch::channel(None);
         if !MULTIPLEXING {
             tokio::spawn(end_when_asked(link.clone()));
             let way = Way::Alone(Box::new(target.clone()), environment.clone());
@@ -89,7 +96,9 @@ impl Master {
         let socket = directory.path().join("s");
         let clock = Clock::start(connect_timeout(target));
         let outcome = Arc::new(Outcome::default());
-        let mut ssh = Command::new(&program);
+        let mut ssh = Command::new("/bin/sh");
+        ssh.arg("-c").arg(ENDS_WITH_US).arg(directory.path());
+        ssh.arg(&program);
         let desk = (prompter.can_answer() && environment.own_program.is_some()).then(|| Desk {
             place: Place::clone(&link.place),
             hops: target.hops.clone(),
@@ -108,7 +117,7 @@ impl Master {
             .transpose()
             .map_err(not_started)?;
         ssh.args(command::master(target, environment, &socket, asking));
-        let mut child = Child::start(ssh, false).map_err(not_started)?;
+        let mut child = Child::start(ssh, true).map_err(not_started)?;
         let pipes = child.pipes().map_err(not_started)?;
         stages.begin(Stage::Tcp);
         let (ready, signed_in) = oneshot::channel();
@@ -121,7 +130,7 @@ impl Master {
             ready: Some(ready),
             refused,
         };
-        tokio::spawn(watch.run(child, pipes));
+        tokio::spawn(watch.run(child, pipes, directory));
         let signed_in = clock
             .run(clock.total(), signed_in)
             .await
@@ -135,7 +144,7 @@ impl Master {
         }
         let master = Self {
             program,
-            way: Way::Socket(socket, directory),
+            way: Way::Socket(socket),
             refusals,
         };
         let login = LoggedIn {
@@ -152,7 +161,7 @@ impl Master {
         session: Session,
     ) -> Result<ProcessIo, Cause> {
         let (stream, check) = match &self.way {
-            Way::Socket(socket, _) => (
+            Way::Socket(socket) => (
                 command::stream(socket, to),
                 Some(self.ssh(command::check(socket))),
             ),
@@ -188,7 +197,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(mut self, mut child: Child, pipes: Pipes) {
+    async fn run(mut self, mut child: Child, pipes: Pipes, directory: TempDir) {
         let link = self.link.clone();
         let _dead = link.dead.clone().drop_guard();
         let _over = link.over.clone().drop_guard();
@@ -199,8 +208,10 @@ impl Watch {
             cause = self.listen(&mut child, pipes) => cause,
         };
         link.end(cause);
-        // Hung up, it says goodbye to the server and removes its socket.
+        // Hung up, it says goodbye to the server.
         drop(child);
+        // Before anybody hears of the end: the process may end right after.
+        drop(directory);
     }
 
     async fn listen(&mut self, child: &mut Child, pipes: Pipes) -> Cause {
@@ -220,6 +231,8 @@ impl Watch {
                 },
             }
         }
+        // The shell that started it waits for our end, or for this.
+        drop(pipes.input);
         // Its end is what counts; the status is always 255.
         let _ = child.wait().await;
         let messages: Vec<_> = std::mem::take(&mut self.messages).into();

@@ -8,6 +8,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::daemon::{Daemon, Launch};
 use super::llm_server::LlmServer;
+use super::peer::find;
 use super::ssh_server::{Login, SshServer};
 
 /// The profile that most tests use.
@@ -95,8 +96,50 @@ impl Bed {
         path
     }
 
+    /// Replaces the user's ssh_config.
+    pub(crate) fn write_ssh_config(&self, text: &str) -> PathBuf {
+        self.write_private("home/.ssh/config", text)
+    }
+
     pub(crate) fn launch(&self) -> Launch {
         Launch::at(&self.home())
+    }
+
+    /// A daemon that finds the programs of `names` and no other.
+    pub(crate) fn launch_with_only(&self, names: &[&str]) -> Launch {
+        let folder = self.path("bin");
+        std::fs::create_dir_all(&folder).expect("the directory is ours");
+        for name in names {
+            let link = folder.join(name);
+            if !link.exists() {
+                let program = find(name).expect("the program is installed");
+                std::os::unix::fs::symlink(program, link).expect("the directory is ours");
+            }
+        }
+        self.launch().path(&folder)
+    }
+
+    /// A daemon that finds no program at all.
+    pub(crate) fn launch_with_nothing(&self) -> Launch {
+        let folder = self.path("empty");
+        std::fs::create_dir_all(&folder).expect("the directory is ours");
+        self.launch().path(&folder)
+    }
+
+    /// A daemon on whose search path a script of ours is called `ssh`.
+    pub(crate) fn launch_with_ssh(&self, script: &str) -> Launch {
+        let folder = self.path("fake");
+        std::fs::create_dir_all(&folder).expect("the directory is ours");
+        let program = self.write_private("fake/ssh", &format!("#!/bin/sh\n{script}\n"));
+        set_mode(&program, 0o755);
+        self.launch().path(&folder)
+    }
+
+    /// An initialised daemon that runs so.
+    pub(crate) async fn launched(&self, launch: &Launch) -> Daemon {
+        let daemon = Daemon::spawn(launch);
+        daemon.ok("initialize", self.hello()).await;
+        daemon
     }
 
     /// Params of `initialize` of a host that can do everything.
@@ -150,6 +193,12 @@ impl Bed {
                 json!({"configId": CONFIG, "name": "Lab", "ssh": ssh, "llm": llm}),
             )
             .await
+    }
+
+    /// The result of a test of an unsaved profile.
+    pub(crate) async fn test(&self, daemon: &Daemon, ssh: Value) -> Value {
+        let params = json!({"ssh": ssh, "llm": self.llm_params()});
+        daemon.ok("remote-llm/test-connection", params).await
     }
 
     /// How to reach the SSH server; the password is the right one.

@@ -5,5 +5,6 @@ pub(crate) mod daemon;
 pub(crate) mod journal;
 pub(crate) mod llm_server;
 pub(crate) mod peer;
+pub(crate) mod processes;
 pub(crate) mod row;
 pub(crate) mod ssh_server;

@@ -17,6 +17,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
 use super::journal::Journal;
+use super::processes::descendants;
 use contract::Contract;
 pub(crate) use host::{Answer, Question};
 
@@ -135,6 +136,17 @@ impl Launch {
 
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this folder as the whole search path.
+    pub(crate) fn path(self, folder: &Path) -> Self {
+        let folder = folder.to_str().expect("a name in UTF-8");
+        self.environment("PATH", folder)
+    }
+
+    pub(crate) fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
         self
     }
 
@@ -431,6 +443,15 @@ impl Daemon {
             field("VmRSS:").saturating_sub(program),
             field("VmHWM:").saturating_sub(program),
         )
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The ids of the processes that it started, and of what those started.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        descendants(self.pid)
     }
 
     pub(crate) async fn signal(&self, name: &str) {

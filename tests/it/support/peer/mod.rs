@@ -68,7 +68,7 @@ fn installed(programs: &[&str]) -> Result<(), String> {
 }
 
 /// Looks a program up as a shell does, also where only root's `PATH` leads.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{START_LIMIT, free_port};
+use crate::support::processes::{descendants, signal};
 
 /// How often to look at something that does not tell when it changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -127,16 +128,6 @@ impl Drop for Process {
     }
 }
 
-/// Sends a signal to processes; those that are gone already do not matter.
-pub(super) fn signal(name: &str, ids: &[u32]) {
-    let ids = ids.iter().map(u32::to_string);
-    Command::new("sh")
-        .args(["-c", r#"kill -s "$@" 2>/dev/null || true"#, "sh", name])
-        .args(ids)
-        .status()
-        .expect("sh starts");
-}
-
 /// Whether an SSH server's identification line arrives from `address`.
 pub(super) fn greets_as_ssh(address: SocketAddr) -> bool {
     let Some(stream) = connect(address) else {
@@ -176,28 +167,4 @@ fn spawn_on_lasting_thread(command: Command) -> Child {
     SPAWNER.send((command, reply)).expect("the spawner lives");
     let child = answer.recv().expect("the spawner answers");
     child.expect("setpriv starts")
-}
-
-fn descendants(ancestor: u32) -> Vec<u32> {
-    let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
-        .expect("/proc")
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|id| Some((id, parent(id)?)))
-        .collect();
-    let mut family = vec![ancestor];
-    let mut next = 0;
-    while let Some(&member) = family.get(next) {
-        let children = parents.iter().filter(|(_, parent)| *parent == member);
-        family.extend(children.map(|(id, _)| *id));
-        next += 1;
-    }
-    family.split_off(1)
-}
-
-/// The fourth field of `/proc/ID/stat`; the second, a name in brackets, may hold anything.
-fn parent(id: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(") ")?;
-    after_name.split(' ').nth(1)?.parse().ok()
 }

@@ -13,6 +13,7 @@ use super::{
     keys::{self, ClientKeys},
     process::{self, Process},
 };
+use crate::support::processes::signal;
 
 /// Ok if sshd can be started here.
 pub(crate) fn available() -> Result<(), String> {
@@ -104,6 +105,21 @@ impl Sshd {
         format!("[{name}]:{} {}", self.port, keys::public(&key))
     }
 
+    /// How ssh_config says the way in, under a name of its own; more lines may follow.
+    pub(crate) fn block(&self, alias: &str) -> String {
+        format!(
+            "Host {alias}\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  IdentityFile {}\n",
+            self.port,
+            self.account.username,
+            self.keys.ed25519.display()
+        )
+    }
+
+    /// How many logins by a key it has seen.
+    pub(crate) fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+
     /// `SHA256:…` of its ed25519 key, as `ssh-keygen -l` prints it.
     pub(crate) fn fingerprint(&self) -> String {
         keys::fingerprint(&self.folder.path().join("host_ed25519"))
@@ -114,7 +130,7 @@ impl Sshd {
         // The family: unshare if isolated, the listener, then what serves the sessions.
         let family = self.process.descendants();
         let listener = usize::from(self.account.password().is_some());
-        process::signal("KILL", family.get(listener..).unwrap_or_default());
+        signal("KILL", family.get(listener..).unwrap_or_default());
     }
 
     /// What it logged so far.
