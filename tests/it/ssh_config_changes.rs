@@ -5,15 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::bed::{Bed, CONFIG, with};
-use crate::support::daemon::Launch;
+use crate::support::bed::{Bed, CONFIG, set_mode, with};
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
 use crate::support::processes::wait_gone;
-
-fn both_ways(bed: &Bed) -> [Launch; 2] {
-    [bed.launch_with_only(&["ssh"]), bed.launch_with_nothing()]
-}
 
 fn profile(bed: &Bed, ssh: &Value) -> Value {
     json!({"configId": CONFIG, "name": "Lab", "ssh": ssh, "llm": bed.llm_params()})
@@ -34,7 +29,7 @@ async fn a_broken_file_is_told_with_its_line_and_the_profile_is_saved_all_the_sa
         "Host box\n  HostName 127.0.0.1\n  Port {}\n",
         bed.ssh.port()
     );
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let file = bed.write_ssh_config(&format!("{good}  ForwardTheAgent yes\n"));
         let daemon = bed.launched(&launch).await;
         let params = profile(&bed, &configured(&bed));
@@ -67,12 +62,12 @@ async fn a_broken_file_is_told_with_its_line_and_the_profile_is_saved_all_the_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_others_may_write_is_refused() {
     let bed = Bed::start().await;
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let file = bed.write_ssh_config(&format!(
             "Host box\n  HostName 127.0.0.1\n  Port {}\n",
             bed.ssh.port()
         ));
-        crate::support::bed::set_mode(&file, 0o666);
+        set_mode(&file, 0o666);
         let daemon = bed.launched(&launch).await;
         let result = bed.test(&daemon, configured(&bed)).await;
         let code = &result["error"]["data"]["code"];

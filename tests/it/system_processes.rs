@@ -9,7 +9,7 @@ use crate::support::bed::{Bed, CONFIG, by_key, prompt, with};
 use crate::support::daemon::Daemon;
 use crate::support::llm_server::{Reply, Step, script};
 use crate::support::peer::sshd::{self, Sshd};
-use crate::support::peer::{free_port, is_here};
+use crate::support::peer::{find, free_port, is_here};
 use crate::support::processes::{command_line, listening, wait_gone};
 
 /// How long what is no longer wanted may be there.
@@ -153,8 +153,9 @@ async fn without_the_wish_for_it_ssh_is_only_asked_for_its_configuration() {
     ));
     let log = bed.path("calls");
     let script = format!(
-        "echo \"$*\" >>'{}'; exec /usr/bin/ssh \"$@\"",
-        log.display()
+        "echo \"$*\" >>'{}'; exec {} \"$@\"",
+        log.display(),
+        find("ssh").unwrap().display()
     );
     let daemon = bed.launched(&bed.launch_with_ssh(&script)).await;
     for ssh in [

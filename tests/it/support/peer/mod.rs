@@ -60,7 +60,7 @@ fn lab() -> PathBuf {
 }
 
 /// Ok if these programs are on the machine.
-fn installed(programs: &[&str]) -> Result<(), String> {
+pub(crate) fn installed(programs: &[&str]) -> Result<(), String> {
     match programs.iter().find(|program| find(program).is_none()) {
         Some(missing) => Err(format!("{missing} is not installed; ./check installs it")),
         None => Ok(()),
