@@ -3,13 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, CONFIG, prompt, with};
-use crate::support::daemon::{Daemon, Launch};
+use crate::support::daemon::Daemon;
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
-
-fn both_ways(bed: &Bed) -> [Launch; 2] {
-    [bed.launch_with_only(&["ssh"]), bed.launch_with_nothing()]
-}
 
 async fn parse(daemon: &Daemon, text: &str) -> Value {
     let params = json!({"text": text});
@@ -41,7 +37,7 @@ async fn the_hosts_of_ssh_config_are_listed_in_order_with_what_they_stand_for() 
     let bed = Bed::start().await;
     bed.write_ssh_config(HOSTS);
     bed.write_private("home/.ssh/more.conf", "Host cpu\n  ProxyCommand nc %h %p\n");
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let daemon = bed.launched(&launch).await;
         let listed = daemon.ok("remote-llm/list-ssh-hosts", json!({})).await;
         let hosts = listed["hosts"].as_array().unwrap();
@@ -71,15 +67,22 @@ async fn the_hosts_of_ssh_config_are_listed_in_order_with_what_they_stand_for() 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_is_no_hosts_and_a_broken_one_is_told_with_each() {
     let bed = Bed::start().await;
-    let daemon = bed.daemon().await;
-    let listed = daemon.ok("remote-llm/list-ssh-hosts", json!({})).await;
-    assert_eq!(listed["hosts"], json!([]), "{listed:#}");
-    let file = bed.write_ssh_config("Host gpu\nHost \"gpu\n");
-    let listed = daemon.ok("remote-llm/list-ssh-hosts", json!({})).await;
-    assert_eq!(listed["hosts"][0]["alias"], "gpu", "{listed:#}");
-    let problem = listed["hosts"][0]["problem"].as_str().unwrap();
-    let place = format!("{} line 2", file.display());
-    assert!(problem.contains(&place), "{problem}");
+    for launch in bed.both_ways() {
+        let daemon = bed.launched(&launch).await;
+        let file = bed.write_ssh_config("");
+        std::fs::remove_file(&file).unwrap();
+        let listed = daemon.ok("remote-llm/list-ssh-hosts", json!({})).await;
+        assert_eq!(listed["hosts"], json!([]), "{listed:#}");
+        bed.write_ssh_config("Host gpu\nHost \"gpu\n");
+        let listed = daemon.ok("remote-llm/list-ssh-hosts", json!({})).await;
+        assert_eq!(listed["hosts"][0]["alias"], "gpu", "{listed:#}");
+        let problem = listed["hosts"][0]["problem"].as_str().unwrap();
+        // In ssh's words, or in ours.
+        let places = [" line 2:", ":2:"].map(|at| format!("{}{at}", file.display()));
+        let is_told = places.iter().any(|place| problem.contains(place));
+        assert!(is_told, "{launch:?}: {problem}");
+        daemon.shut_down().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +210,7 @@ async fn what_is_nothing_of_the_kind_is_told_with_the_field() {
 async fn nothing_of_a_pasted_text_is_executed() {
     let bed = Bed::start().await;
     let trace = bed.path("trace");
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         // Also without a search path of its own it could find this one.
         let touch = format!("/bin/touch {}", trace.display());
         let daemon = bed.launched(&launch).await;

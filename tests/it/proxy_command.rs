@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::support::bed::{Bed, CONFIG, by_key, prompt, with};
 use crate::support::daemon::{Daemon, RpcError};
 use crate::support::llm_server::{Reply, Step, script};
-use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
+use crate::support::peer::{find, is_here};
 use crate::support::processes::{command_line, kill, wait_gone};
 
 /// Bash alone can be a TCP client; it ends when either side does. Tells that it runs.
@@ -86,7 +86,8 @@ async fn ssh_config_may_name_the_command_and_another_machine_may_be_behind_it() 
         let is_bare = !launch.environment.is_empty();
         if is_bare {
             let text = std::fs::read_to_string(&file).unwrap();
-            bed.write_ssh_config(&text.replace("Command ssh", "Command /usr/bin/ssh"));
+            let ssh = format!("Command {}", find("ssh").unwrap().display());
+            bed.write_ssh_config(&text.replace("Command ssh", &ssh));
         }
         let daemon = bed.launched(&launch).await;
         let result = bed.test(&daemon, json!({"host": "box"})).await;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, CONFIG, with};
-use crate::support::daemon::{Answer, Launch, RpcError};
+use crate::support::daemon::{Answer, RpcError};
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
 
@@ -13,14 +13,9 @@ fn alias(name: &str) -> Value {
     json!({ "host": name })
 }
 
-/// With the machine's `ssh` to ask, and with none.
-fn both_ways(bed: &Bed) -> [Launch; 2] {
-    [bed.launch_with_only(&["ssh"]), bed.launch_with_nothing()]
-}
-
 /// The alias leads to the server, both ways, without a question and without a warning.
 async fn leads_to(bed: &Bed, sshd: &Sshd, name: &str) {
-    for launch in both_ways(bed) {
+    for launch in bed.both_ways() {
         let before = sshd.logins();
         let daemon = bed.launched(&launch).await;
         let result = bed.test(&daemon, alias(name)).await;
@@ -127,7 +122,7 @@ async fn what_a_profile_says_itself_wins() {
         "Host box\n  HostName 127.0.0.1\n  Port 1\n  User nobody\n  IdentityFile /nowhere\n  \
          StrictHostKeyChecking yes\n  ProxyCommand false\n  IdentitiesOnly yes\n",
     );
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let daemon = bed.launched(&launch).await;
         let ssh = json!({
             "host": "box", "port": sshd.port(), "username": sshd.username(),
@@ -185,7 +180,7 @@ async fn strict_checking_is_taken_from_the_file_but_never_switched_off() {
 async fn an_ignored_directive_is_told_when_a_profile_is_saved_and_tested() {
     let bed = Bed::start().await;
     bed.write_ssh_config("Host *\n  LocalForward 8080 localhost:80\n  ForwardAgent yes\n");
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let daemon = bed.launched(&launch).await;
         let ssh = with(bed.ssh_params(), &json!({"useSshConfig": true}));
         let view = bed.configure_with(&daemon, ssh, bed.llm_params()).await;

@@ -5,15 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::bed::{Bed, CONFIG, with};
-use crate::support::daemon::Launch;
+use crate::support::bed::{Bed, CONFIG, set_mode, with};
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
 use crate::support::processes::wait_gone;
-
-fn both_ways(bed: &Bed) -> [Launch; 2] {
-    [bed.launch_with_only(&["ssh"]), bed.launch_with_nothing()]
-}
 
 fn profile(bed: &Bed, ssh: &Value) -> Value {
     json!({"configId": CONFIG, "name": "Lab", "ssh": ssh, "llm": bed.llm_params()})
@@ -34,7 +29,7 @@ async fn a_broken_file_is_told_with_its_line_and_the_profile_is_saved_all_the_sa
         "Host box\n  HostName 127.0.0.1\n  Port {}\n",
         bed.ssh.port()
     );
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let file = bed.write_ssh_config(&format!("{good}  ForwardTheAgent yes\n"));
         let daemon = bed.launched(&launch).await;
         let params = profile(&bed, &configured(&bed));
@@ -67,12 +62,12 @@ async fn a_broken_file_is_told_with_its_line_and_the_profile_is_saved_all_the_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_others_may_write_is_refused() {
     let bed = Bed::start().await;
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let file = bed.write_ssh_config(&format!(
             "Host box\n  HostName 127.0.0.1\n  Port {}\n",
             bed.ssh.port()
         ));
-        crate::support::bed::set_mode(&file, 0o666);
+        set_mode(&file, 0o666);
         let daemon = bed.launched(&launch).await;
         let result = bed.test(&daemon, configured(&bed)).await;
         let code = &result["error"]["data"]["code"];
@@ -108,14 +103,17 @@ async fn a_changed_file_holds_from_the_next_connect_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ssh_that_hangs_is_given_up_and_the_file_read_without_it() {
     let bed = Bed::start().await;
+    let more: Vec<_> = (0..30).map(|number| format!("Host h{number}\n")).collect();
     bed.write_ssh_config(&format!(
-        "Host box\n  HostName 127.0.0.1\n  Port {}\n",
-        bed.ssh.port()
+        "Host box\n  HostName 127.0.0.1\n  Port {}\n{}",
+        bed.ssh.port(),
+        more.concat()
     ));
     let daemon = bed
         .launched(&bed.launch_with_ssh("exec /bin/sleep 1000"))
         .await;
     let begun = Instant::now();
+    let listing = daemon.send("remote-llm/list-ssh-hosts", json!({})).await;
     let result = bed.test(&daemon, configured(&bed)).await;
     assert_eq!(result["success"], true, "{result:#}");
     assert!(begun.elapsed() < Duration::from_secs(15));
@@ -125,11 +123,20 @@ async fn an_ssh_that_hangs_is_given_up_and_the_file_read_without_it() {
     // Nobody has to wait that long.
     let params = json!({"ssh": configured(&bed)});
     let ticket = daemon.send("remote-llm/test-connection", params).await;
-    let begun = Instant::now();
+    let cancelled = Instant::now();
     daemon.cancel(&ticket).await;
     let error = daemon.reply(&ticket).await.unwrap_err();
     assert_eq!(error.code(), "CANCELLED");
-    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(cancelled.elapsed() < Duration::from_secs(3));
+
+    // A list of many hosts is no longer waited for than one of few.
+    let listed = daemon.reply(&listing).await.unwrap();
+    let hosts = listed["hosts"].as_array().unwrap();
+    assert_eq!(hosts.len(), 31, "{listed:#}");
+    assert_eq!(hosts[0]["ssh"]["port"], bed.ssh.port(), "{listed:#}");
+    let problem = hosts[30]["problem"].as_str().unwrap_or_default();
+    assert!(problem.contains("too long"), "{listed:#}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
     let children = daemon.children();
     daemon.shut_down().await;
     wait_gone(&children, Duration::from_secs(5)).await;

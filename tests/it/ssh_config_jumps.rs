@@ -5,13 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, by_key};
-use crate::support::daemon::{Launch, RpcError};
+use crate::support::daemon::RpcError;
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
-
-fn both_ways(bed: &Bed) -> [Launch; 2] {
-    [bed.launch_with_only(&["ssh"]), bed.launch_with_nothing()]
-}
 
 fn alias(name: &str) -> Value {
     json!({ "host": name })
@@ -67,7 +63,7 @@ async fn one_and_two_jumps_are_each_reached_as_their_own_entry_says() {
         ]
         .concat(),
     );
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let before = [&outer, &inner, &target].map(Sshd::logins);
         let daemon = bed.launched(&launch).await;
         for (name, hops) in [("near", 2), ("far", 3), ("list", 3)] {
@@ -108,7 +104,7 @@ async fn a_circle_of_jumps_is_told_quickly() {
         "Host a\n  ProxyJump b\nHost b\n  ProxyJump c\nHost c\n  ProxyJump a\n\
          Host self\n  ProxyJump self\n",
     );
-    for launch in both_ways(&bed) {
+    for launch in bed.both_ways() {
         let daemon = bed.launched(&launch).await;
         for name in ["a", "self"] {
             let begun = Instant::now();

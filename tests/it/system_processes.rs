@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::support::bed::{Bed, CONFIG, by_key, prompt, with};
 use crate::support::daemon::Daemon;
 use crate::support::llm_server::{Reply, Step, script};
-use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
+use crate::support::peer::{find, free_port, is_here};
 use crate::support::processes::{command_line, listening, wait_gone};
 
 /// How long what is no longer wanted may be there.
@@ -35,7 +35,9 @@ async fn talking(bed: &Bed, bastion: &Sshd, sshd: &Sshd) -> (Daemon, Vec<u32>) {
     let launch = launch.environment("TMPDIR", temporary.to_str().unwrap());
     let daemon = bed.launched(&launch).await;
     let hop = |sshd: &Sshd| {
-        let secrets = json!({"password": password, "passphrase": passphrase});
+        let secrets = json!({
+            "password": password, "passphrase": passphrase, "useSshConfig": true,
+        });
         with(
             by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519),
             &secrets,
@@ -65,7 +67,16 @@ async fn they_open_no_port_and_show_no_secret() {
     }
     let bed = Bed::start().await;
     let (bastion, sshd) = (Sshd::start_for("bastion", &[]), Sshd::start(&[]));
+    // Whatever the user forwards in a terminal.
+    bed.write_ssh_config(&format!(
+        "Host *\n  LocalForward {} localhost:80\n  DynamicForward {}\n  ForwardAgent yes\n  \
+         ControlMaster auto\n  ControlPath {}\n",
+        free_port(),
+        free_port(),
+        bed.path("control").display()
+    ));
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
+    assert!(!bed.path("control").exists());
     let all = [&[daemon.pid()], &children[..]].concat();
     assert_eq!(listening(&all), [0_u16; 0]);
     for id in &children {
@@ -142,8 +153,9 @@ async fn without_the_wish_for_it_ssh_is_only_asked_for_its_configuration() {
     ));
     let log = bed.path("calls");
     let script = format!(
-        "echo \"$*\" >>'{}'; exec /usr/bin/ssh \"$@\"",
-        log.display()
+        "echo \"$*\" >>'{}'; exec {} \"$@\"",
+        log.display(),
+        find("ssh").unwrap().display()
     );
     let daemon = bed.launched(&bed.launch_with_ssh(&script)).await;
     for ssh in [

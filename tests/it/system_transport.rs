@@ -17,6 +17,9 @@ use crate::support::ssh_server::Key;
 /// two processes have to end first.
 const CLOSE: Duration = Duration::from_millis(500);
 
+/// Where keys that were accepted are recorded.
+const OWN_KNOWN_HOSTS: &str = "data/remote-llm/known_hosts";
+
 fn system(ssh: Value) -> Value {
     with(ssh, &json!({"transport": "system"}))
 }
@@ -266,8 +269,29 @@ async fn an_unknown_and_a_changed_host_key_are_refused_unasked() {
     daemon.shut_down().await;
     let log = sshd.log();
     assert!(!log.contains("userauth-request"), "{log}");
-    let own = std::fs::read_to_string(bed.path("data/known_hosts"));
-    assert_eq!(own.unwrap_or_default(), "", "a key was accepted");
+    assert!(!bed.path(OWN_KNOWN_HOSTS).exists(), "a key was accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_may_be_accepted_is_known_to_both_transports_then() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let bed = Bed::start().await;
+    let sshd = Sshd::start(&[]);
+    bed.write_known_hosts("");
+    let daemon = bed.daemon().await;
+    for policy in ["accept-new", "strict"] {
+        for transport in ["system", "auto"] {
+            let choice = json!({"hostKeyPolicy": policy, "transport": transport});
+            let result = bed.test(&daemon, with(way(&sshd), &choice)).await;
+            assert_eq!(result["success"], true, "{choice}: {result:#}");
+        }
+    }
+    assert!(bed.path(OWN_KNOWN_HOSTS).exists());
+    let users = std::fs::read_to_string(bed.known_hosts()).unwrap();
+    assert_eq!(users, "", "the user's own file is left alone");
+    daemon.shut_down().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! What the user's ssh_config and clipboard say about machines.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -24,6 +24,11 @@ const MAX_HOSTS: usize = 500;
 /// How many hosts are resolved at once; each may be a process.
 const AT_ONCE: usize = 4;
 
+const TOO_SLOW: &str = "It was not looked up: reading ssh_config takes too long.";
+
+/// How long resolving all of them may take; somebody waits for the list.
+const RESOLVING: Duration = Duration::from_secs(10);
+
 pub(in crate::daemon) async fn list_hosts(
     daemon: Arc<Daemon>,
     _: Empty,
@@ -42,8 +47,19 @@ pub(in crate::daemon) async fn list_hosts(
             ));
             aliases.truncate(MAX_HOSTS);
         }
+        let deadline = tokio::time::Instant::now() + RESOLVING;
         let hosts = stream::iter(aliases)
-            .map(|alias| resolve(workspace, alias))
+            .map(|alias| async move {
+                let resolved = resolve(workspace, alias.clone());
+                tokio::time::timeout_at(deadline, resolved)
+                    .await
+                    .unwrap_or_else(|_| SshHost {
+                        alias,
+                        ssh: None,
+                        hops: Vec::new(),
+                        problem: Some(TOO_SLOW.to_owned()),
+                    })
+            })
             .buffered(AT_ONCE)
             .collect()
             .await;

@@ -8,7 +8,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::daemon::{Daemon, Launch};
 use super::llm_server::LlmServer;
-use super::peer::find;
+use super::peer::{find, installed, is_here};
 use super::ssh_server::{Login, SshServer};
 
 /// The profile that most tests use.
@@ -106,7 +106,7 @@ impl Bed {
     }
 
     /// A daemon that finds the programs of `names` and no other.
-    pub(crate) fn launch_with_only(&self, names: &[&str]) -> Launch {
+    fn launch_with_only(&self, names: &[&str]) -> Launch {
         let folder = self.path("bin");
         std::fs::create_dir_all(&folder).expect("the directory is ours");
         for name in names {
@@ -117,6 +117,15 @@ impl Bed {
             }
         }
         self.launch().path(&folder)
+    }
+
+    /// With the machine's `ssh` to ask about ssh_config, and with none.
+    pub(crate) fn both_ways(&self) -> Vec<Launch> {
+        let mut ways = vec![self.launch_with_nothing()];
+        if is_here("ssh", installed(&["ssh"])) {
+            ways.insert(0, self.launch_with_only(&["ssh"]));
+        }
+        ways
     }
 
     /// A daemon that finds no program at all.

@@ -60,7 +60,7 @@ fn lab() -> PathBuf {
 }
 
 /// Ok if these programs are on the machine.
-fn installed(programs: &[&str]) -> Result<(), String> {
+pub(crate) fn installed(programs: &[&str]) -> Result<(), String> {
     match programs.iter().find(|program| find(program).is_none()) {
         Some(missing) => Err(format!("{missing} is not installed; ./check installs it")),
         None => Ok(()),
@@ -89,7 +89,7 @@ fn run(command: &mut Command) -> String {
 
 /// A port on which nothing listens now, and that no other caller was given. A process
 /// of someone else's may yet take it, so [`process::Process::start_on_free_port`] tries again.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
