@@ -406,6 +406,9 @@ pub struct SshHost {
     /// Why it can't be resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What the user should know about it, such as settings that have no effect here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The beginnings of a profile's `ssh`, with the jump hosts.

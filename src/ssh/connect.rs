@@ -245,11 +245,15 @@ impl Attempt<'_> {
             .map_err(|cause| self.error(cause))?;
         self.stages.pass("through the proxy command");
         let mut reached = self.log_in(stream).await;
-        if let Err(error) = &mut reached
-            && error.cause.is_end_of_handshake()
-            && let Some(cause) = report.failure().await
-        {
-            error.cause = cause;
+        if let Err(error) = &mut reached {
+            if error.cause.is_end_of_handshake()
+                && let Some(cause) = report.failure().await
+            {
+                error.cause = cause;
+            } else if error.cause.is_no_handshake() {
+                let cause = Box::new(error.cause.clone());
+                error.cause = Cause::ThroughProxyCommand { cause };
+            }
         }
         reached
     }
@@ -317,11 +321,12 @@ impl Attempt<'_> {
                     Expired::Phase(after) => Cause::AuthTimeout { after },
                     Expired::Total(after) => Cause::ConnectTimeout { after },
                 },
-            )??;
+            )?;
+            let logged_in = logged_in.map_err(Cause::of_login)?;
             self.stages.pass(&logged_in.method);
             Ok((handle, logged_in))
         };
-        let (handle, logged_in) = in_session.await.map_err(|cause| self.error(cause))?;
+        let (handle, logged_in) = in_session.await.map_err(|cause| link.error(cause))?;
         abandon.disarm();
         Ok(Session::start(link, handle, gate, logged_in))
     }

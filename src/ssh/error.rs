@@ -230,6 +230,9 @@ pub enum Cause {
         problem: SystemProblem,
         said: String,
     },
+    /// The proxy command runs, but what it leads to is no SSH server, or silent.
+    #[error("through the proxy command: {cause}")]
+    ThroughProxyCommand { cause: Box<Self> },
     /// The local address to connect from is not one of this computer's.
     #[error("cannot connect from {address}: {source}")]
     BindAddress {
@@ -370,6 +373,11 @@ pub enum Cause {
         failure: PromptFailure,
     },
 
+    /// The connection ended in the middle of the login: a time limit of the server's
+    /// (LoginGraceTime), a restart, or the network.
+    #[error("during the login: {cause}")]
+    EndedDuringLogin { cause: Box<Self> },
+
     // --- channels ---
     /// Nothing listens at the destination (some servers say the same for a forbidden socket).
     #[error("{destination} refused the connection")]
@@ -380,6 +388,9 @@ pub enum Cause {
     /// The server does not know this kind of forwarding (dropbear and Unix sockets).
     #[error("the server cannot forward to {destination}")]
     ForwardingUnsupported { destination: Destination },
+    /// The system's `ssh` is only asked for TCP.
+    #[error("the system's ssh is not asked to forward to {destination}")]
+    SystemUnixSocket { destination: Destination },
     /// The server has no room for another channel now.
     #[error("the server has no room for a channel to {destination}")]
     ServerFull { destination: Destination },
@@ -432,7 +443,9 @@ impl Cause {
             | Self::Disconnected { .. }
             | Self::KeepaliveTimeout
             | Self::ConnectionLost { .. } => true,
-            Self::NotReachedThrough { cause, .. } => cause.is_transient(),
+            Self::NotReachedThrough { cause, .. }
+            | Self::ThroughProxyCommand { cause }
+            | Self::EndedDuringLogin { cause } => cause.is_transient(),
             Self::SystemSsh { problem, .. } => problem.is_transient(),
             Self::NoRoute
             | Self::SshConfig { .. }
@@ -463,6 +476,7 @@ impl Cause {
             | Self::Unanswerable { .. }
             | Self::ForwardingDenied { .. }
             | Self::ForwardingUnsupported { .. }
+            | Self::SystemUnixSocket { .. }
             | Self::Closed
             | Self::Protocol { .. } => false,
         }
@@ -476,6 +490,38 @@ impl From<SshConfigProblem> for Cause {
 }
 
 impl Cause {
+    /// Whether nothing on the other side answered as an SSH server.
+    pub(super) fn is_no_handshake(&self) -> bool {
+        matches!(
+            self,
+            Self::NotSsh { .. } | Self::HandshakeTimeout { .. } | Self::ConnectTimeout { .. }
+        )
+    }
+
+    /// What it means that a login failed for this reason.
+    pub(super) fn of_login(self) -> Self {
+        match self {
+            cause @ (Self::Disconnected { .. }
+            | Self::ConnectionLost { .. }
+            | Self::KeepaliveTimeout) => Self::EndedDuringLogin {
+                cause: Box::new(cause),
+            },
+            cause => cause,
+        }
+    }
+
+    /// The loss of the connection that carried this one, if that is what it comes from.
+    pub(super) fn loss_below(&self) -> Option<&Error> {
+        match self {
+            Self::ConnectionLost { source } => {
+                let io: &io::Error = source.downcast_ref()?;
+                io.get_ref()?.downcast_ref().map(|lost: &Lost| &lost.0)
+            }
+            Self::EndedDuringLogin { cause } => cause.loss_below(),
+            _ => None,
+        }
+    }
+
     /// Whether the other side ended the connection before the key exchange was done.
     pub(super) fn is_end_of_handshake(&self) -> bool {
         matches!(
@@ -495,6 +541,8 @@ pub enum SystemProblem {
     HostKeyChanged,
     HostKeyRevoked,
     SignIn,
+    /// A jump host may not forward.
+    Forwarding,
     /// ssh_config can't be used.
     Config,
     Disconnected,
@@ -509,6 +557,7 @@ impl SystemProblem {
             | Self::HostKeyChanged
             | Self::HostKeyRevoked
             | Self::SignIn
+            | Self::Forwarding
             | Self::Config
             | Self::Other => false,
         }

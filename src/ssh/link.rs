@@ -83,10 +83,14 @@ impl Link {
         self.error(self.cause())
     }
 
+    /// The error for a cause; where a hop before this one was lost, that hop's error.
     pub(super) fn error(&self, cause: Cause) -> Error {
-        Error {
-            place: self.place.clone(),
-            cause,
+        match cause.loss_below() {
+            Some(below) => below.clone(),
+            None => Error {
+                place: self.place.clone(),
+                cause,
+            },
         }
     }
 

@@ -147,6 +147,11 @@ impl Session {
         &self.0.login.method
     }
 
+    /// What the user named and was of no use for the login. Sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.0.login.notes
+    }
+
     /// Whether the login needed nobody's help, and can be repeated without any.
     pub fn logged_in_silently(&self) -> bool {
         self.0.login.silent

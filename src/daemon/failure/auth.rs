@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{
     protocol::{ErrorCode, StageName},
-    ssh::{AgentProblem, AuthAttempt, AuthOutcome, KeyProblem, PromptFailure, PromptKind},
+    ssh::{AgentProblem, AuthAttempt, AuthOutcome, Cause, KeyProblem, PromptFailure, PromptKind},
 };
 
 use super::ssh::Told;
@@ -121,6 +121,25 @@ pub(super) fn password_expired(host: &str, username: &str, after: &str) -> Told 
 
 fn told(code: ErrorCode, message: String) -> Told {
     Told::new(code, StageName::Auth, message)
+}
+
+/// The connection went while the login was under way.
+pub(super) fn ended(host: &str, cause: &Cause) -> Told {
+    let why = match cause {
+        Cause::Disconnected {
+            message: Some(message),
+        } => format!(" (it said: {message})"),
+        Cause::ConnectionLost { source } => format!(" ({source})"),
+        _ => String::new(),
+    };
+    told(
+        ErrorCode::SshDisconnected,
+        format!(
+            "{host} ended the connection during the sign-in{why}. Nothing was refused: the answer \
+             may have taken longer than the server waits (LoginGraceTime), or it restarts. Connect \
+             again."
+        ),
+    )
 }
 
 /// `publickey (~/.ssh/id_ed25519); password, 3 times`; skipped ones with their reason.

@@ -18,7 +18,8 @@ use super::ssh::{Told, address};
 
 pub(super) fn unknown(place: &Place, key: &HostKeyInfo, why: NotTrusted) -> Told {
     let why = match why {
-        NotTrusted::Policy => "the profile's policy trusts only known keys",
+        NotTrusted::Policy => "only known keys are trusted here (hostKeyPolicy of the profile, or StrictHostKeyChecking \
+             of ssh_config)",
         NotTrusted::NoAnswer(PromptFailure::Unsupported) => {
             "there is no way to ask you about it here"
         }
@@ -42,7 +43,8 @@ pub(super) fn unknown(place: &Place, key: &HostKeyInfo, why: NotTrusted) -> Told
     )
     .hint(format!(
         "On the server, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. Connecting \
-         once with `ssh -p {} {}@{}` in a terminal adds it.",
+         once with `ssh -o StrictHostKeyChecking=ask -p {} {}@{}` in a terminal (or by the alias \
+         that ssh_config has for it) asks about it and adds it.",
         place.port, place.username, place.host
     ))
 }

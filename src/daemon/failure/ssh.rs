@@ -61,7 +61,7 @@ impl Told {
 
 /// `gpu1:22`, with the brackets of an IPv6 address.
 pub(super) fn address(place: &Place) -> String {
-    if place.host.contains(':') {
+    if place.host.contains(':') && !place.host.starts_with('[') {
         format!("[{}]:{}", place.host, place.port)
     } else {
         format!("{}:{}", place.host, place.port)
@@ -152,9 +152,13 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
                  can't be. Check that SHELL names one that is there. ({source})"
             ),
         ),
+        Cause::ThroughProxyCommand { cause } => tell(place, cause).hint(format!(
+            "The way to {host} is a proxy command. Run it in a terminal: an SSH server greets with \
+             a line that begins with SSH-2.0."
+        )),
         Cause::ProxyCommandEnded { status, said } => Told::new(
             Code::SshProxyCommandFailed,
-            At::Tcp,
+            At::SshHandshake,
             format!(
                 "The proxy command for {at} ended before {host} answered ({}{}). Run it in a \
                  terminal to see why.",
@@ -313,9 +317,18 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
         ),
         Cause::Unanswerable { kind, failure } => auth::unanswerable(host, kind, *failure),
 
+        Cause::EndedDuringLogin { cause } => auth::ended(host, cause),
         Cause::DestinationRefused { destination } => forward::refused(host, destination),
         Cause::ForwardingDenied { destination } => forward::denied(place, destination),
         Cause::ForwardingUnsupported { destination } => forward::unsupported(place, destination),
+        Cause::SystemUnixSocket { destination } => Told::new(
+            Code::SshForwardDenied,
+            At::Forward,
+            format!(
+                "Connected to {host}, but the system's ssh is not used for the socket \
+                 {destination}. Use a TCP address, or the transport `auto`."
+            ),
+        ),
         Cause::ServerFull { destination } => forward::full(host, destination),
         Cause::ChannelTimeout { destination, after } => {
             forward::silent(host, destination, &seconds(after))

@@ -61,6 +61,14 @@ pub(super) fn failed(at: &str, problem: SystemProblem, said: &str) -> Told {
                  (klist) and keys (ssh-add -l), and try the same in a terminal."
             ),
         ),
+        SystemProblem::Forwarding => (
+            Code::SshForwardDenied,
+            At::Tcp,
+            format!(
+                "A machine on the way to {at} forbids its sshd to forward (AllowTcpForwarding, \
+                 PermitOpen). Allow it there."
+            ),
+        ),
         SystemProblem::Config => (
             Code::SshConfigInvalid,
             At::Resolve,

@@ -168,6 +168,7 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
         return report;
     };
     report.auth_method = Some(session.auth_method().to_owned());
+    report.warnings.extend_from_slice(session.notes());
     let key = session.host_key();
     report.host_key = Some(HostKey {
         key_type: key.key_type.clone(),

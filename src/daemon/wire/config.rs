@@ -363,7 +363,8 @@ fn ssh_params(stop: &ssh::Stop) -> SshParams {
 }
 
 /// A host of ssh_config, with what it stands for.
-pub(in crate::daemon) fn ssh_host(alias: String, target: &ssh::Target) -> protocol::SshHost {
+pub(in crate::daemon) fn ssh_host(alias: String, resolved: ssh::Resolved) -> protocol::SshHost {
+    let ssh::Resolved { target, warnings } = resolved;
     let name = |hop: &ssh::Hop| hop.alias.clone().unwrap_or_else(|| hop.host.clone());
     let (machine, jumps) = match target.hops.split_last() {
         Some((machine, jumps)) => (Some(machine), jumps),
@@ -385,6 +386,7 @@ pub(in crate::daemon) fn ssh_host(alias: String, target: &ssh::Target) -> protoc
         }),
         hops: jumps.iter().map(name).collect(),
         problem: None,
+        warnings,
     }
 }
 

@@ -84,7 +84,14 @@ impl Login<'_> {
                 Err(problem) if self.hop.auth == AuthMethod::Agent => {
                     return Err(Cause::NoAgent { problem });
                 }
-                Err(problem) => self.skip("publickey", Some("agent".into()), problem),
+                Err(problem) => {
+                    if self.hop.identity_agent.is_some() {
+                        self.ledger
+                            .notes
+                            .push(format!("The SSH agent was not used: {problem}."));
+                    }
+                    self.skip("publickey", Some("agent".into()), problem);
+                }
             }
         }
         let Ordered {

@@ -141,7 +141,7 @@ impl Login<'_> {
             username: self.hop.username.clone(),
             kind: PromptKind::KeyboardInteractive,
             name: sanitize(name),
-            instruction: sanitize_lines(instruction),
+            instruction: self.with_notes(sanitize_lines(instruction)),
             prompts: prompts
                 .into_iter()
                 .map(|prompt| Prompt {
@@ -164,6 +164,16 @@ impl Login<'_> {
             Ok(_) => Err(unanswerable(PromptFailure::Unfit)),
             Err(failure) => Err(unanswerable(failure)),
         }
+    }
+
+    /// Whoever is asked should know why no key did.
+    fn with_notes(&self, instruction: String) -> String {
+        let mut lines: Vec<_> = Some(instruction)
+            .filter(|text| !text.is_empty())
+            .into_iter()
+            .collect();
+        lines.extend(self.ledger.notes.iter().cloned());
+        lines.join("\n")
     }
 
     /// The stored password answers one hidden question that may well be for it, once.
@@ -218,7 +228,7 @@ impl Login<'_> {
             username: self.hop.username.clone(),
             kind: PromptKind::Password,
             name: String::new(),
-            instruction: String::new(),
+            instruction: self.with_notes(String::new()),
             prompts: vec![Prompt {
                 text: format!("Password of {}@{}", self.hop.username, self.link.place.host),
                 echo: false,

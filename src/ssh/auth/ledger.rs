@@ -42,6 +42,8 @@ pub(in crate::ssh) struct Ledger {
     pub(super) asked: bool,
     /// Why the chosen key file is of no use.
     pub(super) key_problem: Option<Cause>,
+    /// What was named and is of no use; the person should know, also when the login works.
+    pub(super) notes: Vec<String>,
     /// Keyboard-interactive dialogues since the last factor.
     pub(super) rounds: u32,
     /// Passwords since the last factor.

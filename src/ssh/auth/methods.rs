@@ -107,7 +107,7 @@ impl Login<'_> {
                 continue;
             }
             if !is_preferred(name) {
-                self.skip(name, None, "PreferredAuthentications leaves it out");
+                self.skip(name, None, "ssh_config leaves it out or switches it off");
             } else if ONLY_SSH.contains(&method) {
                 self.skip(
                     name,

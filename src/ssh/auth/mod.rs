@@ -68,6 +68,8 @@ pub(super) struct LoggedIn {
     pub(super) method: String,
     /// Nobody had to be asked: can be repeated without anybody's help.
     pub(super) silent: bool,
+    /// What was named and is of no use. Sentences.
+    pub(super) notes: Vec<String>,
 }
 
 /// What came of trying a method.
@@ -100,6 +102,7 @@ impl Login<'_> {
                     return Ok(LoggedIn {
                         method: self.ledger.passed.join(" + "),
                         silent: !self.ledger.asked,
+                        notes: self.ledger.notes,
                     });
                 }
                 // Another factor: what was of no use before may be wanted now.

@@ -1,6 +1,7 @@
 //! The order in which OpenSSH offers keys (`pubkey_prepare`): named certificates,
 //! the agent's keys that match a named file, the agent's other keys, and last the
-//! files, each followed by the certificate beside it.
+//! files, each followed by the certificate beside it. Only the profile's own key
+//! comes before the agent's other ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -140,6 +141,11 @@ pub(super) fn order(material: Material) -> Ordered {
             }),
         }
     }
+    // What the profile names is what the user means: unlike `ssh -i`, it does not have to
+    // wait until a full agent has used up the server's patience (MaxAuthTries).
+    let (chosen, files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|entry| entry.named.chosen);
+    list.extend(chosen);
     list.extend(others);
     list.extend(files);
     sign(list)

@@ -219,6 +219,9 @@ impl Login<'_> {
         let path = self.hop.private_key_path.clone().unwrap_or_default();
         let path = self.environment.expand(&path);
         let name = self.environment.shorten(&path);
+        self.ledger
+            .notes
+            .push(format!("The key {name} was not used: it {problem}."));
         self.skip_key(name, &problem);
         let cause = Cause::KeyUnusable { path, problem };
         if self.hop.auth == AuthMethod::PrivateKey && self.hop.identity_files.is_none() {

@@ -27,7 +27,13 @@ pub(super) fn endpoint(text: &str) -> Result<Option<Draft>, DraftProblem> {
         };
     }
     let mut warnings = Vec::new();
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let rest = match rest.find(['?', '#']) {
+        Some(end) => {
+            warnings.push("What the URL has after its path was left out.".to_owned());
+            rest.get(..end).unwrap_or_default()
+        }
+        None => rest,
+    };
     let (authority, path) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),
         None => (rest, ""),

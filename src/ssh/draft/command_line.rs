@@ -231,7 +231,7 @@ impl Reading {
             self.warn("A profile names one key; the first one was taken.");
         }
         if self.checking == Some(StrictHostKeyChecking::No) {
-            self.warn("Host keys are always checked; unknown ones are asked about.");
+            self.warn(super::CHECKED);
         }
         let path = |text: String| PathBuf::from(text);
         let machine = Stop {

@@ -15,6 +15,9 @@ use super::text::sanitize;
 /// A longer text is not what somebody wanted to paste here.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// What becomes of `StrictHostKeyChecking no`.
+const CHECKED: &str = "Host keys are always checked; unknown ones are asked about.";
+
 /// A profile's beginnings.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
@@ -120,6 +123,17 @@ fn from_block(text: &str, environment: &Environment) -> Result<Draft, DraftProbl
         keepalive_count_max: settings.server_alive_count_max,
         ..Stop::new(settings.host_name.clone())
     };
+    if settings.strict_host_key_checking == Some(ssh_config::StrictHostKeyChecking::No) {
+        warnings.push(CHECKED.to_owned());
+    }
+    let others = ssh_config::names_of_block(text).len().saturating_sub(1);
+    if others > 0 {
+        warnings.push(format!(
+            "The text names {} hosts; only {} was taken.",
+            others + 1,
+            sanitize(&alias)
+        ));
+    }
     if keys.next().is_some() || certificates.next().is_some() {
         warnings.push(
             "A profile names one key and one certificate; the others were left out.".to_owned(),

@@ -106,6 +106,7 @@ async fn what_people_paste_is_understood() {
         (
             "https://me:secret@gpu1:8000/v1?x=1",
             "gpu1 https://localhost:8000/v1\n  \
+             What the URL has after its path was left out.\n  \
              The user and password of the URL were left out.",
         ),
         ("http://localhost:11434", "http://localhost:11434"),
@@ -115,6 +116,14 @@ async fn what_people_paste_is_understood() {
             "Host box\n  HostName 10.0.0.5\n  User ai\n  Port 2200\n  IdentityFile /k/one\n  \
              ProxyJump me@gate",
             "me@gate > ai@10.0.0.5:2200 key=/k/one",
+        ),
+        (
+            "Host box b2\n  HostName 10.0.0.5\nHost c\n  StrictHostKeyChecking no",
+            "10.0.0.5:22\n  The text names 3 hosts; only box was taken.",
+        ),
+        (
+            "Host box\n  StrictHostKeyChecking no",
+            "box:22\n  Host keys are always checked; unknown ones are asked about.",
         ),
         (
             "Host box\n  HostName 10.0.0.5\n  HostKeyAlias old",

@@ -54,6 +54,11 @@ pub(in crate::ssh) fn parse_block(text: &str, environment: &Environment) -> Resu
     Ok(Block { alias, settings })
 }
 
+/// The names of a text's `Host` lines that are no patterns.
+pub(in crate::ssh) fn names_of_block(text: &str) -> Vec<String> {
+    alias::of_text(text)
+}
+
 struct Pasted<'a>(&'a str);
 
 impl Files for Pasted<'_> {

@@ -77,7 +77,7 @@ use self::system::{Answer, Sources};
 use self::value::Values;
 use super::Environment;
 
-pub(super) use self::block::{Block, parse_block};
+pub(super) use self::block::{Block, names_of_block, parse_block};
 pub(super) use self::broken::BrokenPrograms;
 pub(super) use self::given::{parse_jump, parse_jumps};
 pub(super) use self::jump::Jump;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ssh::target::{AddressFamily, Destination, Environment, Hop, HostKeyPolicy, Target};
+use crate::ssh::target::{AddressFamily, AuthMethod, Destination, Environment, Hop, HostKeyPolicy, Target};
 
 /// What the master says on its standard output when it is signed in.
 pub(super) const CONNECTED: &str = "connected";
@@ -47,7 +47,8 @@ pub(super) fn stream(socket: &Path, to: &Destination) -> Arguments {
     set(&mut arguments, "ControlMaster", "no");
     set(&mut arguments, "ProxyCommand", "false");
     set(&mut arguments, "LogLevel", "DEBUG1");
-    arguments.extend(["-W".to_owned(), to.to_string()]);
+    // Whatever becomes of -W, a command is never run there.
+    arguments.extend(["-N".to_owned(), "-W".to_owned(), to.to_string()]);
     arguments.extend(["--", "master"].map(str::to_owned));
     arguments
 }
@@ -66,7 +67,7 @@ pub(super) fn lone_stream(
     environment: &Environment,
     to: &Destination,
 ) -> Arguments {
-    let mut arguments = vec!["-W".to_owned(), to.to_string()];
+    let mut arguments = vec!["-N".to_owned(), "-W".to_owned(), to.to_string()];
     set(&mut arguments, "ControlMaster", "no");
     set(&mut arguments, "ControlPath", "none");
     set(&mut arguments, "LogLevel", "DEBUG2");
@@ -179,8 +180,19 @@ fn own_choices(hop: &Hop, environment: &Environment, arguments: &mut Arguments) 
         let key = environment.expand(key).display().to_string();
         arguments.extend(["-i".to_owned(), escape(&key)]);
     }
-    if hop.identities_only {
+    if hop.identities_only || hop.auth == AuthMethod::PrivateKey {
         set(arguments, "IdentitiesOnly", "yes");
+    }
+    // The methods that the profile chose; whatever a server wants on top is its own choice.
+    let methods = match hop.auth {
+        AuthMethod::Auto => None,
+        AuthMethod::Password => Some("password,keyboard-interactive"),
+        AuthMethod::PrivateKey | AuthMethod::Agent => Some("publickey,keyboard-interactive,password"),
+        AuthMethod::KeyboardInteractive => Some("keyboard-interactive"),
+        AuthMethod::None => Some("none"),
+    };
+    if let Some(methods) = methods {
+        set(arguments, "PreferredAuthentications", methods);
     }
     for certificate in &hop.certificate_paths {
         let certificate = environment.expand(certificate).display().to_string();

@@ -78,6 +78,7 @@ impl Master {
             let login = LoggedIn {
                 method: "by the system's ssh, for each stream".to_owned(),
                 silent: true,
+                notes: Vec::new(),
             };
             let master = Self {
                 program,
@@ -150,16 +151,23 @@ impl Master {
         let login = LoggedIn {
             method: signed_in.method,
             silent: !outcome.was_asked(),
+            notes: Vec::new(),
         };
         Ok((master, login))
     }
 
-    /// Opens a stream, however long that takes.
+    /// Opens a stream, however long that takes. Not to a Unix socket: an `ssh` that does
+    /// not know such a `-W` (before OpenSSH 9.4) would start the account's shell instead.
     pub(in crate::ssh) async fn open(
         &self,
         to: &Destination,
         session: Session,
     ) -> Result<ProcessIo, Cause> {
+        if let Destination::Unix { .. } = to {
+            return Err(Cause::SystemUnixSocket {
+                destination: to.clone(),
+            });
+        }
         let (stream, check) = match &self.way {
             Way::Socket(socket) => (
                 command::stream(socket, to),
@@ -275,7 +283,8 @@ impl Watch {
             Some(Step::SignedIn(method)) => self.method = Some(method),
             Some(Step::Opened) | None => {}
         }
-        if words::is_refusal(&line) {
+        // Before the sign-in it is the way there that was refused, by a jump host.
+        if self.ready.is_none() && words::is_refusal(&line) {
             self.refused.send_replace(Some(line));
         } else if words::is_message(&line) {
             tracing::info!(host = %self.link.place.host, "ssh: {line}");

@@ -89,6 +89,10 @@ pub(super) fn failure(lines: &[String]) -> Cause {
         SystemProblem::HostKeyUnknown
     } else if has(&["Permission denied (", "Too many authentication failures"]) {
         SystemProblem::SignIn
+    } else if has(&["administratively prohibited"]) {
+        SystemProblem::Forwarding
+    } else if has(&["open failed"]) {
+        SystemProblem::Unreachable
     } else if has(&["Could not resolve hostname"]) {
         SystemProblem::Resolve
     } else if has(&["timed out", "Timeout, server"]) {
@@ -253,6 +257,17 @@ mod tests {
             (
                 "Connection to h closed by remote host.",
                 SystemProblem::Disconnected,
+            ),
+            (
+                "channel 0: open failed: connect failed: Connection refused\n\
+                 stdio forwarding failed\n\
+                 kex_exchange_identification: Connection closed by remote host",
+                SystemProblem::Unreachable,
+            ),
+            (
+                "channel 0: open failed: administratively prohibited: open failed\n\
+                 stdio forwarding failed",
+                SystemProblem::Forwarding,
             ),
             ("something new", SystemProblem::Other),
             ("", SystemProblem::Other),

@@ -130,7 +130,7 @@ async fn preferred_authentications_says_what_is_tried_and_in_which_order() {
     assert_eq!(events, [Event::Auth("none"), Event::Auth("password")]);
     let notes = skipped(&error);
     for expected in [
-        "keyboard-interactive: PreferredAuthentications leaves it out",
+        "keyboard-interactive: ssh_config leaves it out or switches it off",
         "PreferredAuthentications: no such method",
     ] {
         assert!(notes.iter().any(|note| note == expected), "{notes:?}");
