@@ -198,7 +198,8 @@ async fn a_unix_socket_behind_asyncssh_is_reached() {
     assert!(events.iter().any(|event| event["target"] == path));
 }
 
-/// sshd answers as if nothing listened there, so both are to be thought of.
+/// sshd answers as if nothing listened there, so both are to be thought of. What its manual says
+/// of TCP counts for sockets, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_openssh_that_forbids_unix_sockets_is_told_with_its_option() {
     if !is_here("sshd", sshd::available()) {
@@ -207,6 +208,9 @@ async fn an_openssh_that_forbids_unix_sockets_is_told_with_its_option() {
     for config in [
         "AllowStreamLocalForwarding no",
         "AllowStreamLocalForwarding remote",
+        "AllowTcpForwarding no",
+        "AllowTcpForwarding remote",
+        "PermitOpen 127.0.0.1:1",
         "DisableForwarding yes",
     ] {
         let bed = Bed::start().await;
@@ -217,21 +221,28 @@ async fn an_openssh_that_forbids_unix_sockets_is_told_with_its_option() {
         assert_eq!(error.code(), "API_UNAVAILABLE", "{config}: {error:?}");
         let path = socket.path.to_str().unwrap();
         assert!(error.message.contains(path), "{}", error.message);
-        for option in ["AllowStreamLocalForwarding", "DisableForwarding"] {
+        for option in [
+            "AllowStreamLocalForwarding",
+            "AllowTcpForwarding",
+            "PermitOpen",
+            "DisableForwarding",
+        ] {
             assert!(hint(&error).contains(option), "{config}: {}", hint(&error));
         }
     }
 }
 
-/// That option is about TCP alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unix_socket_behind_an_openssh_that_forbids_tcp_is_reached() {
+async fn a_unix_socket_behind_an_openssh_that_forwards_one_way_only_is_reached() {
     if !is_here("sshd", sshd::available()) {
         return;
     }
     let bed = Bed::start().await;
     let socket = Socket::to(&bed);
-    let sshd = Sshd::start(&["AllowTcpForwarding no"]);
+    let sshd = Sshd::start(&[
+        "AllowTcpForwarding local",
+        "AllowStreamLocalForwarding local",
+    ]);
     let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
     reaches(&bed, &sshd.host_key_line(), ssh, socket.llm()).await;
 }

@@ -26,9 +26,9 @@ pub(super) fn refused(host: &str, destination: &Destination) -> Told {
             ),
         )
         .hint(
-            "In sshd_config there, AllowStreamLocalForwarding must be yes or local, and \
-             DisableForwarding no; in authorized_keys, the key must not have restrict or \
-             no-port-forwarding. Or let the LLM server listen on a TCP port, too.",
+            "In sshd_config there, AllowStreamLocalForwarding and AllowTcpForwarding must be yes \
+             or local, PermitOpen any, and DisableForwarding no; in authorized_keys, the key must \
+             not have restrict or no-port-forwarding.",
         ),
     }
 }
@@ -48,8 +48,8 @@ pub(super) fn denied(place: &Place, destination: &Destination) -> Told {
              authorized_keys: restrict, no-port-forwarding or permitopen before the key."
         }
         Destination::Unix { .. } => {
-            "In sshd_config there: AllowStreamLocalForwarding or DisableForwarding; in \
-             authorized_keys: restrict or no-port-forwarding before the key."
+            "In sshd_config there: AllowStreamLocalForwarding, AllowTcpForwarding or \
+             DisableForwarding; in authorized_keys: restrict or no-port-forwarding before the key."
         }
     })
 }

@@ -506,7 +506,7 @@ fn every_cause() -> Vec<(Cause, Expect)> {
             expect![[r#"
                 2001 "API_UNAVAILABLE", retryable true
                 Connected to gpu1, but it could not open the socket /run/llm.sock: either nothing listens on it, or the SSH server of gpu1 forbids sockets, which looks the same from here. Start the LLM server there, or check the path.
-                hint: In sshd_config there, AllowStreamLocalForwarding must be yes or local, and DisableForwarding no; in authorized_keys, the key must not have restrict or no-port-forwarding. Or let the LLM server listen on a TCP port, too."#]],
+                hint: In sshd_config there, AllowStreamLocalForwarding and AllowTcpForwarding must be yes or local, PermitOpen any, and DisableForwarding no; in authorized_keys, the key must not have restrict or no-port-forwarding."#]],
         ),
         (
             Cause::ForwardingDenied { destination: tcp() },
@@ -522,7 +522,7 @@ fn every_cause() -> Vec<(Cause, Expect)> {
             expect![[r#"
                 1013 "SSH_FORWARD_DENIED", retryable false
                 Connected to gpu1, but it may not open /run/llm.sock: its SSH server forbids this forwarding.
-                hint: In sshd_config there: AllowStreamLocalForwarding or DisableForwarding; in authorized_keys: restrict or no-port-forwarding before the key."#]],
+                hint: In sshd_config there: AllowStreamLocalForwarding, AllowTcpForwarding or DisableForwarding; in authorized_keys: restrict or no-port-forwarding before the key."#]],
         ),
         (
             Cause::ForwardingUnsupported { destination: tcp() },
