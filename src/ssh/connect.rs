@@ -302,30 +302,31 @@ impl Attempt<'_> {
         // Until the session stands, russh's task must not outlive this attempt.
         let abandon = link.cut.clone().drop_guard();
         let (egress, gate) = Egress::new(stream, link.cut.clone());
-        let in_session = async {
-            let mut handle = self.handshake(egress, &gate, &link).await?;
-            self.stages.begin(Stage::Auth);
-            let login = Login {
-                handle: &mut handle,
-                hop: self.hop,
-                link: &link,
-                environment: &self.dialer.environment,
-                prompter: &self.dialer.prompter,
-                clock: &self.clock,
-                gate: &gate,
-                keyring: self.dialer.environment.memory.keyring(),
-                ledger: Ledger::default(),
+        let in_session =
+            async {
+                let mut handle = self.handshake(egress, &gate, &link).await?;
+                self.stages.begin(Stage::Auth);
+                let login = Login {
+                    handle: &mut handle,
+                    hop: self.hop,
+                    link: &link,
+                    environment: &self.dialer.environment,
+                    prompter: &self.dialer.prompter,
+                    clock: &self.clock,
+                    gate: &gate,
+                    keyring: self.dialer.environment.memory.keyring(),
+                    ledger: Ledger::default(),
+                };
+                let logged_in = self.clock.run(AUTH_LIMIT, login.run()).await.map_err(
+                    |expired| match expired {
+                        Expired::Phase(after) => Cause::AuthTimeout { after },
+                        Expired::Total(after) => Cause::ConnectTimeout { after },
+                    },
+                )?;
+                let logged_in = logged_in.map_err(Cause::of_login)?;
+                self.stages.pass(&logged_in.method);
+                Ok((handle, logged_in))
             };
-            let logged_in = self.clock.run(AUTH_LIMIT, login.run()).await.map_err(
-                |expired| match expired {
-                    Expired::Phase(after) => Cause::AuthTimeout { after },
-                    Expired::Total(after) => Cause::ConnectTimeout { after },
-                },
-            )?;
-            let logged_in = logged_in.map_err(Cause::of_login)?;
-            self.stages.pass(&logged_in.method);
-            Ok((handle, logged_in))
-        };
         let (handle, logged_in) = in_session.await.map_err(|cause| link.error(cause))?;
         abandon.disarm();
         Ok(Session::start(link, handle, gate, logged_in))

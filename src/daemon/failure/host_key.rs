@@ -18,8 +18,10 @@ use super::ssh::{Told, address};
 
 pub(super) fn unknown(place: &Place, key: &HostKeyInfo, why: NotTrusted) -> Told {
     let why = match why {
-        NotTrusted::Policy => "only known keys are trusted here (hostKeyPolicy of the profile, or StrictHostKeyChecking \
-             of ssh_config)",
+        NotTrusted::Policy => {
+            "only known keys are trusted here (hostKeyPolicy of the profile, or StrictHostKeyChecking \
+             of ssh_config)"
+        }
         NotTrusted::NoAnswer(PromptFailure::Unsupported) => {
             "there is no way to ask you about it here"
         }

@@ -155,7 +155,7 @@ fn host_keys() {
         &expect![[r#"
             1007 "SSH_HOST_KEY_UNKNOWN", retryable false
             The host key of gpu1:22 is not known (ssh-ed25519 SHA256:new), and there is no way to ask you about it here. Compare the fingerprint with one you got from the administrator, and add the key to known_hosts.
-            hint: On the server, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. Connecting once with `ssh -p 22 ai@gpu1` in a terminal adds it."#]],
+            hint: On the server, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. Connecting once with `ssh -o StrictHostKeyChecking=ask -p 22 ai@gpu1` in a terminal (or by the alias that ssh_config has for it) asks about it and adds it."#]],
     );
     let known = KnownKey {
         key: HostKeyInfo {

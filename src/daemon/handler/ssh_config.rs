@@ -53,12 +53,7 @@ pub(in crate::daemon) async fn list_hosts(
                 let resolved = resolve(workspace, alias.clone());
                 tokio::time::timeout_at(deadline, resolved)
                     .await
-                    .unwrap_or_else(|_| SshHost {
-                        alias,
-                        ssh: None,
-                        hops: Vec::new(),
-                        problem: Some(TOO_SLOW.to_owned()),
-                    })
+                    .unwrap_or_else(|_| unresolved(alias, TOO_SLOW.to_owned()))
             })
             .buffered(AT_ONCE)
             .collect()
@@ -74,13 +69,18 @@ async fn resolve(workspace: &Workspace, alias: String) -> SshHost {
         transport: ssh::Transport::Library,
     };
     match plan.resolve(&workspace.ssh_environment).await {
-        Ok(resolved) => wire::config::ssh_host(alias, &resolved.target),
-        Err(error) => SshHost {
-            alias,
-            ssh: None,
-            hops: Vec::new(),
-            problem: Some(failure::ssh(&error).message),
-        },
+        Ok(resolved) => wire::config::ssh_host(alias, resolved),
+        Err(error) => unresolved(alias, failure::ssh(&error).message),
+    }
+}
+
+fn unresolved(alias: String, problem: String) -> SshHost {
+    SshHost {
+        alias,
+        ssh: None,
+        hops: Vec::new(),
+        problem: Some(problem),
+        warnings: Vec::new(),
     }
 }
 

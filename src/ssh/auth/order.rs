@@ -143,8 +143,7 @@ pub(super) fn order(material: Material) -> Ordered {
     }
     // What the profile names is what the user means: unlike `ssh -i`, it does not have to
     // wait until a full agent has used up the server's patience (MaxAuthTries).
-    let (chosen, files): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|entry| entry.named.chosen);
+    let (chosen, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|entry| entry.named.chosen);
     list.extend(chosen);
     list.extend(others);
     list.extend(files);

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ssh::target::{AddressFamily, AuthMethod, Destination, Environment, Hop, HostKeyPolicy, Target};
+use crate::ssh::target::{
+    AddressFamily, AuthMethod, Destination, Environment, Hop, HostKeyPolicy, Target,
+};
 
 /// What the master says on its standard output when it is signed in.
 pub(super) const CONNECTED: &str = "connected";
@@ -187,7 +189,9 @@ fn own_choices(hop: &Hop, environment: &Environment, arguments: &mut Arguments) 
     let methods = match hop.auth {
         AuthMethod::Auto => None,
         AuthMethod::Password => Some("password,keyboard-interactive"),
-        AuthMethod::PrivateKey | AuthMethod::Agent => Some("publickey,keyboard-interactive,password"),
+        AuthMethod::PrivateKey | AuthMethod::Agent => {
+            Some("publickey,keyboard-interactive,password")
+        }
         AuthMethod::KeyboardInteractive => Some("keyboard-interactive"),
         AuthMethod::None => Some("none"),
     };

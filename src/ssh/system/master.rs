@@ -31,8 +31,7 @@ const MAX_MESSAGES: usize = 16;
 /// Ends `ssh` when we end, also when we are killed and can end nothing any more: the
 /// shell waits at a pipe that nobody else holds, and `ssh -N` itself would read none.
 /// `$0` is the directory of the socket.
-const ENDS_WITH_US: &str =
-    "\"$@\" </dev/null & exec >/dev/null 2>&1; read -r _; kill $!; wait $!; rm -f \"$0/q\"; rmdir \"$0\"";
+const ENDS_WITH_US: &str = "\"$@\" </dev/null & exec >/dev/null 2>&1; read -r _; kill $!; wait $!; rm -f \"$0/q\"; rmdir \"$0\"";
 
 /// What makes streams: the running master, or the way to sign in for each of them.
 #[derive(Debug)]

@@ -19,10 +19,7 @@ fn skipped(error: &Error) -> Vec<String> {
 }
 
 fn is_lost(error: &Error) -> bool {
-    matches!(
-        error.cause,
-        Cause::Disconnected { .. } | Cause::ConnectionLost { .. }
-    )
+    matches!(error.cause, Cause::EndedDuringLogin { .. })
 }
 
 #[tokio::test]

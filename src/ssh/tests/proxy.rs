@@ -84,7 +84,10 @@ async fn a_proxy_command_that_leads_elsewhere_is_not_blamed() {
     let fixture = Fixture::new();
     let target = fixture.proxied(&server, "sh -c 'echo hello; exec sleep 60'");
     let error = soon(fixture.connect(&target)).await.unwrap_err();
-    assert!(matches!(error.cause, Cause::NotSsh { .. }), "{error:?}");
+    let Cause::ThroughProxyCommand { cause } = &error.cause else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(**cause, Cause::NotSsh { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -375,10 +375,7 @@ impl<F: Fn() + Send + Sync> Prompter for Meanwhile<F> {
 }
 
 fn is_lost(error: &Error) -> bool {
-    let lost = matches!(
-        error.cause,
-        Cause::Disconnected { .. } | Cause::ConnectionLost { .. }
-    );
+    let lost = matches!(error.cause, Cause::EndedDuringLogin { .. });
     lost && error.is_transient()
 }
 

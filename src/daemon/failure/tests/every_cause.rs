@@ -193,8 +193,8 @@ fn every_cause() -> Vec<(Cause, Expect)> {
         (
             system(SystemProblem::HostKeyUnknown),
             expect![[r#"
-            1007 "SSH_HOST_KEY_UNKNOWN", retryable false
-            The host key of gpu1:22 is not known, and the system's ssh can't ask you here. Connect to it once with ssh in a terminal, and compare the fingerprint there. (ssh said: its own words)"#]],
+                1007 "SSH_HOST_KEY_UNKNOWN", retryable false
+                The host key of gpu1:22 is not known, and the system's ssh can't ask about it here. Connect to it once with ssh in a terminal, and compare the fingerprint there. (ssh said: its own words)"#]],
         ),
         (
             system(SystemProblem::HostKeyChanged),
@@ -211,8 +211,8 @@ fn every_cause() -> Vec<(Cause, Expect)> {
         (
             system(SystemProblem::SignIn),
             expect![[r#"
-            1001 "SSH_AUTH_FAILED", retryable false
-            gpu1:22 did not accept the sign-in of the system's ssh, which can't ask for passwords here. Get a ticket (kinit) or add the key to your SSH agent, and try `ssh -o BatchMode=yes` in a terminal. (ssh said: its own words)"#]],
+                1001 "SSH_AUTH_FAILED", retryable false
+                gpu1:22 did not accept the sign-in of the system's ssh. Check user name, ticket (klist) and keys (ssh-add -l), and try the same in a terminal. (ssh said: its own words)"#]],
         ),
         (
             system(SystemProblem::Config),
@@ -323,8 +323,8 @@ fn every_cause() -> Vec<(Cause, Expect)> {
             },
             expect![[r#"
                 1007 "SSH_HOST_KEY_UNKNOWN", retryable false
-                The host key of gpu1:22 is not known (ssh-ed25519 SHA256:new), and the profile's policy trusts only known keys. Compare the fingerprint with one you got from the administrator, and add the key to known_hosts.
-                hint: On the server, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. Connecting once with `ssh -p 22 ai@gpu1` in a terminal adds it."#]],
+                The host key of gpu1:22 is not known (ssh-ed25519 SHA256:new), and only known keys are trusted here (hostKeyPolicy of the profile, or StrictHostKeyChecking of ssh_config). Compare the fingerprint with one you got from the administrator, and add the key to known_hosts.
+                hint: On the server, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. Connecting once with `ssh -o StrictHostKeyChecking=ask -p 22 ai@gpu1` in a terminal (or by the alias that ssh_config has for it) asks about it and adds it."#]],
         ),
         (
             Cause::HostKeyChanged {
@@ -492,6 +492,50 @@ fn every_cause() -> Vec<(Cause, Expect)> {
             expect![[r#"
             1024 "SSH_PROMPT_TIMEOUT", retryable false
             gpu1 needs a password; the question was not answered in time. Connect again."#]],
+        ),
+        (
+            Cause::EndedDuringLogin {
+                cause: Box::new(Cause::Disconnected {
+                    message: Some("Timeout before authentication".into()),
+                }),
+            },
+            expect![[r#"
+                1004 "SSH_DISCONNECTED", retryable true
+                gpu1 ended the connection during the sign-in (it said: Timeout before authentication). Nothing was refused: the answer may have taken longer than the server waits (LoginGraceTime), or it restarts. Connect again."#]],
+        ),
+        (
+            Cause::EndedDuringLogin {
+                cause: Box::new(Cause::ConnectionLost { source: io_error() }),
+            },
+            expect![[r#"
+                1004 "SSH_DISCONNECTED", retryable true
+                gpu1 ended the connection during the sign-in (why the system said no). Nothing was refused: the answer may have taken longer than the server waits (LoginGraceTime), or it restarts. Connect again."#]],
+        ),
+        (
+            Cause::ThroughProxyCommand {
+                cause: Box::new(Cause::HandshakeTimeout { after }),
+            },
+            expect![[r#"
+                1002 "SSH_CONNECTION_TIMEOUT", retryable true
+                gpu1:22 accepted the connection, but nothing answered as an SSH server within 10 s. Check the port.
+                hint: The way to gpu1 is a proxy command. Run it in a terminal: an SSH server greets with a line that begins with SSH-2.0."#]],
+        ),
+        (
+            Cause::SystemUnixSocket {
+                destination: unix(),
+            },
+            expect![[r#"
+                1013 "SSH_FORWARD_DENIED", retryable false
+                Connected to gpu1, but the system's ssh is not used for the socket /run/llm.sock. Use a TCP address, or the transport `auto`."#]],
+        ),
+        (
+            Cause::SystemSsh {
+                problem: SystemProblem::Forwarding,
+                said: "stdio forwarding failed".into(),
+            },
+            expect![[r#"
+                1013 "SSH_FORWARD_DENIED", retryable false
+                A machine on the way to gpu1:22 forbids its sshd to forward (AllowTcpForwarding, PermitOpen). Allow it there. (ssh said: stdio forwarding failed)"#]],
         ),
         (
             Cause::DestinationRefused { destination: tcp() },

@@ -82,6 +82,7 @@ fn a_stream_s_command_line_never_makes_a_connection_of_its_own() {
         -o ControlMaster=no
         -o ProxyCommand=false
         -o LogLevel=DEBUG1
+        -N
         -W
         [::1]:8080
         --
