@@ -189,7 +189,9 @@ impl Route<'_> {
                 stop.host
             ));
         }
-        let unusable = algorithms::unusable(&settings.algorithms);
+        let mut unusable = algorithms::unusable(&settings.algorithms);
+        // A list with `+` or `^` has OpenSSH's own in it, which nobody asked for.
+        unusable.retain(|name| !ssh_config::is_usual_algorithm(name));
         if !unusable.is_empty() {
             self.warn(format!(
                 "Of the algorithms that ssh_config has for {}, these are not offered: {}.",

@@ -82,6 +82,15 @@ verifyhostkeydns false
 visualhostkey no
 ";
 
+/// Whether OpenSSH offers an algorithm by itself, so that nobody has to have asked for it.
+pub(in crate::ssh) fn is_usual_algorithm(name: &str) -> bool {
+    OPENSSH_9_2
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .flat_map(|(_, list)| list.split(','))
+        .any(|usual| usual == name)
+}
+
 pub(super) fn compiled() -> Values {
     dump::values(OPENSSH_9_2)
 }

@@ -79,6 +79,7 @@ use super::Environment;
 
 pub(super) use self::block::{Block, names_of_block, parse_block};
 pub(super) use self::broken::BrokenPrograms;
+pub(super) use self::default::is_usual_algorithm;
 pub(super) use self::given::{parse_jump, parse_jumps};
 pub(super) use self::jump::Jump;
 pub use self::problem::Problem;
