@@ -37,6 +37,7 @@ mod sshd_limits;
 mod stdout;
 mod support;
 mod system_processes;
+mod system_refusals;
 mod system_transport;
 mod tools;
 
