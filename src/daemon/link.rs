@@ -42,8 +42,8 @@ struct Book {
 #[derive(Debug, Default)]
 struct Link {
     status: Option<ConnectionStatus>,
-    /// The way to the machine, as ssh_config had it at the last connect.
-    target: Option<ssh::Target>,
+    /// What the profile said, and the way to the machine that ssh_config made of it.
+    found: Option<(ssh::Plan, ssh::Target)>,
     /// The session that [`Links::ready`] saw; its end is being watched for.
     session: Option<ssh::Session>,
     server: Option<Server>,
@@ -162,15 +162,22 @@ impl Links {
         });
     }
 
-    /// The way to the machine, as it was found last.
+    /// The way to the machine, as it was found last, whatever the profile says by now.
     pub(super) fn target(&self, config_id: &str) -> Option<ssh::Target> {
-        self.lock().links.get(config_id)?.target.clone()
+        let (_, target) = self.lock().links.get(config_id)?.found.clone()?;
+        Some(target)
     }
 
-    /// Remembers the way to the machine, for as long as the profile stays as it is.
-    pub(super) fn found(&self, config_id: &str, target: ssh::Target) {
+    /// The way to the machine that was found last, if it was for this plan.
+    pub(super) fn target_of(&self, config_id: &str, plan: &ssh::Plan) -> Option<ssh::Target> {
+        let (known, target) = self.lock().links.get(config_id)?.found.clone()?;
+        known.is_like(plan).then_some(target)
+    }
+
+    /// Remembers the way to the machine.
+    pub(super) fn found(&self, config_id: &str, plan: ssh::Plan, target: ssh::Target) {
         let mut book = self.lock();
-        book.links.entry(config_id.to_owned()).or_default().target = Some(target);
+        book.links.entry(config_id.to_owned()).or_default().found = Some((plan, target));
     }
 
     /// The client of a profile's server, made when there is none.

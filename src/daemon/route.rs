@@ -61,7 +61,7 @@ impl Route {
 
     /// The profile's session, if it is there.
     pub(super) fn current(&self, workspace: &Workspace) -> Option<ssh::Session> {
-        let target = workspace.links.target(&self.config_id)?;
+        let target = workspace.links.target_of(&self.config_id, &self.plan)?;
         workspace.pool.current(&target)
     }
 
@@ -89,13 +89,13 @@ impl Route {
         let resolved = self.plan.resolve(&workspace.ssh_environment).await?;
         workspace
             .links
-            .found(&self.config_id, resolved.target.clone());
+            .found(&self.config_id, self.plan.clone(), resolved.target.clone());
         Ok(resolved)
     }
 
     /// The way to the machine: as it was found last, or as ssh_config says it now.
     pub(super) async fn target(&self, workspace: &Workspace) -> Result<ssh::Target, ssh::Error> {
-        match workspace.links.target(&self.config_id) {
+        match workspace.links.target_of(&self.config_id, &self.plan) {
             Some(target) => Ok(target),
             None => Ok(self.resolve(workspace).await?.target),
         }

@@ -84,6 +84,45 @@ impl Stop {
         }
     }
 
+    fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            host,
+            port,
+            username,
+            auth,
+            private_key_path,
+            certificate_path,
+            identity_agent,
+            identities_only,
+            password: _,
+            passphrase: _,
+            host_key_policy,
+            proxy_command,
+            use_ssh_config,
+            connect_timeout,
+            keepalive_interval,
+            keepalive_count_max,
+        } = self;
+        let clocks = (connect_timeout, keepalive_interval, keepalive_count_max);
+        *host == other.host
+            && *port == other.port
+            && *username == other.username
+            && *auth == other.auth
+            && *private_key_path == other.private_key_path
+            && *certificate_path == other.certificate_path
+            && *identity_agent == other.identity_agent
+            && *identities_only == other.identities_only
+            && *host_key_policy == other.host_key_policy
+            && *proxy_command == other.proxy_command
+            && *use_ssh_config == other.use_ssh_config
+            && clocks
+                == (
+                    &other.connect_timeout,
+                    &other.keepalive_interval,
+                    &other.keepalive_count_max,
+                )
+    }
+
     /// A jump host of ssh_config's.
     fn on_the_way(jump: Jump) -> Self {
         Self {
@@ -95,6 +134,17 @@ impl Stop {
 }
 
 impl Plan {
+    /// Whether both say the same, their secrets apart.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.transport == other.transport
+            && self.stops.len() == other.stops.len()
+            && self
+                .stops
+                .iter()
+                .zip(&other.stops)
+                .all(|(one, other)| one.is_like(other))
+    }
+
     /// What the user calls the machine at the end.
     pub fn host(&self) -> &str {
         self.stops.last().map_or("", |stop| &stop.host)

@@ -186,7 +186,7 @@ async fn a_command_that_fails_is_told_with_its_last_words() {
     ] {
         let error = fails(&bed, &daemon, &sshd, command).await;
         assert_eq!(error.code(), "SSH_PROXY_COMMAND_FAILED", "{error:?}");
-        assert_eq!(error.data["stage"], "tcp", "{command}: {error:?}");
+        assert_eq!(error.data["stage"], "ssh-handshake", "{command}: {error:?}");
         assert!(error.message.contains(said), "{command}: {}", error.message);
         assert!(!error.message.contains('\u{1b}'), "{command}");
     }

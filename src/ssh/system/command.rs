@@ -185,13 +185,11 @@ fn own_choices(hop: &Hop, environment: &Environment, arguments: &mut Arguments) 
     if hop.identities_only || hop.auth == AuthMethod::PrivateKey {
         set(arguments, "IdentitiesOnly", "yes");
     }
-    // The methods that the profile chose; whatever a server wants on top is its own choice.
+    // The method that the profile chose.
     let methods = match hop.auth {
         AuthMethod::Auto => None,
         AuthMethod::Password => Some("password,keyboard-interactive"),
-        AuthMethod::PrivateKey | AuthMethod::Agent => {
-            Some("publickey,keyboard-interactive,password")
-        }
+        AuthMethod::PrivateKey | AuthMethod::Agent => Some("publickey"),
         AuthMethod::KeyboardInteractive => Some("keyboard-interactive"),
         AuthMethod::None => Some("none"),
     };
