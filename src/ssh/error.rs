@@ -381,7 +381,11 @@ pub enum Cause {
     // --- channels ---
     /// Nothing listens at the destination (some servers say the same for a forbidden socket).
     #[error("{destination} refused the connection")]
-    DestinationRefused { destination: Destination },
+    DestinationRefused {
+        destination: Destination,
+        /// The server's own words: `Connection refused`, `Name or service not known`, …
+        said: Option<String>,
+    },
     /// The server's policy forbids this forwarding.
     #[error("forwarding to {destination} is not allowed")]
     ForwardingDenied { destination: Destination },
@@ -709,6 +713,7 @@ mod tests {
             cause: Box::new(cause),
         };
         let refused = Cause::DestinationRefused {
+            said: None,
             destination: destination.clone(),
         };
         assert!(because(refused).is_transient());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
-use russh::{Channel, Error as RusshError};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Error as RusshError};
 use tokio_util::sync::DropGuard;
 
 use super::error::{Cause, HostKeyInfo};
@@ -152,6 +152,19 @@ impl Handler for ClientHandler {
             DisconnectReason::Error(HandlerError::Russh(error)) => classify(error),
         });
         self.link.dead.cancel();
+        Ok(())
+    }
+
+    /// russh tells whoever opened the channel of it just before, without these words.
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        _: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.link.refusal.send_replace(sanitize(description));
         Ok(())
     }
 

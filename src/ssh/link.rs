@@ -27,6 +27,8 @@ pub(super) struct Link {
     pub(super) budget: Arc<Budget>,
     pub(super) activity: watch::Sender<Activity>,
     pub(super) host_key: OnceLock<HostKeyInfo>,
+    /// What the server said last about a channel that it did not open.
+    pub(super) refusal: watch::Sender<String>,
     /// How many channels were closed from this side. russh keeps about 3 KiB for
     /// each of them until the connection ends.
     pub(super) closed_here: AtomicUsize,
@@ -56,6 +58,7 @@ impl Link {
                 last: Instant::now(),
             }),
             host_key: OnceLock::new(),
+            refusal: watch::Sender::default(),
             closed_here: AtomicUsize::new(0),
             ended: OnceLock::new(),
             banner: Mutex::default(),

@@ -25,6 +25,10 @@ use super::target::Destination;
 /// black hole takes minutes.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 
+/// The server's words about a refused channel are there already, or not at all.
+/// Of several that are refused at once, each may get another's.
+const WORDS_LIMIT: Duration = Duration::from_millis(100);
+
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// After so many channels closed from this side, russh's leavings are worth a
@@ -265,13 +269,20 @@ async fn open_detached(
     to: Destination,
     answer: oneshot::Sender<Result<ChannelIo, Cause>>,
 ) {
+    let mut refusals = link.refusal.subscribe();
     let opened = tokio::select! {
         biased;
         () = link.dead.cancelled() => Err(link.cause()),
         () = link.closing.cancelled() => Err(Cause::Closed),
-        opened = open_channel(&handle, &to) => {
-            opened.map_err(|error| refusal(error, to, &link))
-        }
+        opened = open_channel(&handle, &to) => match opened {
+            Ok(channel) => Ok(channel),
+            Err(error) => {
+                let told = timeout(WORDS_LIMIT, refusals.changed()).await;
+                let said = told.is_ok_and(|told| told.is_ok());
+                let said = said.then(|| refusals.borrow().clone());
+                Err(refusal(error, to, &link, said.filter(|said| !said.is_empty())))
+            }
+        },
     };
     let result = opened.and_then(|channel| {
         let pump = Pump::start(channel, &link, gate);
@@ -302,16 +313,21 @@ async fn open_channel(
     }
 }
 
-fn refusal(error: RusshError, destination: Destination, link: &Link) -> Cause {
+fn refusal(
+    error: RusshError,
+    destination: Destination,
+    link: &Link,
+    said: Option<String>,
+) -> Cause {
     match error {
         RusshError::ChannelOpenFailure(failure) => match failure {
-            ChannelOpenFailure::ConnectFailed => Cause::DestinationRefused { destination },
+            ChannelOpenFailure::ConnectFailed => Cause::DestinationRefused { destination, said },
             ChannelOpenFailure::AdministrativelyProhibited => {
                 Cause::ForwardingDenied { destination }
             }
             ChannelOpenFailure::UnknownChannelType => Cause::ForwardingUnsupported { destination },
             ChannelOpenFailure::ResourceShortage => Cause::ServerFull { destination },
-            ChannelOpenFailure::Other { .. } => Cause::DestinationRefused { destination },
+            ChannelOpenFailure::Other { .. } => Cause::DestinationRefused { destination, said },
         },
         RusshError::SendError | RusshError::Disconnect => link.cause(),
         error => classify(error),

@@ -7,8 +7,15 @@ use crate::{
 
 use super::ssh::{Told, tell};
 
-pub(super) fn refused(host: &str, destination: &Destination) -> Told {
+pub(super) fn refused(host: &str, destination: &Destination, said: Option<&str>) -> Told {
     match destination {
+        Destination::Tcp { .. } if let Some(said) = other_than_refused(said) => told(
+            ErrorCode::ApiUnavailable,
+            format!(
+                "Connected to {host}, but {destination} can't be reached from there ({said}). \
+                 Check the address as it is known on {host}."
+            ),
+        ),
         Destination::Tcp { .. } => told(
             ErrorCode::ApiUnavailable,
             format!(
@@ -93,14 +100,20 @@ pub(super) fn silent(host: &str, destination: &Destination, after: &str) -> Told
 pub(super) fn not_reached(via: &Place, at: &str, cause: &Cause) -> Told {
     let bastion = &via.host;
     let (code, why) = match cause {
-        Cause::DestinationRefused { .. } => (
+        Cause::DestinationRefused { said, .. } => (
             ErrorCode::SshUnreachable,
-            "nothing listens there, or it knows no way. Check the name and the port as they are \
-             known there.",
+            match other_than_refused(said.as_deref()) {
+                Some(said) => {
+                    format!("{said}. Check the name and the port as they are known there.")
+                }
+                None => "nothing listens there. Check the name and the port as they are known \
+                         there."
+                    .to_owned(),
+            },
         ),
         Cause::ChannelTimeout { .. } | Cause::Unanswered { .. } => (
             ErrorCode::SshConnectionTimeout,
-            "there was no answer in time. Is that machine on?",
+            "there was no answer in time. Is that machine on?".to_owned(),
         ),
         // Only what opens channels is ever inside.
         other => return tell(via, other),
@@ -110,6 +123,14 @@ pub(super) fn not_reached(via: &Place, at: &str, cause: &Cause) -> Told {
         StageName::Tcp,
         format!("{bastion} could not reach {at}: {why}"),
     )
+}
+
+/// What a server said, where that is more than that nothing listens; some only say that
+/// opening failed.
+fn other_than_refused(said: Option<&str>) -> Option<&str> {
+    let lower = said?.to_ascii_lowercase();
+    let usual = lower.contains("refused") || lower.trim_end_matches('.') == "open failed";
+    said.filter(|_| !usual)
 }
 
 /// A jump host leads to the next hop, and the last one to the LLM server.

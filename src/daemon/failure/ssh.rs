@@ -318,7 +318,9 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
         Cause::Unanswerable { kind, failure } => auth::unanswerable(host, kind, *failure),
 
         Cause::EndedDuringLogin { cause } => auth::ended(host, cause),
-        Cause::DestinationRefused { destination } => forward::refused(host, destination),
+        Cause::DestinationRefused { destination, said } => {
+            forward::refused(host, destination, said.as_deref())
+        }
         Cause::ForwardingDenied { destination } => forward::denied(place, destination),
         Cause::ForwardingUnsupported { destination } => forward::unsupported(place, destination),
         Cause::SystemUnixSocket { destination } => Told::new(

@@ -132,12 +132,15 @@ fn the_way_to_the_machine() {
         host: "gpu1".into(),
         port: 22,
     };
-    let cause = Box::new(Cause::DestinationRefused { destination });
+    let cause = Box::new(Cause::DestinationRefused {
+        destination,
+        said: Some("Name or service not known".into()),
+    });
     ssh(
         Cause::NotReachedThrough { via, cause },
         &expect![[r#"
             1005 "SSH_UNREACHABLE", retryable true
-            bastion could not reach gpu1:22: nothing listens there, or it knows no way. Check the name and the port as they are known there."#]],
+            bastion could not reach gpu1:22: Name or service not known. Check the name and the port as they are known there."#]],
     );
 }
 
@@ -336,6 +339,7 @@ fn the_way_to_the_server() {
     };
     ssh(
         Cause::DestinationRefused {
+            said: None,
             destination: destination.clone(),
         },
         &expect![[r#"

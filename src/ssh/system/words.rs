@@ -135,7 +135,11 @@ pub(super) fn refusal(master: Option<&str>, own: &[String], destination: Destina
     } else if has("resource shortage") {
         Cause::ServerFull { destination }
     } else if has("connect failed") || has("open failed") || has("refused by peer") {
-        Cause::DestinationRefused { destination }
+        let said = master.and_then(|line| line.split_once("open failed: "));
+        Cause::DestinationRefused {
+            destination,
+            said: said.map(|(_, said)| said.trim_start_matches("connect failed: ").to_owned()),
+        }
     } else {
         failure(own)
     }

@@ -284,22 +284,27 @@ async fn certificates_and_other_algorithms() {
 async fn refusals_of_a_real_server() {
     let server = Real::sshd("AllowTcpForwarding no").await;
     let session = soon(server.connect("key")).await.unwrap();
-    println!(
-        "forbidden: {}",
-        session.open(somewhere()).await.unwrap_err()
-    );
+    let cause = session.open(somewhere()).await.unwrap_err().cause;
+    assert!(matches!(cause, Cause::ForwardingDenied { .. }), "{cause:?}");
 
     let server = Real::sshd("AllowStreamLocalForwarding yes").await;
     let session = soon(server.connect("key")).await.unwrap();
-    let dead = Destination::Tcp {
-        host: "127.0.0.1".into(),
+    let refused = async |destination| match session.open(destination).await.unwrap_err().cause {
+        Cause::DestinationRefused { said, .. } => said,
+        cause => panic!("{cause:?}"),
+    };
+    let tcp = |host: &str| Destination::Tcp {
+        host: host.into(),
         port: free_port(),
     };
-    println!("dead: {}", session.open(dead).await.unwrap_err());
-    let dead = Destination::Unix {
+    let said = refused(tcp("127.0.0.1")).await;
+    assert_eq!(said.as_deref(), Some("Connection refused"));
+    let said = refused(tcp("no-such-host.invalid")).await.unwrap();
+    assert!(said.contains("ame"), "{said}");
+    let socket = Destination::Unix {
         path: "/nowhere.sock".into(),
     };
-    println!("dead socket: {}", session.open(dead).await.unwrap_err());
+    refused(socket).await;
     let error = soon(server.connect("stranger")).await.unwrap_err();
     println!("stranger: {error}\n  {:?}", error.cause);
     let error = soon(server.connect("key.pub")).await.unwrap_err();

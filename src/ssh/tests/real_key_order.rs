@@ -231,12 +231,6 @@ async fn keys_are_offered_in_the_order_of_ssh() {
             ..default()
         },
         Setup {
-            own: Some("a"),
-            configured: &["b"],
-            agent: &["d", "b", "e"],
-            ..default()
-        },
-        Setup {
             configured: &["a", "b", "c"],
             agent: &["c", "d", "a"],
             ..default()
@@ -321,6 +315,17 @@ async fn keys_are_offered_in_the_order_of_ssh() {
         assert_eq!(ours, theirs, "setup {number}");
         println!("setup {number}: the same {} keys: {ours:?}", ours.len());
     }
+
+    // The one kept difference: the profile's own key does not wait for what else the agent has.
+    let setup = Setup {
+        own: Some("a"),
+        configured: &["b"],
+        agent: &["d", "b", "e"],
+        ..default()
+    };
+    bench.load(setup.agent);
+    let [b, d, e, a] = <[String; 4]>::try_from(bench.by_ssh(&setup).await).unwrap();
+    assert_eq!(bench.by_us(&setup).await, [b, a, d, e]);
 }
 
 #[test]

@@ -244,11 +244,14 @@ fn every_cause() -> Vec<(Cause, Expect)> {
         (
             Cause::NotReachedThrough {
                 via: bastion(),
-                cause: Box::new(Cause::DestinationRefused { destination: tcp() }),
+                cause: Box::new(Cause::DestinationRefused {
+                    destination: tcp(),
+                    said: Some("Connection refused".into()),
+                }),
             },
             expect![[r#"
                 1005 "SSH_UNREACHABLE", retryable true
-                bastion could not reach gpu1:22: nothing listens there, or it knows no way. Check the name and the port as they are known there."#]],
+                bastion could not reach gpu1:22: nothing listens there. Check the name and the port as they are known there."#]],
         ),
         (
             Cause::NotReachedThrough {
@@ -538,13 +541,26 @@ fn every_cause() -> Vec<(Cause, Expect)> {
                 A machine on the way to gpu1:22 forbids its sshd to forward (AllowTcpForwarding, PermitOpen). Allow it there. (ssh said: stdio forwarding failed)"#]],
         ),
         (
-            Cause::DestinationRefused { destination: tcp() },
+            Cause::DestinationRefused {
+                destination: tcp(),
+                said: Some("Connection refused".into()),
+            },
             expect![[r#"
                 2001 "API_UNAVAILABLE", retryable true
                 Connected to gpu1, but nothing listens on 127.0.0.1:11434, seen from gpu1. Start the LLM server there, or check the address."#]],
         ),
         (
             Cause::DestinationRefused {
+                destination: tcp(),
+                said: Some("Name or service not known".into()),
+            },
+            expect![[r#"
+                2001 "API_UNAVAILABLE", retryable true
+                Connected to gpu1, but 127.0.0.1:11434 can't be reached from there (Name or service not known). Check the address as it is known on gpu1."#]],
+        ),
+        (
+            Cause::DestinationRefused {
+                said: None,
                 destination: unix(),
             },
             expect![[r#"
