@@ -3,12 +3,21 @@
 //! The messages here are for logs. The sentence for the user and the wire code
 //! are made from the data by `daemon::failure`.
 
+mod host_key;
+mod login;
+mod system;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::host_key::{
+    AlgorithmList, HostCertificate, HostCertificateProblem, HostKeyInfo, KnownKey, NotTrusted,
+};
+pub use self::login::{AgentProblem, AuthAttempt, AuthOutcome, CertificateProblem, KeyProblem};
+pub use self::system::SystemProblem;
 use super::prompt::{HostKeyReason, KnownAs, PromptFailure, PromptKind};
 use super::ssh_config::Problem as SshConfigProblem;
 use super::target::{Destination, host_and_port};
@@ -60,115 +69,6 @@ impl fmt::Display for Place {
         }
         Ok(())
     }
-}
-
-/// A server's host key, as people compare it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct HostKeyInfo {
-    /// As in known_hosts: `ssh-ed25519`, `ssh-rsa`, …
-    pub key_type: String,
-    /// `SHA256:…`
-    pub fingerprint: String,
-    pub bits: u32,
-}
-
-/// A recorded host key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownKey {
-    pub key: HostKeyInfo,
-    pub file: PathBuf,
-    /// Counted from 1.
-    pub line: u64,
-}
-
-impl KnownKey {
-    /// Whether it is of the same type: a server has one key of each type, so
-    /// this one was replaced. A key of another type may still be in use.
-    pub fn is_like(&self, key: &HostKeyInfo) -> bool {
-        self.key.key_type == key.key_type
-    }
-}
-
-/// A host's certificate that proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostCertificate {
-    pub problem: HostCertificateProblem,
-    /// The host's key, which the certificate is about.
-    pub key: HostKeyInfo,
-    /// What its authority calls it.
-    pub id: String,
-    /// The host names that it is made out to; without any, to all.
-    pub principals: Vec<String>,
-    /// In seconds since 1970; [`u64::MAX`] as an end means for ever.
-    pub valid_after: u64,
-    pub valid_before: u64,
-    /// The key that signed it.
-    pub signer: HostKeyInfo,
-    /// Where that key is recorded as an authority for this host.
-    pub authority: Option<KnownKey>,
-}
-
-/// Why a host certificate proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HostCertificateProblem {
-    #[error("has expired")]
-    Expired,
-    #[error("is not valid yet")]
-    NotYetValid,
-    #[error("is not made out to {0}")]
-    OtherPrincipal(String),
-    #[error("is a user's certificate")]
-    NotForHosts,
-    /// Whoever signed it wants something that we do not know.
-    #[error("has the unknown critical option {0}")]
-    CriticalOption(String),
-    /// SHA-1 or DSA.
-    #[error("is signed with an algorithm that is too weak")]
-    WeakSignature,
-    #[error("is forged or damaged: its signature is wrong")]
-    BadSignature,
-}
-
-/// A list of algorithms that ssh_config may set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AlgorithmList {
-    KeyExchange,
-    HostKey,
-    Cipher,
-    Mac,
-}
-
-impl AlgorithmList {
-    /// The directive of ssh_config.
-    pub fn directive(self) -> &'static str {
-        match self {
-            Self::KeyExchange => "KexAlgorithms",
-            Self::HostKey => "HostKeyAlgorithms",
-            Self::Cipher => "Ciphers",
-            Self::Mac => "MACs",
-        }
-    }
-}
-
-/// One way of authenticating, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthAttempt {
-    /// `none`, `publickey`, `keyboard-interactive`, `password`.
-    pub method: &'static str,
-    /// Which key: `~/.ssh/id_ed25519`, `agent: comment`.
-    pub detail: Option<String>,
-    pub outcome: AuthOutcome,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AuthOutcome {
-    Rejected,
-    /// Accepted, but the server wants another factor.
-    Partial,
-    /// Not tried, and why.
-    Skipped(String),
-    /// Not tried, and why; the system's `ssh` could.
-    LeftToSystem(String),
 }
 
 /// What went wrong. Every variant says who can help.
@@ -533,132 +433,6 @@ impl Cause {
             Self::HandshakeClosed { .. } | Self::Disconnected { message: None }
         )
     }
-}
-
-/// What kind of failure the system's `ssh` told of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SystemProblem {
-    Resolve,
-    Unreachable,
-    TimedOut,
-    HostKeyUnknown,
-    HostKeyChanged,
-    HostKeyRevoked,
-    SignIn,
-    /// A jump host may not forward.
-    Forwarding,
-    /// ssh_config can't be used.
-    Config,
-    Disconnected,
-    Other,
-}
-
-impl SystemProblem {
-    fn is_transient(self) -> bool {
-        match self {
-            Self::Resolve | Self::Unreachable | Self::TimedOut | Self::Disconnected => true,
-            Self::HostKeyUnknown
-            | Self::HostKeyChanged
-            | Self::HostKeyRevoked
-            | Self::SignIn
-            | Self::Forwarding
-            | Self::Config
-            | Self::Other => false,
-        }
-    }
-}
-
-/// Why an unknown key was not trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotTrusted {
-    /// The policy is strict, or accept-new and a certificate was due.
-    #[error("the policy does not allow asking")]
-    Policy,
-    /// The question was not answered; `Unsupported`: nobody is there to ask.
-    #[error("{0}")]
-    NoAnswer(PromptFailure),
-}
-
-/// Why a private key file is of no use.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum KeyProblem {
-    #[error("cannot be read: {0}")]
-    Unreadable(Arc<io::Error>),
-    #[error("is not a regular file")]
-    NotAFile,
-    #[error("is too large for a key")]
-    TooLarge,
-    /// Others may read it; `chmod 600` helps.
-    #[error("may be read by others (mode {0:03o})")]
-    Permissions(u32),
-    #[error("is a public key; the private key is the file beside it without .pub")]
-    PublicKey,
-    #[error("is not a private key")]
-    Unrecognised,
-    /// `ssh-keygen -p -f <file>` rewrites the key in a format that works.
-    #[error("is encrypted in an old way; convert it with ssh-keygen -p")]
-    OldEncryption,
-    /// Only the agent can use a key that lives on a security key.
-    #[error("belongs to a security key, which only an SSH agent can use")]
-    SecurityKey,
-    /// Only the agent can use a key whose type this program does not know.
-    #[error("has an unsupported key type")]
-    UnsupportedType,
-    #[error("is encrypted, and there is no passphrase")]
-    PassphraseNeeded,
-    #[error("has another passphrase")]
-    PassphraseWrong,
-    #[error("is damaged")]
-    Damaged,
-    /// The server only takes SHA-1 signatures from RSA keys.
-    #[error("is an RSA key, and the server only accepts SHA-1 signatures")]
-    OnlySha1,
-    /// PubkeyAcceptedAlgorithms allows it with SHA-1 signatures only.
-    #[error("is an RSA key, and PubkeyAcceptedAlgorithms allows only SHA-1 signatures")]
-    Sha1Wanted,
-    /// PubkeyAcceptedAlgorithms, or the server, leaves out its algorithm.
-    #[error("is of a kind that PubkeyAcceptedAlgorithms leaves out")]
-    NotAccepted,
-}
-
-/// Why a user certificate would not be accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateProblem {
-    #[error("cannot be read")]
-    Unreadable,
-    #[error("belongs to another key")]
-    OtherKey,
-    #[error("is not a user certificate")]
-    NotForUsers,
-    #[error("has expired")]
-    Expired,
-    #[error("is not valid yet")]
-    NotYetValid,
-    #[error("is not made out to {0}")]
-    OtherPrincipal(String),
-}
-
-/// Why the agent is of no use.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AgentProblem {
-    /// Neither SSH_AUTH_SOCK nor a socket of the profile.
-    #[error("SSH_AUTH_SOCK is not set")]
-    NoSocket,
-    #[error("IdentityAgent switches it off")]
-    Disabled,
-    #[error("{} cannot be opened: {source}", path.display())]
-    Unreachable {
-        path: PathBuf,
-        source: Arc<io::Error>,
-    },
-    #[error("it does not answer")]
-    Silent,
-    #[error("it holds no keys")]
-    Empty,
-    #[error("it holds no key that matches the chosen one")]
-    NoMatch,
-    #[error("it does not work: {0}")]
-    Broken(String),
 }
 
 /// The connection under a stream is gone: this is not the end of the stream's data.
