@@ -437,14 +437,14 @@ impl Cause {
 
 /// The connection under a stream is gone: this is not the end of the stream's data.
 ///
-/// Found as the source of the [`io::Error`] that [`ChannelIo`](super::ChannelIo) returns.
+/// Found as the source of the [`io::Error`] that [`Stream`](super::Stream) returns.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("SSH connection lost: {0}")]
 pub struct Lost(pub Error);
 
 /// The stream's reader was too slow, and the stream was given up to protect the others.
 ///
-/// Found as the source of the [`io::Error`] that [`ChannelIo`](super::ChannelIo) returns.
+/// Found as the source of the [`io::Error`] that [`Stream`](super::Stream) returns.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("stream given up: {buffered} bytes were waiting to be read")]
 pub struct SlowConsumer {

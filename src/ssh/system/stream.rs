@@ -33,7 +33,7 @@ const MAX_MESSAGES: usize = 8;
 
 /// A stream through a process. Dropping it ends the process, and with it the channel.
 ///
-/// Reading and writing mean what they mean for [`ChannelIo`](crate::ssh::ChannelIo).
+/// Reading and writing mean what they mean for [`Stream`](crate::ssh::Stream).
 pub(in crate::ssh) struct ProcessIo {
     input: ChildStdin,
     output: ChildStdout,
