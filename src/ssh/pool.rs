@@ -85,6 +85,8 @@ struct HopKey {
     address_family: AddressFamily,
     bind_address: Option<String>,
     proxy_command: Option<String>,
+    /// What the system's `ssh` looks up by itself: under which name, and whether at all.
+    looked_up: Option<(Option<String>, bool)>,
 }
 
 fn key(transport: Transport, hops: &[Hop]) -> Key {
@@ -107,6 +109,8 @@ fn key(transport: Transport, hops: &[Hop]) -> Key {
             address_family: hop.address_family,
             bind_address: hop.bind_address.clone(),
             proxy_command: hop.proxy_command.clone(),
+            looked_up: (transport == Transport::System)
+                .then(|| (hop.alias.clone(), hop.use_ssh_config)),
         })
         .collect();
     (transport, hops)
@@ -364,6 +368,24 @@ async fn retire(pool: Weak<Inner>, key: Key, session: Session, idle: Duration) {
 mod tests {
     use super::super::target::Hop;
     use super::*;
+
+    #[test]
+    fn another_name_for_the_same_way_is_another_connection_only_for_the_system_s_ssh() {
+        let named = |alias: &str, transport| Target {
+            transport,
+            ..Target::new(vec![Hop {
+                alias: Some(alias.into()),
+                ..Hop::new("gpu1", 22, "ai")
+            }])
+        };
+        for (transport, shared) in [(Transport::Library, true), (Transport::System, false)] {
+            let (one, other) = (named("a", transport), named("b", transport));
+            assert_eq!(one.shares_connection(&other), shared, "{transport:?}");
+            assert!(one.shares_connection(&named("a", transport)));
+        }
+        let [own, systems] = [Transport::Library, Transport::System].map(|by| named("a", by));
+        assert!(!own.shares_connection(&systems));
+    }
 
     #[tokio::test]
     async fn a_connect_that_was_stopped_leaves_the_slot_of_the_next_one_alone() {
