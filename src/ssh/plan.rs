@@ -180,8 +180,14 @@ impl Plan {
             before.extend(jumps.into_iter().map(|jump| (None, Stop::on_the_way(jump))));
         }
         let Route {
-            mut hops, warnings, ..
+            mut hops,
+            mut warnings,
+            ..
         } = route;
+        if self.transport == Transport::System {
+            // They are about what this program would do; `ssh` does all that its files say.
+            warnings.clear();
+        }
         hops.reverse();
         Ok(Resolved {
             target: Target {

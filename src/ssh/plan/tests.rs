@@ -85,6 +85,19 @@ async fn each_machine_on_the_way_has_its_own_entry_and_only_the_first_its_own_wa
 }
 
 #[tokio::test]
+async fn what_this_program_can_t_do_is_no_news_to_the_system_s_ssh() {
+    let directory = tempfile::tempdir().unwrap();
+    for (transport, silent) in [(Transport::Library, false), (Transport::System, true)] {
+        let plan = Plan {
+            stops: vec![Stop::new("gpu")],
+            transport,
+        };
+        let resolved = plan.resolve(&environment(&directory)).await.unwrap();
+        assert_eq!(resolved.warnings.is_empty(), silent, "{transport:?}");
+    }
+}
+
+#[tokio::test]
 async fn jump_hosts_of_the_profile_replace_those_of_ssh_config() {
     let bastion = Stop {
         username: Some("root".into()),
