@@ -274,3 +274,23 @@ async fn a_server_that_falls_silent_after_the_password_is_not_said_to_refuse_it(
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn whoever_is_asked_for_a_password_is_told_why_the_named_key_was_of_no_use() {
+    let server = Server::start(Script::default()).await;
+    let fixture = Fixture::new();
+    fixture.trust(&server);
+    let mut target = fixture.target(&server);
+    target.hops[0].auth = AuthMethod::Auto;
+    target.hops[0].password = None;
+    target.hops[0].private_key_path = Some("~/no-such-key".into());
+    target.hops[0].identity_agent = Some("/no/such/agent".into());
+    let prompter = Answering::with([Ok(vec!["secret"]), Ok(vec!["secret"])]);
+    let session = soon(fixture.connect_asking(&target, prompter.clone()))
+        .await
+        .unwrap();
+    let told = prompter.asked()[0].instruction.clone();
+    assert_eq!(told, session.notes().join("\n"));
+    assert!(told.contains("~/no-such-key"), "{told}");
+    assert!(told.contains("/no/such/agent"), "{told}");
+}

@@ -220,10 +220,15 @@ async fn a_machine_behind_a_jump_host_is_reached_under_its_own_name() {
     let first_hop = Target::new(vec![hop(&bastion)]);
     assert!(pool.current(&first_hop).is_some());
 
-    // Without the bastion, nothing is left.
+    // Without the bastion, nothing is left, and it is the one to be named.
     bastion.cut();
     assert!(soon(stream.read_u8()).await.is_err());
-    soon(session.closed()).await;
+    let error = soon(session.closed()).await;
+    assert_eq!(
+        (error.place.hop, error.place.port),
+        (0, bastion.address.port()),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
