@@ -8,15 +8,15 @@ use crate::{
 use super::ssh::{Told, tell};
 
 pub(super) fn refused(host: &str, destination: &Destination, said: Option<&str>) -> Told {
-    match destination {
-        Destination::Tcp { .. } if let Some(said) = other_than_refused(said) => told(
+    match (destination, other_than_refused(said)) {
+        (Destination::Tcp { .. }, Some(said)) => told(
             ErrorCode::ApiUnavailable,
             format!(
                 "Connected to {host}, but {destination} can't be reached from there ({said}). \
                  Check the address as it is known on {host}."
             ),
         ),
-        Destination::Tcp { .. } => told(
+        (Destination::Tcp { .. }, None) => told(
             ErrorCode::ApiUnavailable,
             format!(
                 "Connected to {host}, but nothing listens on {destination}, seen from {host}. \
@@ -24,7 +24,7 @@ pub(super) fn refused(host: &str, destination: &Destination, said: Option<&str>)
             ),
         ),
         // OpenSSH has one answer for both.
-        Destination::Unix { .. } => told(
+        (Destination::Unix { .. }, _) => told(
             ErrorCode::ApiUnavailable,
             format!(
                 "Connected to {host}, but it could not open the socket {destination}: either \
