@@ -122,9 +122,11 @@ impl Stop {
                     &other.keepalive_count_max,
                 )
     }
+}
 
-    /// A jump host of ssh_config's.
-    fn on_the_way(jump: Jump) -> Self {
+/// A jump host about which only its address is known.
+impl From<Jump> for Stop {
+    fn from(jump: Jump) -> Self {
         Self {
             port: jump.port,
             username: jump.user,
@@ -177,7 +179,7 @@ impl Plan {
         while let Some((planned, stop)) = before.pop() {
             let is_first = before.is_empty();
             let jumps = route.add(planned, stop, is_first).await?;
-            before.extend(jumps.into_iter().map(|jump| (None, Stop::on_the_way(jump))));
+            before.extend(jumps.into_iter().map(|jump| (None, jump.into())));
         }
         let Route {
             mut hops,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Draft, DraftProblem, address, jump};
-use crate::ssh::plan::Stop;
+use super::{Draft, DraftProblem, address};
+use crate::ssh::plan::{Stop, policy};
 use crate::ssh::ssh_config::{Jump, StrictHostKeyChecking, parse_jumps};
 use crate::ssh::text::sanitize;
 
@@ -242,14 +242,14 @@ impl Reading {
             certificate_path: self.certificate.map(path),
             identity_agent: self.identity_agent.map(path),
             identities_only: self.identities_only,
-            host_key_policy: self.checking.map(super::policy),
+            host_key_policy: self.checking.map(policy),
             proxy_command: self.proxy_command,
             connect_timeout: self.connect_timeout,
             keepalive_interval: self.alive_interval,
             keepalive_count_max: self.alive_count_max,
             ..Stop::new(self.host_name.unwrap_or(to.host))
         };
-        let jumps = self.jumps.unwrap_or_default().into_iter().map(jump);
+        let jumps = self.jumps.unwrap_or_default().into_iter().map(Stop::from);
         Ok(Draft {
             stops: jumps.chain([machine]).collect(),
             endpoint: self.endpoint,

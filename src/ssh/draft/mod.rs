@@ -7,9 +7,9 @@ mod address;
 mod command_line;
 mod words;
 
-use super::plan::Stop;
-use super::ssh_config::{self, Block, Jump, Problem, Query, Settings};
-use super::target::{Environment, HostKeyPolicy};
+use super::plan::{Stop, policy};
+use super::ssh_config::{self, Block, Problem, Query, Settings};
+use super::target::Environment;
 use super::text::sanitize;
 
 /// A longer text is not what somebody wanted to paste here.
@@ -98,7 +98,12 @@ fn from_block(text: &str, environment: &Environment) -> Result<Draft, DraftProbl
     let Block { alias, settings } =
         ssh_config::parse_block(text, environment).map_err(DraftProblem::Block)?;
     let mut warnings = settings.warnings.clone();
-    let mut stops: Vec<_> = settings.proxy_jump.iter().cloned().map(jump).collect();
+    let mut stops: Vec<_> = settings
+        .proxy_jump
+        .iter()
+        .cloned()
+        .map(Stop::from)
+        .collect();
     let mut keys = settings
         .identity_files
         .clone()
@@ -190,7 +195,7 @@ async fn from_address(text: &str, environment: &Environment) -> Result<Draft, Dr
     }
     let jump = address::destination(text).ok_or(DraftProblem::Unknown)?;
     let mut draft = Draft {
-        stops: vec![self::jump(jump)],
+        stops: vec![jump.into()],
         ..Draft::default()
     };
     let aliases = ssh_config::aliases(environment)
@@ -214,18 +219,6 @@ async fn from_address(text: &str, environment: &Environment) -> Result<Draft, Dr
         draft.warnings = settings.warnings;
     }
     Ok(draft)
-}
-
-pub(super) fn jump(jump: Jump) -> Stop {
-    Stop {
-        port: jump.port,
-        username: jump.user,
-        ..Stop::new(jump.host)
-    }
-}
-
-fn policy(checking: ssh_config::StrictHostKeyChecking) -> HostKeyPolicy {
-    super::plan::policy(checking)
 }
 
 #[cfg(test)]
