@@ -36,6 +36,13 @@ impl Approvals {
         }
     }
 
+    /// Whether a profile starts any program, so that there is anything to ask here. Touches
+    /// no file.
+    #[must_use]
+    pub fn concern(profile: &Profile) -> bool {
+        commands(profile).next().is_some()
+    }
+
     /// Notes the commands of a profile that the user has just saved.
     ///
     /// # Errors
@@ -64,16 +71,12 @@ impl Approvals {
         let Some(project) = &self.project else {
             return Ok(None);
         };
-        let mut commands = commands(profile).peekable();
-        if commands.peek().is_none() {
-            return Ok(None);
-        }
         let known = self.read()?;
         let is_unknown = |(field, command): &(String, &str)| {
             let line = line(project, profile, field, command);
             !known.lines().any(|known| known == line)
         };
-        Ok(commands.find(is_unknown).map(|(field, _)| field))
+        Ok(commands(profile).find(is_unknown).map(|(field, _)| field))
     }
 
     fn read(&self) -> Result<String, Error> {
@@ -163,6 +166,7 @@ mod tests {
         };
         assert_eq!(here.unapproved(&other).unwrap(), field);
         assert_eq!(here.unapproved(&Profile::default()).unwrap(), None);
+        assert!(Approvals::concern(&other) && !Approvals::concern(&Profile::default()));
         let text = std::fs::read_to_string(data.path().join(FILE)).unwrap();
         assert_eq!(text.lines().count(), 1);
     }

@@ -164,14 +164,16 @@ impl Links {
 
     /// The way to the machine, as it was found last, whatever the profile says by now.
     pub(super) fn target(&self, config_id: &str) -> Option<ssh::Target> {
-        let (_, target) = self.lock().links.get(config_id)?.found.clone()?;
-        Some(target)
+        let book = self.lock();
+        let (_, target) = book.links.get(config_id)?.found.as_ref()?;
+        Some(target.clone())
     }
 
     /// The way to the machine that was found last, if it was for this plan.
     pub(super) fn target_of(&self, config_id: &str, plan: &ssh::Plan) -> Option<ssh::Target> {
-        let (known, target) = self.lock().links.get(config_id)?.found.clone()?;
-        known.is_like(plan).then_some(target)
+        let book = self.lock();
+        let (known, target) = book.links.get(config_id)?.found.as_ref()?;
+        known.is_like(plan).then(|| target.clone())
     }
 
     /// Remembers the way to the machine.

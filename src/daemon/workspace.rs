@@ -117,11 +117,18 @@ impl Workspace {
 
     /// Approves of the programs that a profile starts, which the user has just saved.
     pub(super) async fn approve(&self, profile: &Profile) -> Result<(), ErrorObject> {
+        if !Approvals::concern(profile) {
+            return Ok(());
+        }
         self.approvals(profile, Approvals::approve).await
     }
 
     /// Whether this user saved every program that a profile starts.
     pub(super) async fn check_approval(&self, profile: &Profile) -> Result<(), ErrorObject> {
+        // Nearly every profile, and asked before every prompt.
+        if !Approvals::concern(profile) {
+            return Ok(());
+        }
         match self.approvals(profile, Approvals::unapproved).await? {
             Some(field) => Err(failure::config(&config::Error::Unapproved { field })),
             None => Ok(()),
