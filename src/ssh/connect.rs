@@ -75,16 +75,6 @@ pub async fn connect(
     session.ok_or_else(|| no_route(target))
 }
 
-impl Error {
-    /// For somebody who still asks for `target` when no connection is made any more.
-    pub fn closed(target: &Target) -> Self {
-        Self {
-            place: place(target, target.hops.len().saturating_sub(1)),
-            cause: Cause::Closed,
-        }
-    }
-}
-
 /// The error for a target without hops.
 pub(super) fn no_route(target: &Target) -> Error {
     Error {

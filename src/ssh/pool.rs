@@ -399,10 +399,10 @@ mod tests {
         pool.0.slots().insert(route.clone(), slot);
 
         pool.0
-            .landed(route.clone(), &stopped, &Err(Error::closed(&target)));
+            .landed(route.clone(), &stopped, &Err(no_route(&target)));
         assert!(pool.0.slots().contains_key(&route));
         pool.0
-            .landed(route.clone(), &current, &Err(Error::closed(&target)));
+            .landed(route.clone(), &current, &Err(no_route(&target)));
         assert!(!pool.0.slots().contains_key(&route));
     }
 }

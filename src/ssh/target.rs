@@ -263,6 +263,12 @@ impl fmt::Debug for Variables {
 }
 
 impl Environment {
+    /// Whether OpenSSH, which goes by the account's home directory, finds the user's
+    /// files where we do.
+    pub(super) fn is_at_account_home(&self) -> bool {
+        self.local_user.home.is_none() || self.local_user.home == self.home
+    }
+
     /// Replaces a leading `~/` by the home directory.
     pub(super) fn expand(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), &self.home) {

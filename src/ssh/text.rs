@@ -21,6 +21,11 @@ pub(super) fn sanitize_bytes(text: &[u8]) -> String {
     sanitize(&String::from_utf8_lossy(text))
 }
 
+/// One word for a POSIX shell, whatever is in it.
+pub(super) fn single_quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 fn clean(text: &str, keep_newlines: bool) -> String {
     let mut out = String::new();
     // The blank after a prompt's colon is the server's wish; the line's end is not.

@@ -6,6 +6,7 @@ use crate::ssh::error::{
 };
 use crate::ssh::prompt::{HostKeyReason, KnownAs};
 use crate::ssh::target::HostKeyPolicy;
+use crate::ssh::text::single_quoted;
 
 /// What policy makes of what the files say.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ fn shell_quote(word: &str) -> String {
     if !word.is_empty() && !word.starts_with('~') && word.chars().all(plain) {
         word.to_owned()
     } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        single_quoted(word)
     }
 }
 

@@ -148,17 +148,15 @@ pub(super) async fn defaults(
 /// is what our users mean by home. Where the two differ, `ssh` is given a file that
 /// includes those it should read (`Include` itself goes by `$HOME`, as glob(3) does).
 pub(super) fn stand_in(environment: &Environment) -> Result<Option<String>, String> {
-    let account = environment.local_user.home.as_ref();
     let usual = environment
         .home
         .as_ref()
         .map(|home| home.join(".ssh/config"));
-    let is_usual_home = account.is_none() || account == environment.home.as_ref();
     let is_usual_system = environment
         .system_config
         .as_deref()
         .is_none_or(|file| file == Path::new("/etc/ssh/ssh_config"));
-    if is_usual_home && usual == environment.user_config && is_usual_system {
+    if environment.is_at_account_home() && usual == environment.user_config && is_usual_system {
         return Ok(None);
     }
     let files = [&environment.user_config, &environment.system_config];

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::ssh::target::{
     AddressFamily, AuthMethod, Destination, Environment, Hop, HostKeyPolicy, Target,
 };
+#[cfg(unix)]
+use crate::ssh::text::single_quoted;
 
 /// What the master says on its standard output when it is signed in.
 pub(super) const CONNECTED: &str = "connected";
@@ -216,12 +218,8 @@ fn config_file(hop: &Hop, environment: &Environment) -> Option<String> {
     if !hop.use_ssh_config {
         return Some("none".to_owned());
     }
-    // ssh goes by the account's home directory, we by the user's.
-    let homes_differ = match (&environment.home, &environment.local_user.home) {
-        (Some(home), Some(account)) => home != account,
-        _ => false,
-    };
-    let file = environment.user_config.as_ref().filter(|_| homes_differ)?;
+    let file = environment.user_config.as_ref();
+    let file = file.filter(|_| !environment.is_at_account_home())?;
     Some(if file.exists() {
         file.display().to_string()
     } else {
@@ -257,7 +255,7 @@ fn word(text: &str) -> String {
 /// One word for the shell that runs a proxy command.
 #[cfg(unix)]
 fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+    single_quoted(word)
 }
 
 #[cfg(not(unix))]
