@@ -12,6 +12,7 @@ mod log;
 mod route;
 mod running;
 mod state;
+mod status;
 mod stream;
 mod table;
 mod wire;
