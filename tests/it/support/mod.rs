@@ -2,9 +2,11 @@
 
 pub(crate) mod bed;
 pub(crate) mod daemon;
+pub(crate) mod fault_proxy;
 pub(crate) mod journal;
 pub(crate) mod llm_server;
 pub(crate) mod peer;
+pub(crate) mod port;
 pub(crate) mod processes;
 pub(crate) mod row;
 pub(crate) mod ssh_server;

@@ -77,6 +77,19 @@ pub(crate) fn listening(ids: &[u32]) -> Vec<u16> {
         .collect()
 }
 
+/// How many sockets of this machine are connected to a port of 127.0.0.1, whoever has them.
+pub(crate) fn sockets_to(port: u16) -> usize {
+    let remote = format!("0100007F:{port:04X}");
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let sockets = table.lines().skip(1).filter(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        // What its owner has closed has no inode any more.
+        let open = fields.get(9).is_some_and(|inode| *inode != "0");
+        open && fields.get(2).is_some_and(|address| *address == remote)
+    });
+    sockets.count()
+}
+
 /// The inodes of a process's sockets.
 fn sockets(id: u32) -> Vec<String> {
     let Ok(files) = fs::read_dir(format!("/proc/{id}/fd")) else {

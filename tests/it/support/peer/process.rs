@@ -15,7 +15,7 @@ use super::{START_LIMIT, free_port};
 use crate::support::processes::{descendants, signal};
 
 /// How often to look at something that does not tell when it changes.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long something may take to be in a log.
 const LOG_LIMIT: Duration = Duration::from_secs(30);
 
@@ -113,17 +113,17 @@ impl Process {
         }
     }
 
-    /// The ids of all its descendants, parents before children.
-    pub(super) fn descendants(&self) -> Vec<u32> {
-        descendants(self.child.id())
+    /// Its id and those of all its descendants, parents before children.
+    pub(super) fn family(&self) -> Vec<u32> {
+        let mut family = descendants(self.child.id());
+        family.insert(0, self.child.id());
+        family
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let mut all = self.descendants();
-        all.push(self.child.id());
-        signal("KILL", &all);
+        signal("KILL", &self.family());
         let _status = self.child.wait();
     }
 }

@@ -2,18 +2,23 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
+    sync::Mutex,
+    time::Instant,
 };
 
+use socket2::Socket;
 use tempfile::TempDir;
 
 use super::{
+    START_LIMIT,
     account::{self, Account},
-    find, installed,
+    find, free_port, installed,
     keys::{self, ClientKeys},
     process::{self, Process},
 };
-use crate::support::processes::signal;
+use crate::support::{port, processes::signal};
 
 /// Ok if sshd can be started here.
 pub(crate) fn available() -> Result<(), String> {
@@ -33,6 +38,8 @@ pub(crate) const PAM: &[&str] = &["UsePAM yes", "KbdInteractiveAuthentication ye
 pub(crate) struct Sshd {
     process: Process,
     port: u16,
+    /// Keeps the port while it does not listen.
+    reserved: Mutex<Option<Socket>>,
     account: Account,
     /// Keys that it lets in.
     pub(crate) keys: ClientKeys,
@@ -73,6 +80,7 @@ impl Sshd {
         Self {
             process,
             port,
+            reserved: Mutex::default(),
             account,
             keys,
             folder,
@@ -125,12 +133,70 @@ impl Sshd {
         keys::fingerprint(&self.folder.path().join("host_ed25519"))
     }
 
+    /// Nothing listens on its port any more, as while it restarts; its sessions live on. It has
+    /// gone to a port that nobody knows.
+    pub(crate) async fn stop_listening(&self) {
+        self.move_to(free_port()).await;
+        let reserve = || port::reserve(self.port).ok();
+        let reserved = wait("its port is free", reserve).await;
+        *self.reserved.lock().expect("no panic inside") = Some(reserved);
+    }
+
+    /// The same, and its sessions end at once.
+    pub(crate) async fn stop(&self) {
+        self.stop_listening().await;
+        self.kill_sessions();
+    }
+
+    /// Ends a stop: returns when it listens on its port.
+    pub(crate) async fn start_again(&self) {
+        self.move_to(self.port).await;
+    }
+
+    /// Makes the listener read its configuration anew, with another port in it.
+    async fn move_to(&self, port: u16) {
+        let file = self.folder.path().join("sshd_config");
+        let text = fs::read_to_string(&file).expect("its configuration");
+        let line = |line: &str| match line.strip_prefix("Port ") {
+            Some(_) => format!("Port {port}\n"),
+            None => format!("{line}\n"),
+        };
+        let text: String = text.lines().map(line).collect();
+        fs::write(&file, text).expect("its configuration");
+        signal("HUP", &[self.listener()]);
+        let greets = || process::greets_as_ssh((Ipv4Addr::LOCALHOST, port).into());
+        wait("it listens again", || greets().then_some(())).await;
+    }
+
     /// Ends every live session at once, as a crash or a cut does; the listener lives on.
     pub(crate) fn kill_sessions(&self) {
-        // The family: unshare if isolated, the listener, then what serves the sessions.
-        let family = self.process.descendants();
-        let listener = usize::from(self.account.password().is_some());
-        signal("KILL", family.get(listener..).unwrap_or_default());
+        signal("KILL", &self.sessions());
+    }
+
+    /// Its sessions do nothing any more, while their TCP connections stay: a suspended machine.
+    pub(crate) fn freeze(&self) {
+        signal("STOP", &self.sessions());
+    }
+
+    pub(crate) fn thaw(&self) {
+        signal("CONT", &self.sessions());
+    }
+
+    /// The ids of the processes that serve its connections: one or two for each.
+    pub(crate) fn sessions(&self) -> Vec<u32> {
+        let mut family = self.process.family();
+        family.drain(..=self.generations_above());
+        family
+    }
+
+    fn listener(&self) -> u32 {
+        let family = self.process.family();
+        *family.get(self.generations_above()).expect("it is running")
+    }
+
+    /// In namespaces of its own, the listener is a child of `unshare`.
+    fn generations_above(&self) -> usize {
+        usize::from(self.account.password().is_some())
     }
 
     /// What it logged so far.
@@ -141,6 +207,18 @@ impl Sshd {
     /// Waits until its log fits; returns it.
     pub(crate) async fn wait_log(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
         self.process.wait_log(what, fits).await
+    }
+}
+
+/// For something that the process does not tell.
+async fn wait<R>(what: &str, find: impl Fn() -> Option<R>) -> R {
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(process::LOOK_AGAIN).await;
     }
 }
 

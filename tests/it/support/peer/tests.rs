@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use super::{
     process,
     sshd::{self, Sshd},
 };
+use crate::support::processes::{sockets_to, wait_gone};
 
 #[test]
 fn sshd_lets_its_account_in_by_every_way_it_says() {
@@ -39,6 +41,40 @@ fn sshd_lets_its_account_in_by_every_way_it_says() {
         assert_eq!(client.greeting_by_password("wrong"), "");
     }
     assert!(sshd.log().contains("Accepted publickey"), "{}", sshd.log());
+}
+
+#[tokio::test]
+async fn sshd_stops_and_listens_again_on_its_port_with_and_without_its_sessions() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    let sshd = Sshd::start(&[]);
+    let client = Client::new(sshd.username(), sshd.port(), &sshd.host_key_line());
+    let refused = || process::connect(([127, 0, 0, 1], sshd.port()).into()).is_none();
+
+    let mut session = client.open(&sshd.keys.ed25519);
+    assert!(!sshd.sessions().is_empty());
+    // The client's own, and the channel's: it leads to the SSH server itself.
+    assert_eq!(sockets_to(sshd.port()), 2);
+    sshd.stop_listening().await;
+    assert!(refused());
+    sshd.freeze();
+    let input = session.stdin.as_mut().expect("piped");
+    input.write_all(b"SSH-2.0-test\r\n").expect("a channel");
+    sshd.thaw();
+    let output = session.stdout.as_mut().expect("piped");
+    // The rest of its greeting and its offer of algorithms.
+    output.read_exact(&mut [0; 100]).expect("it lives on");
+    sshd.start_again().await;
+    assert_eq!(client.greeting_by_key(&sshd.keys.ed25519, ""), "SSH-2.0-");
+
+    sshd.stop().await;
+    assert!(refused());
+    assert!(!session.wait().expect("a child").success());
+    wait_gone(&sshd.sessions(), Duration::from_secs(10)).await;
+    assert_eq!(sockets_to(sshd.port()), 0);
+    sshd.start_again().await;
+    assert_eq!(client.greeting_by_key(&sshd.keys.ed25519, ""), "SSH-2.0-");
 }
 
 #[test]
