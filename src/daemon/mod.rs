@@ -4,6 +4,7 @@
 //! `handler`, which translates (`wire`), asks the domain rooms, and turns what they say back
 //! into the wire's words; errors only in `failure`.
 
+mod admission;
 mod failure;
 mod handler;
 mod host;
