@@ -81,6 +81,7 @@ fn read_ssh(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<SshProfil
         keepalive_interval_ms: fields.integer("keepaliveInterval", u64::MAX)?,
         keepalive_count_max: fields.integer("keepaliveCountMax", u32::MAX)?,
         max_connections: fields.integer("maxConnections", u32::MAX)?,
+        idle_timeout_ms: fields.integer("idleTimeout", u64::MAX)?,
         unknown: fields.rest(warnings),
     })
 }
@@ -267,7 +268,8 @@ mod tests {
                 "privateKeyPath": "~/.ssh/id", "certificatePath": "~/.ssh/id-cert.pub",
                 "identityAgent": "~/.agent", "identitiesOnly": false, "proxyCommand": "nc %h %p",
                 "useSshConfig": false, "hostKeyPolicy": "accept-new", "connectTimeout": 30000,
-                "keepaliveInterval": 0, "keepaliveCountMax": 3, "later": {"x": [1]},
+                "keepaliveInterval": 0, "keepaliveCountMax": 3,
+                "maxConnections": 2, "idleTimeout": 0, "later": {"x": [1]},
                 "jumpHosts": [{"host": "bastion", "authMethod": "privateKey", "later": 1}],
             },
             "llm": {

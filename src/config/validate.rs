@@ -24,6 +24,7 @@ const CONNECT_MS: RangeInclusive<u64> = 1..=3_600_000;
 const KEEPALIVE_MS: RangeInclusive<u64> = 0..=3_600_000;
 const KEEPALIVE_COUNT: RangeInclusive<u64> = 1..=100;
 const CONNECTIONS: RangeInclusive<u64> = 1..=4;
+const IDLE_MS: RangeInclusive<u64> = 0..=86_400_000;
 const CLOCK_MS: RangeInclusive<u64> = 1..=86_400_000;
 const RETRIES: RangeInclusive<u64> = 0..=10;
 
@@ -118,6 +119,11 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
         &at("maxConnections"),
         ssh.max_connections.as_ref(),
         |at, count| number(at, u64::from(*count), CONNECTIONS),
+    )?;
+    optional(
+        &at("idleTimeout"),
+        ssh.idle_timeout_ms.as_ref(),
+        |at, ms| number(at, *ms, IDLE_MS),
     )?;
     require(
         ssh.jump_hosts.len() <= JUMP_HOSTS,
@@ -469,6 +475,7 @@ mod tests {
             ),
             ("/ssh/keepaliveCountMax", json!(0), "ssh.keepaliveCountMax"),
             ("/ssh/maxConnections", json!(5), "ssh.maxConnections"),
+            ("/ssh/idleTimeout", json!(86_400_001), "ssh.idleTimeout"),
             (
                 "/ssh/jumpHosts",
                 json!(vec![json!({"host": "a"}); 9]),

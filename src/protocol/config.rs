@@ -83,6 +83,10 @@ pub struct SshParams {
     /// only while the others are saturated, and if that asks nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
+    /// Milliseconds after which a connection that nobody uses is closed; 10 minutes if absent, 0
+    /// keeps it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<u64>,
     /// The account's password.
     #[serde(default, skip_serializing)]
     pub password: Secret,

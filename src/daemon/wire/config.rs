@@ -79,6 +79,7 @@ pub(in crate::daemon) fn ssh_profile(params: &SshParams, known: Option<&SshProfi
         keepalive_interval_ms: params.keepalive_interval,
         keepalive_count_max: params.keepalive_count_max,
         max_connections: params.max_connections,
+        idle_timeout_ms: params.idle_timeout,
         unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
     }
 }
@@ -202,6 +203,7 @@ fn ssh_settings(profile: &SshProfile) -> SshParams {
         keepalive_interval: profile.keepalive_interval_ms,
         keepalive_count_max: profile.keepalive_count_max,
         max_connections: profile.max_connections,
+        idle_timeout: profile.idle_timeout_ms,
         password: Secret::Keep,
         passphrase: Secret::Keep,
         jump_hosts: Vec::new(),
@@ -294,7 +296,17 @@ pub(in crate::daemon) fn plan(
             .max_connections
             .and_then(|most| usize::try_from(most).ok())
             .unwrap_or(1),
+        idle: idle(profile.ssh.idle_timeout_ms),
     })
+}
+
+/// After how long an unused connection is closed; `None`: never.
+fn idle(configured_ms: Option<u64>) -> Option<Duration> {
+    match configured_ms {
+        None => Some(ssh::IDLE),
+        Some(0) => None,
+        Some(ms) => Some(Duration::from_millis(ms)),
+    }
 }
 
 fn stop(profile: &SshProfile) -> ssh::Stop {
@@ -364,6 +376,7 @@ fn ssh_params(stop: &ssh::Stop) -> SshParams {
         keepalive_interval: milliseconds(&stop.keepalive_interval),
         keepalive_count_max: stop.keepalive_count_max,
         max_connections: None,
+        idle_timeout: None,
         password: Secret::Keep,
         passphrase: Secret::Keep,
         jump_hosts: Vec::new(),
