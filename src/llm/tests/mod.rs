@@ -4,4 +4,5 @@ mod captures;
 mod clocks;
 mod discovery;
 mod peer;
+mod resend;
 mod transport;
