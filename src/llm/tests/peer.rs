@@ -160,19 +160,8 @@ impl Connection {
     /// Reads one whole request; `None` when the client has closed.
     pub(super) async fn try_request(&mut self) -> Option<String> {
         let mut bytes = Vec::new();
-        let mut whole = None;
         loop {
-            if whole.is_none()
-                && let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n")
-            {
-                let text = std::str::from_utf8(&bytes[..head]).unwrap();
-                let length = text
-                    .lines()
-                    .find_map(|line| line.strip_prefix("content-length: "))
-                    .map_or(0, |length| length.parse().unwrap());
-                whole = Some(head + 4 + length);
-            }
-            if whole.is_some_and(|whole| bytes.len() >= whole) {
+            if whole_request(&bytes).is_some() {
                 return Some(String::from_utf8(bytes).unwrap());
             }
             let mut piece = vec![0; 64 * 1024];
@@ -261,6 +250,15 @@ pub(super) fn prompt() -> ChatRequest {
         }],
         ..ChatRequest::default()
     }
+}
+
+/// The length of the request that these bytes begin with, if all of it is there.
+pub(super) fn whole_request(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")?;
+    let text = std::str::from_utf8(&bytes[..head]).unwrap();
+    let length = header(text, "content-length").map_or(0, |length| length.parse().unwrap());
+    let whole = head + 4 + length;
+    (bytes.len() >= whole).then_some(whole)
 }
 
 /// A header of a request.
