@@ -121,9 +121,12 @@ pub struct LlmProfile {
     /// Of older configurations, in milliseconds: stands for connect and discovery only.
     #[serde(rename = "requestTimeout", skip_serializing_if = "Option::is_none")]
     pub request_timeout_ms: Option<u64>,
-    /// Kept for hosts that set it; nothing heeds it yet.
+    /// How often one failed request is sent again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// Whether that may be one that the server has read, for all that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_ambiguous: Option<bool>,
     /// For `https` endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,

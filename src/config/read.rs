@@ -108,6 +108,7 @@ fn read_llm(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<LlmProfil
         },
         request_timeout_ms: fields.integer("requestTimeout", u64::MAX)?,
         max_retries: fields.integer("maxRetries", u32::MAX)?,
+        retry_ambiguous: fields.flag("retryAmbiguous")?,
         tls: match fields.object("tls")? {
             Some(tls) => Some(read_tls(tls, warnings)?),
             None => None,
@@ -277,7 +278,7 @@ mod tests {
                 "headers": {"X-Team": "a"}, "affinityHeader": "X-Conversation",
                 "defaultModel": "m", "modelAliases": {"fast": "m"},
                 "timeouts": {"connectMs": 1, "firstTokenMs": 2, "idleMs": 3, "totalMs": 4, "later": 5},
-                "requestTimeout": 5, "maxRetries": 0,
+                "requestTimeout": 5, "maxRetries": 0, "retryAmbiguous": false,
                 "tls": {"caPath": "~/ca.pem", "serverName": "gpu", "later": 1}, "later": null,
             },
             "selectedModel": "m",

@@ -192,12 +192,6 @@ fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     optional("llm.maxRetries", llm.max_retries.as_ref(), |at, count| {
         number(at, u64::from(*count), RETRIES)
     })?;
-    if llm.max_retries.is_some() {
-        warnings.push(Warning::new(
-            "llm.maxRetries",
-            "This is kept, but requests that a server refused are not sent again yet.",
-        ));
-    }
     if llm.api_type == ApiType::Ollama {
         warnings.push(Warning::new(
             "llm.apiType",
@@ -604,7 +598,7 @@ mod tests {
             ("/llm/tls", json!({}), Some("llm.tls")),
             ("/ssh/jumpHosts/0/proxyCommand", json!("nc"), None),
             ("/ssh/transport", json!("system"), None),
-            ("/llm/maxRetries", json!(3), Some("llm.maxRetries")),
+            ("/llm/maxRetries", json!(3), None),
             ("/llm/apiType", json!("ollama"), Some("llm.apiType")),
         ] {
             let warnings = check(pointer, value).unwrap();

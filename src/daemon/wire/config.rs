@@ -14,9 +14,6 @@ use crate::{
 /// The header that routers keep caches warm by, unless the profile names another one or `""`.
 const AFFINITY_HEADER: &str = "X-Session-Id";
 
-/// How often a request that provably was not sent is sent again.
-const MAX_RETRIES: u32 = 2;
-
 /// The secrets that params give, each with what is to be done about it.
 pub(in crate::daemon) type Changes = Vec<(SecretField, Change<SecretString>)>;
 
@@ -108,6 +105,7 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
         },
         request_timeout_ms: params.request_timeout,
         max_retries: params.max_retries,
+        retry_ambiguous: params.retry_ambiguous,
         tls: params.tls.as_ref().map(|tls| config::Tls {
             ca_path: tls.ca_path.clone(),
             server_name: tls.server_name.clone(),
@@ -232,6 +230,7 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
             },
             request_timeout: profile.request_timeout_ms,
             max_retries: profile.max_retries,
+            retry_ambiguous: profile.retry_ambiguous,
             tls: profile.tls.as_ref().map(|tls| protocol::TlsSettings {
                 ca_path: tls.ca_path.clone(),
                 server_name: tls.server_name.clone(),
@@ -433,8 +432,16 @@ pub(in crate::daemon) fn options(
         secret_headers,
         affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
         clocks: clocks(profile),
-        max_retries: profile.max_retries.unwrap_or(MAX_RETRIES),
+        retries: retries(profile),
     })
+}
+
+fn retries(profile: &LlmProfile) -> llm::Retries {
+    let defaults = llm::Retries::default();
+    llm::Retries {
+        max: profile.max_retries.unwrap_or(defaults.max),
+        ambiguous: profile.retry_ambiguous.unwrap_or(defaults.ambiguous),
+    }
 }
 
 /// How long to wait for what.
