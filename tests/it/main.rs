@@ -27,6 +27,7 @@ mod proxy_command;
 mod proxy_command_trust;
 mod real;
 mod refused;
+mod resend;
 mod schema;
 mod scripted_servers;
 mod secrets;
