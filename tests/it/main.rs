@@ -19,6 +19,7 @@ mod hops;
 mod host_keys;
 mod interrupted;
 mod lifecycle;
+mod load;
 mod matrix;
 mod models;
 mod node_host;
