@@ -83,6 +83,7 @@ pub struct SshProfile {
     /// Keepalives without an answer after which the connection counts as dead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keepalive_count_max: Option<u32>,
+    pub max_connections: Option<u32>,
     /// Fields of other versions, kept on rewrite.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -248,6 +249,7 @@ impl Default for SshProfile {
             connect_timeout_ms: None,
             keepalive_interval_ms: None,
             keepalive_count_max: None,
+            max_connections: None,
             unknown: Unknown::default(),
         }
     }

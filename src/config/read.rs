@@ -80,6 +80,7 @@ fn read_ssh(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<SshProfil
         connect_timeout_ms: fields.integer("connectTimeout", u64::MAX)?,
         keepalive_interval_ms: fields.integer("keepaliveInterval", u64::MAX)?,
         keepalive_count_max: fields.integer("keepaliveCountMax", u32::MAX)?,
+        max_connections: fields.integer("maxConnections", u32::MAX)?,
         unknown: fields.rest(warnings),
     })
 }

@@ -23,6 +23,7 @@ const JUMP_HOSTS: usize = 8;
 const CONNECT_MS: RangeInclusive<u64> = 1..=3_600_000;
 const KEEPALIVE_MS: RangeInclusive<u64> = 0..=3_600_000;
 const KEEPALIVE_COUNT: RangeInclusive<u64> = 1..=100;
+const CONNECTIONS: RangeInclusive<u64> = 1..=4;
 const CLOCK_MS: RangeInclusive<u64> = 1..=86_400_000;
 const RETRIES: RangeInclusive<u64> = 0..=10;
 
@@ -112,6 +113,11 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
         &at("keepaliveCountMax"),
         ssh.keepalive_count_max.as_ref(),
         |at, count| number(at, u64::from(*count), KEEPALIVE_COUNT),
+    )?;
+    optional(
+        &at("maxConnections"),
+        ssh.max_connections.as_ref(),
+        |at, count| number(at, u64::from(*count), CONNECTIONS),
     )?;
     require(
         ssh.jump_hosts.len() <= JUMP_HOSTS,
@@ -462,6 +468,7 @@ mod tests {
                 "ssh.keepaliveInterval",
             ),
             ("/ssh/keepaliveCountMax", json!(0), "ssh.keepaliveCountMax"),
+            ("/ssh/maxConnections", json!(5), "ssh.maxConnections"),
             (
                 "/ssh/jumpHosts",
                 json!(vec![json!({"host": "a"}); 9]),

@@ -4,19 +4,20 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     llm,
-    protocol::{
-        ConnectionState, ConnectionStatus, ConnectionStatusChanged, ErrorObject, Notification,
-    },
+    protocol::{ConnectionState, ConnectionStatus, ConnectionStatusChanged, Notification},
     rpc::Outbound,
     ssh,
 };
+
+use super::status;
 
 /// The client of one profile's LLM server.
 pub(super) type Server = llm::Server<ssh::Error>;
@@ -44,13 +45,21 @@ struct Link {
     status: Option<ConnectionStatus>,
     /// What the profile said, and the way to the machine that ssh_config made of it.
     found: Option<(ssh::Plan, ssh::Target)>,
-    /// The session that [`Links::ready`] saw; its end is being watched for.
-    session: Option<ssh::Session>,
+    followed: Option<Followed>,
     server: Option<Server>,
     discovery: Option<(SystemTime, llm::Discovery)>,
     /// Held by whoever asks the server what it is.
     asking: Arc<tokio::sync::Mutex<()>>,
     answered: Option<SystemTime>,
+}
+
+/// The connection that a profile goes by.
+#[derive(Debug)]
+struct Followed {
+    target: ssh::Target,
+    /// As long as somebody has this, a lost connection is made again by itself.
+    state: watch::Receiver<ssh::State>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Links {
@@ -81,85 +90,70 @@ impl Links {
 
     /// A profile's connection as it is now.
     pub(super) fn status(&self, config_id: &str) -> ConnectionStatus {
+        self.look(config_id);
         self.lock()
             .links
             .get(config_id)
             .and_then(|link| link.status.clone())
-            .unwrap_or_else(|| status(config_id, ConnectionState::Off))
+            .unwrap_or_else(|| status::plain(config_id, ConnectionState::Off))
     }
 
-    /// Nothing is connected, and nothing is wrong.
-    pub(super) fn off(&self, config_id: &str) {
-        self.set(status(config_id, ConnectionState::Off));
-    }
-
-    /// A connection is being made; `step` says how far it is.
-    pub(super) fn connecting(&self, config_id: &str, step: String) {
-        let step = Some(step).filter(|step| !step.is_empty());
-        self.set(ConnectionStatus {
-            step,
-            ..status(config_id, ConnectionState::Connecting)
-        });
-    }
-
-    /// A connection is there. `true`: the session is new to this profile, so the caller has
-    /// to watch for its end and call [`Self::ended`].
-    pub(super) fn ready(
-        &self,
+    /// From now on the profile's state is that of the connection to `target`.
+    pub(super) fn follow(
+        self: &Arc<Self>,
         config_id: &str,
-        session: &ssh::Session,
-        latency: Option<Duration>,
-    ) -> bool {
-        let new = {
-            let mut book = self.lock();
-            let link = book.links.entry(config_id.to_owned()).or_default();
-            !link
-                .session
-                .replace(session.clone())
-                .is_some_and(|known| known.is(session))
-        };
-        let known = self.status(config_id);
-        if new || known.state != ConnectionState::Ready || latency.is_some() {
-            let latency_ms = latency
-                .map(|latency| latency.as_secs_f64() * 1e3)
-                .or(known.latency_ms);
-            self.set(ConnectionStatus {
-                latency_ms,
-                ..status(config_id, ConnectionState::Ready)
-            });
-        }
-        new
-    }
-
-    /// A session ended; `error` when nobody here wanted it to.
-    pub(super) fn ended(
-        &self,
-        config_id: &str,
-        session: &ssh::Session,
-        error: Option<ErrorObject>,
+        pool: &ssh::Pool,
+        target: &ssh::Target,
     ) {
-        {
-            let mut book = self.lock();
-            let Some(link) = book.links.get_mut(config_id) else {
-                return;
-            };
-            if !link.session.as_ref().is_some_and(|known| known.is(session)) {
-                return;
-            }
-            link.session = None;
+        let mut book = self.lock();
+        let link = book.links.entry(config_id.to_owned()).or_default();
+        let follows = |followed: &Followed| {
+            followed.target.shares_connection(target) && followed.state.has_changed().is_ok()
+        };
+        if link.followed.as_ref().is_some_and(follows) {
+            return;
         }
-        match error {
-            Some(error) => self.failed(config_id, ConnectionState::Failed, error),
-            None => self.off(config_id),
-        }
+        let state = pool.watch(target);
+        let following = follow(Arc::downgrade(self), config_id.to_owned(), state.clone());
+        link.followed = Some(Followed {
+            target: target.clone(),
+            state,
+            _task: AbortOnDropHandle::new(tokio::spawn(following)),
+        });
     }
 
-    /// Connecting did not work, or the connection was lost.
-    pub(super) fn failed(&self, config_id: &str, state: ConnectionState, error: ErrorObject) {
-        self.set(ConnectionStatus {
-            error: Some(error),
-            ..status(config_id, state)
-        });
+    /// Takes over the state of the connection that the profile follows; `false`: it follows none.
+    pub(super) fn look(&self, config_id: &str) -> bool {
+        let status = {
+            let book = self.lock();
+            let followed = book
+                .links
+                .get(config_id)
+                .and_then(|link| link.followed.as_ref());
+            let Some(followed) = followed else {
+                return false;
+            };
+            status::of(config_id, &followed.state.borrow())
+        };
+        self.set(status);
+        true
+    }
+
+    /// The profile's way is being looked up, which is the beginning of a connect.
+    pub(super) fn looking_up(self: &Arc<Self>, config_id: &str) -> LookingUp {
+        match self.status(config_id).state {
+            ConnectionState::Off | ConnectionState::Failed | ConnectionState::NeedsUser => {
+                self.set(status::plain(config_id, ConnectionState::Connecting));
+            }
+            ConnectionState::Connecting
+            | ConnectionState::Ready
+            | ConnectionState::Reconnecting => {}
+        }
+        LookingUp {
+            links: Arc::clone(self),
+            config_id: config_id.to_owned(),
+            failed: false,
+        }
     }
 
     /// The way to the machine, as it was found last, whatever the profile says by now.
@@ -238,21 +232,20 @@ impl Links {
             let mut book = self.lock();
             let config_id = status.config_id.clone();
             let link = book.links.entry(config_id.clone()).or_default();
-            if let Some(known) = &link.status
-                && known.state == status.state
-                && known.step == status.step
-                && known.latency_ms == status.latency_ms
-                && known.error.as_ref().map(|error| &error.message)
-                    == status.error.as_ref().map(|error| &error.message)
-            {
-                return;
-            }
-            if let Some(known) = &link.status
+            let known = link.status.as_ref();
+            let is_news = match known {
+                Some(known) => status::is_news(known, &status),
+                None => status.state != ConnectionState::Off,
+            };
+            if let Some(known) = known
                 && known.state == status.state
             {
                 status.since.clone_from(&known.since);
             }
             link.status = Some(status);
+            if !is_news {
+                return;
+            }
             book.news.insert(config_id);
             book.changes += 1;
         }
@@ -275,15 +268,39 @@ impl Links {
     }
 }
 
-fn status(config_id: &str, state: ConnectionState) -> ConnectionStatus {
-    ConnectionStatus {
-        config_id: config_id.to_owned(),
-        state,
-        step: None,
-        latency_ms: None,
-        retry_in_ms: None,
-        error: None,
-        since: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+/// A connect from its very beginning. At its end, whatever that is, the profile's state is again
+/// that of the connection it follows.
+pub(super) struct LookingUp {
+    links: Arc<Links>,
+    config_id: String,
+    failed: bool,
+}
+
+impl LookingUp {
+    /// There is no way.
+    pub(super) fn failed(mut self, error: &ssh::Error) {
+        self.links.set(status::failed(&self.config_id, error));
+        self.failed = true;
+    }
+}
+
+impl Drop for LookingUp {
+    fn drop(&mut self) {
+        if self.failed {
+            return;
+        }
+        if !self.links.look(&self.config_id) {
+            let off = status::plain(&self.config_id, ConnectionState::Off);
+            self.links.set(off);
+        }
+    }
+}
+
+/// Passes the changes of a connection's state on, until it has no owner any more.
+async fn follow(links: Weak<Links>, config_id: String, mut state: watch::Receiver<ssh::State>) {
+    while state.changed().await.is_ok() {
+        let Some(links) = links.upgrade() else { return };
+        links.look(&config_id);
     }
 }
 

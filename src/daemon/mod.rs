@@ -12,6 +12,7 @@ mod log;
 mod route;
 mod running;
 mod state;
+mod status;
 mod stream;
 mod table;
 mod wire;
@@ -89,6 +90,8 @@ pub async fn serve(
         message_bytes: protocol::MAX_MESSAGE_BYTES,
         // Where a host does not read, a prompt's events wait and merge; see `stream`.
         queue_bytes: 2 * 1024 * 1024,
+        // When no more prompts may run, there is still room to look at them and to cancel them.
+        in_flight: 2 * running::MAX_PROMPTS,
         ..rpc::Limits::default()
     };
     let (outbound, mut incoming) = match rpc::Peer::start(input, output, limits) {

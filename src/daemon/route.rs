@@ -4,26 +4,23 @@
 use std::{
     fmt,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use crate::{
     llm::{self, BoxFuture, ByteStream, Dial, Endpoint, Opener},
-    protocol::ConnectionState,
-    ssh::{self, Observer, StageOutcome, StageReport},
+    ssh,
 };
 
-use super::{
-    failure::{self, Scene},
-    host::HostPrompter,
-    link::{Links, Server},
-    workspace::Workspace,
-};
+use super::{failure::Scene, host::HostPrompter, link::Server, workspace::Workspace};
 
 /// The way to a saved profile's machine.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) config_id: String,
     pub(super) plan: ssh::Plan,
+    /// How long to wait for a connection that was lost.
+    pub(super) patience: Duration,
 }
 
 /// The LLM server at the end of it.
@@ -36,52 +33,46 @@ pub(super) struct Api {
 impl Route {
     /// The profile's session, made if there is none; the host is told of every step.
     ///
-    /// Has time limits of its own; while a person answers a question they stand still. Dropping
-    /// the future gives up waiting.
+    /// A connection that was lost is waited for, for the profile's patience. Connecting has time
+    /// limits of its own; while a person answers a question they stand still. Dropping the future
+    /// gives up waiting.
     pub(super) async fn session(
         &self,
         workspace: &Arc<Workspace>,
     ) -> Result<ssh::Session, ssh::Error> {
         let links = &workspace.links;
         if let Some(session) = self.current(workspace) {
-            self.watch(links, &session, None);
             return Ok(session);
         }
-        let mut attempt = Attempt::begin(Arc::clone(links), self.config_id.clone());
-        let connected = self.connect(workspace).await;
-        attempt.over = true;
-        match &connected {
-            Ok(session) => self.watch(links, session, None),
+        let looking_up = links.looking_up(&self.config_id);
+        let resolved = match self.resolve(workspace).await {
+            Ok(resolved) => resolved,
             Err(error) => {
-                links.failed(&self.config_id, state_after(error), failure::ssh(error));
+                looking_up.failed(&error);
+                return Err(error);
             }
-        }
-        connected
-    }
-
-    /// The profile's session, if it is there.
-    pub(super) fn current(&self, workspace: &Workspace) -> Option<ssh::Session> {
-        let target = workspace.links.target_of(&self.config_id, &self.plan)?;
-        workspace.pool.current(&target)
-    }
-
-    /// Connects along the way that ssh_config says now.
-    async fn connect(&self, workspace: &Arc<Workspace>) -> Result<ssh::Session, ssh::Error> {
-        let resolved = self.resolve(workspace).await?;
+        };
         for warning in &resolved.warnings {
             tracing::warn!(config = %self.config_id, "{warning}");
         }
         let target = &resolved.target;
-        let config_id = self.config_id.clone();
-        let prompter = HostPrompter::new(Arc::clone(workspace), Some(config_id.clone()), target);
-        let observer = Steps {
-            links: Arc::clone(&workspace.links),
-            config_id,
-        };
-        workspace
-            .pool
-            .session(target, Arc::new(prompter), Arc::new(observer))
+        links.follow(&self.config_id, &workspace.pool, target);
+        let config_id = Some(self.config_id.clone());
+        let prompter = HostPrompter::new(Arc::clone(workspace), config_id, target);
+        let pool = &workspace.pool;
+        pool.session(target, Arc::new(prompter), self.patience)
             .await
+    }
+
+    /// The profile's session, if it is there.
+    pub(super) fn current(&self, workspace: &Workspace) -> Option<ssh::Session> {
+        let links = &workspace.links;
+        let target = links.target_of(&self.config_id, &self.plan)?;
+        let session = workspace.pool.current(&target)?;
+        // It may be there by another profile's doing.
+        links.follow(&self.config_id, &workspace.pool, &target);
+        links.look(&self.config_id);
+        Some(session)
     }
 
     /// The way to the machine as ssh_config says it now; also what other profiles share.
@@ -99,25 +90,6 @@ impl Route {
             Some(target) => Ok(target),
             None => Ok(self.resolve(workspace).await?.target),
         }
-    }
-
-    /// Tells the host that the session is there, and, once, when it ends.
-    pub(super) fn watch(
-        &self,
-        links: &Arc<Links>,
-        session: &ssh::Session,
-        latency: Option<std::time::Duration>,
-    ) {
-        if !links.ready(&self.config_id, session, latency) {
-            return;
-        }
-        let (links, config_id, session) =
-            (Arc::clone(links), self.config_id.clone(), session.clone());
-        tokio::spawn(async move {
-            let error = session.closed().await;
-            let unwanted = !matches!(error.cause, ssh::Cause::Closed);
-            links.ended(&config_id, &session, unwanted.then(|| failure::ssh(&error)));
-        });
     }
 
     /// The client of the profile's LLM server; the same one as long as the profile stays.
@@ -143,15 +115,6 @@ pub(super) fn scene(plan: &ssh::Plan, api: &Api, model: Option<String>) -> Scene
         host: plan.host().to_owned(),
         endpoint: api.endpoint.dial().to_string(),
         model,
-    }
-}
-
-/// Only a person can help where something has to be decided, typed or repaired.
-fn state_after(error: &ssh::Error) -> ConnectionState {
-    if error.is_transient() {
-        ConnectionState::Failed
-    } else {
-        ConnectionState::NeedsUser
     }
 }
 
@@ -209,53 +172,5 @@ pub(super) fn destination(to: &Dial) -> ssh::Destination {
 impl llm::Carrier for ssh::Error {
     fn is_transient(&self) -> bool {
         Self::is_transient(self)
-    }
-}
-
-/// A connect that somebody waits for. When nobody does any more, it is off, not connecting.
-struct Attempt {
-    links: Arc<Links>,
-    config_id: String,
-    over: bool,
-}
-
-impl Attempt {
-    fn begin(links: Arc<Links>, config_id: String) -> Self {
-        links.connecting(&config_id, String::new());
-        Self {
-            links,
-            config_id,
-            over: false,
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if !self.over {
-            self.links.off(&self.config_id);
-        }
-    }
-}
-
-/// Turns the steps of a connect into the profile's state.
-struct Steps {
-    links: Arc<Links>,
-    config_id: String,
-}
-
-impl Observer for Steps {
-    fn stage(&self, report: StageReport) {
-        if report.outcome == StageOutcome::Started {
-            let doing = match report.stage {
-                ssh::Stage::Resolve => "looking up",
-                ssh::Stage::Tcp => "reaching",
-                ssh::Stage::SshHandshake => "greeting",
-                ssh::Stage::HostKey => "checking the key of",
-                ssh::Stage::Auth => "signing in to",
-            };
-            self.links
-                .connecting(&self.config_id, format!("{doing} {}", report.host));
-        }
     }
 }

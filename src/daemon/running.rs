@@ -1,22 +1,26 @@
 //! The prompts that are running, by the host's own names for them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
 
+/// How many prompts run at once. Each holds a channel at the SSH server, a connection at the
+/// LLM server and some 40 KiB here: more than this is a host out of control, not a user.
+pub(super) const MAX_PROMPTS: usize = 1024;
+
 /// Every running prompt and how to cancel it.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    prompts: Mutex<HashMap<String, Prompt>>,
+    prompts: Mutex<Prompts>,
 }
 
-#[derive(Debug)]
-struct Prompt {
-    token: CancellationToken,
-    conversation_id: String,
+#[derive(Debug, Default)]
+struct Prompts {
+    tokens: HashMap<String, CancellationToken>,
+    conversations: HashSet<String>,
 }
 
 /// Why a prompt can't run now.
@@ -26,6 +30,8 @@ pub(super) enum Taken {
     RequestId,
     /// Another prompt adds to this conversation; their messages would mix.
     Conversation,
+    /// All of [`MAX_PROMPTS`] places are.
+    EveryPlace,
 }
 
 impl Running {
@@ -37,35 +43,32 @@ impl Running {
         token: CancellationToken,
     ) -> Result<Ticket, Taken> {
         let mut prompts = self.lock();
-        if prompts.contains_key(request_id) {
+        if prompts.tokens.contains_key(request_id) {
             return Err(Taken::RequestId);
         }
-        if prompts
-            .values()
-            .any(|prompt| prompt.conversation_id == conversation_id)
-        {
+        if prompts.conversations.contains(conversation_id) {
             return Err(Taken::Conversation);
         }
-        let prompt = Prompt {
-            token,
-            conversation_id: conversation_id.to_owned(),
-        };
-        prompts.insert(request_id.to_owned(), prompt);
+        if prompts.tokens.len() >= MAX_PROMPTS {
+            return Err(Taken::EveryPlace);
+        }
+        prompts.tokens.insert(request_id.to_owned(), token);
+        prompts.conversations.insert(conversation_id.to_owned());
         Ok(Ticket {
             running: Arc::clone(self),
             request_id: request_id.to_owned(),
+            conversation_id: conversation_id.to_owned(),
         })
     }
 
     /// Cancels one prompt; `false` when there is none of that name.
     pub(super) fn cancel(&self, request_id: &str) -> bool {
-        self.lock()
-            .get(request_id)
-            .inspect(|prompt| prompt.token.cancel())
-            .is_some()
+        let token = self.lock().tokens.get(request_id).cloned();
+        // Outside the lock: cancelling runs wakers.
+        token.inspect(CancellationToken::cancel).is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Prompt>> {
+    fn lock(&self) -> MutexGuard<'_, Prompts> {
         self.prompts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,11 +78,14 @@ impl Running {
 pub(super) struct Ticket {
     running: Arc<Running>,
     request_id: String,
+    conversation_id: String,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.request_id);
+        let mut prompts = self.running.lock();
+        prompts.tokens.remove(&self.request_id);
+        prompts.conversations.remove(&self.conversation_id);
     }
 }
 
@@ -103,5 +109,18 @@ mod tests {
         drop(ticket);
         assert!(!running.cancel("a"));
         assert!(enter("a", "x").is_ok());
+    }
+
+    #[test]
+    fn one_more_than_all_places_waits_until_one_is_free() {
+        let running = Arc::new(Running::default());
+        let enter = |number: usize| {
+            let (name, conversation) = (format!("p{number}"), format!("c{number}"));
+            running.enter(&name, &conversation, CancellationToken::new())
+        };
+        let mut tickets: Vec<_> = (0..MAX_PROMPTS).map(|n| enter(n).unwrap()).collect();
+        assert_eq!(enter(MAX_PROMPTS).unwrap_err(), Taken::EveryPlace);
+        tickets.pop();
+        enter(MAX_PROMPTS).unwrap();
     }
 }

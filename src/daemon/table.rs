@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    protocol::{self, ErrorObject, Request},
+    protocol::{self, ErrorObject, Notification, Request},
     rpc::{Call, ErrorReply, Router},
 };
 
@@ -56,6 +56,12 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
     table.not_built::<protocol::VaultUnlock>();
     table.not_built::<protocol::VaultRotate>();
     table.not_built::<protocol::VaultReset>();
+    table.router.on_notification(
+        protocol::SystemResumed::METHOD,
+        |daemon, _: protocol::Empty| {
+            connection::system_resumed(daemon);
+        },
+    );
     daemon.offer(table.built);
     table.router
 }

@@ -102,6 +102,7 @@ impl Workspace {
         Ok(Route {
             config_id: profile.id.clone(),
             plan,
+            patience: wire::config::clocks(&profile.llm).connect,
         })
     }
 

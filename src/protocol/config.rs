@@ -79,6 +79,10 @@ pub struct SshParams {
     /// Unanswered signs of life before the connection counts as dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keepalive_count_max: Option<u32>,
+    /// How many connections there may be at once, from 1 (the default) to 4. One more is made
+    /// only while the others are saturated, and if that asks nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
     /// The account's password.
     #[serde(default, skip_serializing)]
     pub password: Secret,

@@ -100,13 +100,16 @@ pub struct ConnectionStatus {
     pub config_id: String,
     /// What it is doing.
     pub state: ConnectionState,
-    /// While connecting: the stage, and at which host.
+    /// While connecting or reconnecting: the stage, and at which host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// When ready: one round trip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,
-    /// When reconnecting: how long until the next try.
+    /// When reconnecting: which try since the loss, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// When reconnecting: how long until that try; absent while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
     /// Why it failed or needs the user.

@@ -126,6 +126,8 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// Requests that may be in flight at once.
     pub max_in_flight: usize,
+    /// Prompts that may run at once; they are requests, too.
+    pub max_prompts: usize,
 }
 
 /// Params of `remote-llm/cancel`.

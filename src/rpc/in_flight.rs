@@ -7,6 +7,10 @@ use jsonrpsee_types::Id;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// The bytes of a request of at most this many do not count: it may be the one that cancels
+/// those whose bytes do.
+const SMALL: usize = 1024;
+
 /// The table of requests in flight. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct InFlight {
@@ -65,8 +69,9 @@ impl InFlight {
         if table.tokens.contains_key(&id) {
             return Err(Refusal::DuplicateId);
         }
-        let alone = table.tokens.is_empty();
-        if table.tokens.len() >= self.requests || (!alone && table.bytes + bytes > self.bytes) {
+        let bytes = if bytes <= SMALL { 0 } else { bytes };
+        let fits = bytes == 0 || table.bytes == 0 || table.bytes + bytes <= self.bytes;
+        if table.tokens.len() >= self.requests || !fits {
             return Err(Refusal::TooMany);
         }
         let token = self.all.child_token();
@@ -146,13 +151,15 @@ mod tests {
 
     #[test]
     fn limits_and_ids_are_given_back() {
-        let in_flight = InFlight::new(2, 100);
-        let first = in_flight.register(Id::Number(1), 90).unwrap();
+        let in_flight = InFlight::new(2, 100 * SMALL);
+        let first = in_flight.register(Id::Number(1), 90 * SMALL).unwrap();
         let duplicate = in_flight.register(Id::Number(1), 1).unwrap_err();
         assert_eq!(duplicate, Refusal::DuplicateId);
-        let too_long = in_flight.register(Id::Number(2), 11).unwrap_err();
+        let too_long = in_flight.register(Id::Number(2), 11 * SMALL).unwrap_err();
         assert_eq!(too_long, Refusal::TooMany);
-        let _second = in_flight.register(Id::Str("1".into()), 10).unwrap();
+        let _second = in_flight
+            .register(Id::Str("1".into()), 10 * SMALL)
+            .unwrap();
         let too_many = in_flight.register(Id::Number(3), 0).unwrap_err();
         assert_eq!(too_many, Refusal::TooMany);
         drop(first);
@@ -160,10 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_larger_than_the_limit_goes_alone() {
-        let in_flight = InFlight::new(2, 100);
-        let _alone = in_flight.register(Id::Number(1), 1000).unwrap();
-        assert!(in_flight.register(Id::Number(2), 1).is_err());
+    fn of_the_long_requests_one_over_the_limit_goes_alone_and_a_short_one_always_does() {
+        let in_flight = InFlight::new(3, 100 * SMALL);
+        let _alone = in_flight.register(Id::Number(1), 1000 * SMALL).unwrap();
+        assert!(in_flight.register(Id::Number(2), SMALL + 1).is_err());
+        in_flight.register(Id::Number(2), SMALL).unwrap();
     }
 
     #[test]

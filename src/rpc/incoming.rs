@@ -58,6 +58,13 @@ pub struct Drained {
     pub written: bool,
 }
 
+/// A request that is not served, and why.
+#[derive(Debug)]
+struct Refused {
+    id: Id<'static>,
+    error: ErrorReply,
+}
+
 // === impl Incoming ===
 
 impl Incoming {
@@ -115,28 +122,36 @@ impl Incoming {
                 () = gone.cancelled() => return End::HostGone,
                 line = self.lines.next() => line,
             };
-            match line {
+            let received = match line {
                 None => return End::Eof,
                 Some(Line::Text(line)) => self.receive(router, &line),
                 Some(Line::TooLong) => {
                     tracing::warn!("a line longer than the limit was discarded");
-                    let problem = format!(
-                        "Invalid request: a message has at most {} bytes.",
-                        self.message_bytes
-                    );
-                    let reply = ErrorReply::new(code::INVALID_REQUEST, problem);
-                    self.refuse(Id::Null, reply);
+                    Err(Refused::invalid(
+                        Id::Null,
+                        &format!("a message has at most {} bytes", self.message_bytes),
+                    ))
+                }
+            };
+            if let Err(refused) = received {
+                tokio::select! {
+                    () = self.outbound.refuse(refused.into_reply()) => {}
+                    () = shutdown.cancelled() => return End::Stopped,
                 }
             }
         }
     }
 
-    fn receive<C: Send + Sync + 'static>(&mut self, router: &Router<C>, line: &[u8]) {
+    fn receive<C: Send + Sync + 'static>(
+        &mut self,
+        router: &Router<C>,
+        line: &[u8],
+    ) -> Result<(), Refused> {
         match Inbound::parse(line) {
             Inbound::Request { id, method, params } => {
-                if let Err(refusal) = self.start(router, &id, &method, params, line.len()) {
-                    self.refuse(id, refusal);
-                }
+                return self
+                    .start(router, &id, &method, params, line.len())
+                    .map_err(|error| Refused { id, error });
             }
             Inbound::Notification { method, params } if method == CANCEL => self.cancel(params),
             Inbound::Notification { method, params } => match router.admit(&method) {
@@ -150,8 +165,7 @@ impl Incoming {
             }
             Inbound::Invalid { id, problem } => {
                 tracing::warn!(problem, "an invalid message was refused");
-                let problem = format!("Invalid request: {problem}.");
-                self.refuse(id, ErrorReply::new(code::INVALID_REQUEST, problem));
+                return Err(Refused::invalid(id, problem));
             }
             Inbound::NotJson => {
                 tracing::warn!(
@@ -160,6 +174,7 @@ impl Incoming {
                 );
             }
         }
+        Ok(())
     }
 
     /// Starts a request's handler in its own task.
@@ -236,11 +251,19 @@ impl Incoming {
             None => tracing::warn!("a cancellation without a readable id was ignored"),
         }
     }
+}
 
-    /// Answers without waiting.
-    fn refuse(&self, id: Id<'static>, reply: ErrorReply) {
-        let reply = MethodResponse::error(id, ErrorObjectOwned::from(reply));
-        self.outbound.refuse(reply.into_json());
+impl Refused {
+    fn invalid(id: Id<'static>, problem: &str) -> Self {
+        let problem = format!("Invalid request: {problem}.");
+        Self {
+            id,
+            error: ErrorReply::new(code::INVALID_REQUEST, problem),
+        }
+    }
+
+    fn into_reply(self) -> Box<RawValue> {
+        MethodResponse::error(self.id, ErrorObjectOwned::from(self.error)).into_json()
     }
 }
 

@@ -12,8 +12,8 @@
 //! 1. Everything leaves through one queue, so what a handler sent before it returned precedes
 //!    its reply on the wire.
 //! 2. The reader awaits neither that queue nor a handler: a handler may be waiting for a reply
-//!    that only the reader can bring. What the reader itself has to say (refusals) goes through
-//!    a bounded reserve that is emptied into the queue; see [`Outbound`].
+//!    that only the reader can bring. What the reader itself has to say (refusals) is kept apart
+//!    until there is room in the queue; see [`Outbound`].
 //! 3. A request's cancellation token is registered before its handler is spawned, so a cancel on
 //!    the very next line finds it.
 //! 4. Every request is answered once, whatever its handler does; a panic answers −32603.
@@ -57,8 +57,8 @@ pub struct Limits {
     pub queue_lines: usize,
     /// Requests being handled at a time; one more is answered −32009.
     pub in_flight: usize,
-    /// Bytes of requests being handled at a time; a request over it is answered −32009,
-    /// unless it is the only one.
+    /// Bytes of requests being handled at a time; a request over it is answered −32009. Those
+    /// of at most 1 KiB do not count, and a longer one that is the only such is let in.
     pub in_flight_bytes: usize,
 }
 

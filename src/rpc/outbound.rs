@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -15,27 +16,31 @@ use super::error::{CallError, NotSent, code};
 use super::message;
 use super::queue::{Closed, Message, Queue, Slot};
 
-/// Messages from those who cannot wait that may be kept until the queue has room. They are
-/// small: at most a string id (1 KiB) and a sentence each.
-const RESERVE: usize = 16 << 10;
+/// Refusals that may be kept until the queue has room. They are small: at most a string id
+/// (1 KiB) and a sentence each.
+const REFUSALS: usize = 16 << 10;
+
+/// Cancellations that may be kept so: more than there can be calls in the queue and at the host.
+const CANCELS: usize = 4 << 10;
 
 /// The way to the host. A cheap clone; all clones feed one ordered queue.
 ///
 /// # Those who cannot wait
 /// The reader task and destructors must not wait for room in the queue. What they send (refusals
-/// of requests, `$/cancelRequest` of a dropped call) goes to a reserve of 16384 small messages,
-/// which one task moves into the queue, in order, as room appears. Only a host that leaves that
-/// many refusals unread loses the ones after them; each loss is logged.
+/// of requests, `$/cancelRequest` of a dropped call) is kept apart, and one task moves it into
+/// the queue as room appears. No refusal is lost: from a host that leaves 16384 of them unread
+/// nothing more is read until it has taken one.
 #[derive(Debug, Clone)]
 pub struct Outbound {
     queue: Queue,
-    reserve: mpsc::Sender<Reserved>,
+    refusals: mpsc::Sender<Refusal>,
+    cancels: mpsc::Sender<Message>,
     calls: Calls,
     message_bytes: usize,
 }
 
 #[derive(Debug)]
-enum Reserved {
+enum Refusal {
     Message(Message),
     Flush(oneshot::Sender<()>),
 }
@@ -51,22 +56,13 @@ struct SentCall<'a> {
 
 impl Outbound {
     pub(super) fn start(queue: Queue, message_bytes: usize) -> Self {
-        let (reserve, mut reserved) = mpsc::channel(RESERVE);
-        let forward = queue.clone();
-        tokio::spawn(async move {
-            while let Some(item) = reserved.recv().await {
-                let sent = match item {
-                    Reserved::Message(message) => forward.push(message).await,
-                    Reserved::Flush(done) => forward.flush(done).await,
-                };
-                if sent.is_err() {
-                    break;
-                }
-            }
-        });
+        let (refusals, refused) = mpsc::channel(REFUSALS);
+        let (cancels, cancelled) = mpsc::channel(CANCELS);
+        tokio::spawn(forward(queue.clone(), refused, cancelled));
         Self {
             queue,
-            reserve,
+            refusals,
+            cancels,
             calls: Calls::default(),
             message_bytes,
         }
@@ -153,18 +149,10 @@ impl Outbound {
 
     // === for the reader task ===
 
-    /// Takes a message from someone who cannot wait.
-    pub(super) fn send_reserved(&self, message: Message) {
-        if let Err(mpsc::error::TrySendError::Full(_)) =
-            self.reserve.try_send(Reserved::Message(message))
-        {
-            tracing::error!("a refusal was dropped: the host does not read its replies");
-        }
-    }
-
-    /// As [`Self::send_reserved`], of a reply that jsonrpsee wrote.
-    pub(super) fn refuse(&self, reply: Box<RawValue>) {
-        self.send_reserved(reply.into());
+    /// Answers a request that is not served. Waits only while very many refusals are unread.
+    pub(super) async fn refuse(&self, reply: Box<RawValue>) {
+        // A host that is gone has no use for it.
+        let _ = self.refusals.send(Refusal::Message(reply.into())).await;
     }
 
     /// Room for a reply, so that what must happen with its sending can happen at once.
@@ -172,10 +160,10 @@ impl Outbound {
         self.queue.reserve(length).await
     }
 
-    /// Waits until all that was sent before is written, the reserve included.
+    /// Waits until all that was sent before is written, refusals and cancellations included.
     pub(super) async fn flush(&self) -> Result<(), Closed> {
         let (done, written) = oneshot::channel();
-        let sent = self.reserve.send(Reserved::Flush(done)).await;
+        let sent = self.refusals.send(Refusal::Flush(done)).await;
         sent.map_err(|_| Closed)?;
         written.await.map_err(|_| Closed)
     }
@@ -195,7 +183,33 @@ impl Drop for SentCall<'_> {
     fn drop(&mut self) {
         if self.pending.is_waiting() {
             let cancel = message::cancel(self.pending.id);
-            self.outbound.send_reserved(cancel);
+            // A host that is gone has cancelled everything.
+            if let Err(TrySendError::Full(_)) = self.outbound.cancels.try_send(cancel) {
+                tracing::error!("a cancellation was lost: the host does not read");
+            }
+        }
+    }
+}
+
+/// Moves what could not wait into the queue, until nobody sends any more or the host is gone.
+async fn forward(
+    queue: Queue,
+    mut refusals: mpsc::Receiver<Refusal>,
+    mut cancels: mpsc::Receiver<Message>,
+) {
+    loop {
+        let sent = tokio::select! {
+            // First, so that a flush comes after all that was sent before it.
+            biased;
+            Some(cancel) = cancels.recv() => queue.push(cancel).await,
+            Some(refusal) = refusals.recv() => match refusal {
+                Refusal::Message(reply) => queue.push(reply).await,
+                Refusal::Flush(done) => queue.flush(done).await,
+            },
+            else => return,
+        };
+        if sent.is_err() {
+            return;
         }
     }
 }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -428,6 +428,44 @@ async fn requests_over_the_limit_are_answered_too() {
         ..Limits::default()
     };
     assert_eq!(flood_with_nested_calls(limits).await, (1024, 976));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_refusals_than_are_kept_are_still_all_told() {
+    const REQUESTS: u64 = 40_000;
+    /// In the queue, and apart from it.
+    const KEPT: u64 = 1024 + (16 << 10);
+    let (host, _outbound, incoming) = start(Limits::default());
+    let _serving = serve(incoming, ping(()));
+    let Host {
+        mut stdin,
+        mut stdout,
+    } = host;
+    let (stuck, when_stuck) = oneshot::channel();
+    let writing = tokio::spawn(async move {
+        let mut stuck = Some(stuck);
+        for id in 0..REQUESTS {
+            let line = format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "none"}));
+            let mut write = Box::pin(stdin.write_all(line.as_bytes()));
+            if write.as_mut().now_or_never().is_none() {
+                if id > KEPT
+                    && let Some(stuck) = stuck.take()
+                {
+                    stuck.send(()).unwrap();
+                }
+                write.await.unwrap();
+            }
+        }
+        stdin
+    });
+    when_stuck.await.unwrap();
+    for id in 0..REQUESTS {
+        let line = stdout.next_line().await.unwrap().unwrap();
+        let reply: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(reply["id"], id);
+        assert_eq!(reply["error"]["code"], -32601);
+    }
+    writing.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -426,6 +426,19 @@ impl Cause {
         }
     }
 
+    /// Whether the server answered and hung up, or fell silent, before we were signed in. It may
+    /// count such visitors (MaxStartups, PerSourcePenalties).
+    pub(super) fn is_before_login(&self) -> bool {
+        match self {
+            Self::HandshakeClosed { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::Disconnected { message: Some(_) } => true,
+            Self::EndedDuringLogin { cause } => matches!(**cause, Self::Disconnected { .. }),
+            Self::ThroughProxyCommand { cause } => cause.is_before_login(),
+            _ => false,
+        }
+    }
+
     /// Whether the other side ended the connection before the key exchange was done.
     pub(super) fn is_end_of_handshake(&self) -> bool {
         matches!(

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Flight<T> {
     result: watch::Receiver<Option<T>>,
     lease: Weak<Lease>,
-    stop: CancellationToken,
 }
 
 /// One who waits for the result. Dropping it gives up.
@@ -40,11 +39,10 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         let (sender, result) = watch::channel(None);
         let stop = CancellationToken::new();
         let lease = Arc::new(Lease(stop.clone()));
-        let stopped = stop.clone();
         tokio::spawn(async move {
             tokio::select! {
                 biased;
-                () = stopped.cancelled() => {}
+                () = stop.cancelled() => {}
                 value = work => {
                     sender.send_replace(Some(value));
                 }
@@ -53,7 +51,6 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         let flight = Self {
             result: result.clone(),
             lease: Arc::downgrade(&lease),
-            stop,
         };
         let waiter = Waiter {
             result,
@@ -68,11 +65,6 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
             result: self.result.clone(),
             _lease: self.lease.upgrade()?,
         })
-    }
-
-    /// Stops the work, whoever waits for it.
-    pub(super) fn stop(&self) {
-        self.stop.cancel();
     }
 }
 

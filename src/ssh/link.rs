@@ -2,14 +2,16 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::channel_io::Budget;
 use super::error::{Cause, Error, HostKeyInfo, Place};
+use super::openings::Openings;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -29,6 +31,11 @@ pub(super) struct Link {
     pub(super) host_key: OnceLock<HostKeyInfo>,
     /// What the server said last about a channel that it did not open.
     pub(super) refusal: watch::Sender<String>,
+    /// How long channels take to open.
+    pub(super) openings: Mutex<Openings>,
+    /// Rung when they take too long.
+    pub(super) saturated: Notify,
+    pub(super) begun: Instant,
     /// How many channels were closed from this side. russh keeps about 3 KiB for
     /// each of them until the connection ends.
     pub(super) closed_here: AtomicUsize,
@@ -45,6 +52,7 @@ pub(super) struct Activity {
 
 impl Link {
     pub(super) fn new(place: Arc<Place>, budget: Arc<Budget>) -> Arc<Self> {
+        let begun = Instant::now();
         Arc::new(Self {
             place,
             dead: CancellationToken::new(),
@@ -55,10 +63,13 @@ impl Link {
             budget,
             activity: watch::Sender::new(Activity {
                 streams: 0,
-                last: Instant::now(),
+                last: begun,
             }),
             host_key: OnceLock::new(),
             refusal: watch::Sender::default(),
+            openings: Mutex::default(),
+            saturated: Notify::new(),
+            begun,
             closed_here: AtomicUsize::new(0),
             ended: OnceLock::new(),
             banner: Mutex::default(),
@@ -111,6 +122,14 @@ impl Link {
     pub(super) fn banner(&self) -> Option<String> {
         let banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
         (!banner.is_empty()).then(|| banner.clone())
+    }
+
+    /// A channel opened, after this long.
+    pub(super) fn opened(&self, took: Duration) {
+        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        if openings.saturated_by(took) {
+            self.saturated.notify_one();
+        }
     }
 
     pub(super) fn touch(&self, streams: impl FnOnce(usize) -> usize) {

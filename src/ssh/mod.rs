@@ -11,8 +11,7 @@
 //! here: it has no time limits, stops a whole connection for one unread channel,
 //! calls a lost connection the end of the data, and leaks channels.
 //!
-//! What this room does not do: reconnect by itself, or run anything on the other
-//! machine.
+//! What this room does not do: run anything on the other machine.
 
 mod algorithms;
 mod auth;
@@ -30,6 +29,7 @@ mod known_hosts;
 mod link;
 mod memory;
 mod observe;
+mod openings;
 mod plan;
 mod pool;
 mod prompt;
@@ -55,7 +55,7 @@ pub use self::error::{
 pub use self::memory::Memory;
 pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};
 pub use self::plan::{Plan, Resolved, Stop};
-pub use self::pool::Pool;
+pub use self::pool::{Pool, State, Step};
 pub use self::prompt::{
     Answers, BoxFuture, HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, NoPrompter,
     Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter,

@@ -26,6 +26,8 @@ pub struct Plan {
     /// The jump hosts in order, then the machine itself.
     pub stops: Vec<Stop>,
     pub transport: Transport,
+    /// See [`Target::max_connections`].
+    pub max_connections: usize,
 }
 
 /// What a profile says about one machine. `None`: what ssh_config says, else the default.
@@ -139,6 +141,7 @@ impl Plan {
     /// Whether both say the same, their secrets apart.
     pub fn is_like(&self, other: &Self) -> bool {
         self.transport == other.transport
+            && self.max_connections == other.max_connections
             && self.stops.len() == other.stops.len()
             && self
                 .stops
@@ -195,6 +198,7 @@ impl Plan {
             target: Target {
                 hops,
                 transport: self.transport,
+                max_connections: self.max_connections,
             },
             warnings,
         })

@@ -106,8 +106,12 @@ impl Session {
     pub async fn open(&self, to: Destination) -> Result<Stream, Error> {
         let link = &self.0.link;
         link.touch(|streams| streams);
+        let begun = Instant::now();
         let cause = match timeout(OPEN_LIMIT, self.open_unlimited(to.clone())).await {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => {
+                link.opened(begun.elapsed());
+                return Ok(stream);
+            }
             Ok(Err(cause)) => cause,
             Err(_) => Cause::ChannelTimeout {
                 destination: to,
@@ -211,6 +215,42 @@ impl Session {
     pub async fn close(&self) {
         self.0.link.closing.cancel();
         self.0.link.over.cancelled().await;
+    }
+
+    /// Ends the connection at once, because its server does not answer.
+    pub(super) fn give_up(&self) {
+        self.0.link.end(Cause::KeepaliveTimeout);
+        self.0.link.cut.cancel();
+    }
+
+    /// Whether it ended because this side wanted it to.
+    pub(super) fn was_closed_here(&self) -> bool {
+        matches!(self.0.link.cause(), Cause::Closed)
+    }
+
+    /// When it was used last; `None`: never. A stream that is open is in use now.
+    pub(super) fn last_use(&self) -> Option<Instant> {
+        let activity = *self.0.link.activity.borrow();
+        if activity.streams > 0 {
+            return Some(Instant::now());
+        }
+        Some(activity.last).filter(|last| *last > self.0.link.begun)
+    }
+
+    /// How long ago it began to be made.
+    pub(super) fn age(&self) -> Duration {
+        self.0.link.begun.elapsed()
+    }
+
+    /// How many streams are open.
+    pub(super) fn streams(&self) -> usize {
+        self.0.link.activity.borrow().streams
+    }
+
+    /// Waits until its channels take too long to open.
+    pub(super) fn when_saturated(&self) -> impl Future<Output = ()> + Send + 'static {
+        let link = self.0.link.clone();
+        async move { link.saturated.notified().await }
     }
 
     /// Whether this connection had better be replaced, and can be without

@@ -19,6 +19,9 @@ use super::memory::Memory;
 pub struct Target {
     pub hops: Vec<Hop>,
     pub transport: Transport,
+    /// How many connections there may be at once, from 1: one more is made only while the others
+    /// are saturated.
+    pub max_connections: usize,
 }
 
 /// Who speaks SSH.
@@ -38,6 +41,7 @@ impl Target {
         Self {
             hops,
             transport: Transport::Library,
+            max_connections: 1,
         }
     }
 }

@@ -134,8 +134,10 @@ async fn none_is_left_however_the_connection_ends() {
 
     let (daemon, children) = talking(&bed, &bastion, &sshd).await;
     sshd.kill_sessions();
-    is_all_gone(&bed, &children).await;
+    wait_gone(&children, GONE).await;
+    // The daemon connects again by itself.
     daemon.shut_down().await;
+    is_all_gone(&bed, &children).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,14 @@ pub(super) fn not_built(method: &str) -> ErrorObject {
     )
 }
 
+/// As many prompts run as may.
+pub(super) fn busy(prompts: usize) -> ErrorObject {
+    with_data(
+        ErrorData::new(ErrorCode::HostBusy, true),
+        format!("{prompts} prompts are running, and more may not; wait for one to end, or cancel one."),
+    )
+}
+
 /// A message that can't be understood.
 pub(super) fn malformed(malformed: &Malformed) -> ErrorObject {
     let Malformed { field, problem } = malformed;

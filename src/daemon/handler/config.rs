@@ -53,9 +53,7 @@ pub(in crate::daemon) async fn configure(
             Err(error) => warnings.push(failure::ssh(&error).message),
         }
         // The connection may be there all the same, from before or by another profile.
-        if let Some(session) = route.current(workspace) {
-            route.watch(&workspace.links, &session, None);
-        }
+        route.current(workspace);
     }
     announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
     warnings.extend(said(saved.warnings));

@@ -20,16 +20,21 @@ pub(in crate::daemon) async fn connect(
     let workspace = daemon.workspace()?;
     let route = workspace.route(&params.config_id).await?;
     cancellable(&call.token, async {
-        let session = route
-            .session(workspace)
-            .await
-            .map_err(|error| failure::ssh(&error))?;
-        // A connection without a figure is still a connection.
-        if let Ok(latency) = session.latency().await {
-            route.watch(&workspace.links, &session, latency);
+        let connect = || async {
+            let connected = route.session(workspace).await;
+            connected.map_err(|error| failure::ssh(&error))
+        };
+        connect().await?;
+        if let Some(target) = workspace.links.target(&params.config_id) {
+            workspace.pool.probe(&target).await;
+            // What did not answer is no connection; the next one has just been made.
+            if workspace.pool.current(&target).is_none() {
+                connect().await?;
+            }
         }
+        let status = workspace.links.status(&params.config_id);
         workspace.links.told().await;
-        Ok(workspace.links.status(&params.config_id))
+        Ok(status)
     })
     .await
 }
@@ -46,11 +51,18 @@ pub(in crate::daemon) async fn disconnect(
         if let Some(target) = workspace.target(&params.config_id).await {
             workspace.pool.disconnect(&target).await;
         }
-        workspace.links.off(&params.config_id);
+        let status = workspace.links.status(&params.config_id);
         workspace.links.told().await;
-        Ok(workspace.links.status(&params.config_id))
+        Ok(status)
     })
     .await
+}
+
+/// The computer woke up: nobody knows which connections have survived that.
+pub(in crate::daemon) fn system_resumed(daemon: &Daemon) {
+    if let Ok(workspace) = daemon.workspace() {
+        workspace.pool.resumed();
+    }
 }
 
 pub(in crate::daemon) async fn status(

@@ -10,7 +10,7 @@ use crate::{
     rpc::Call,
 };
 
-use super::super::{failure, state::Daemon};
+use super::super::{failure, running::MAX_PROMPTS, state::Daemon};
 
 /// For the requests that `shutdown` cancels, and for closing connections: a host that waits for
 /// the reply should have it within its usual 2 s.
@@ -56,6 +56,7 @@ pub(in crate::daemon) async fn initialize(
         limits: Limits {
             max_message_bytes: daemon.limits.message_bytes,
             max_in_flight: daemon.limits.in_flight,
+            max_prompts: MAX_PROMPTS,
         },
     })
 }

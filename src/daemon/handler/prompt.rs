@@ -23,7 +23,7 @@ use super::{
         host::HostTools,
         link::Server,
         route::Route,
-        running::{Taken, Ticket},
+        running::{MAX_PROMPTS, Taken, Ticket},
         state::Daemon,
         stream::EventStream,
         wire::{self, message::text_bytes},
@@ -84,13 +84,14 @@ impl Job {
         call: Call,
     ) -> Result<(Self, conversation::Prompt), ErrorObject> {
         let workspace = daemon.workspace()?;
-        let profile = workspace.profile(&params.config_id).await?;
         let request_id = params.request_id.clone().unwrap_or_else(new_id);
         let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
+        // First of all, so that one too many costs nothing.
         let ticket = daemon
             .running
             .enter(&request_id, &conversation_id, call.token.clone())
             .map_err(|taken| already_running(&taken))?;
+        let profile = workspace.profile(&params.config_id).await?;
         let route = workspace.route_of(&profile).await?;
         let api = workspace.api_of(&profile)?;
         let mut warnings = Vec::new();
@@ -364,6 +365,7 @@ fn already_running(taken: &Taken) -> ErrorObject {
             "conversationId",
             "`conversationId`: a prompt of this conversation is running; wait for it, or cancel it.",
         ),
+        Taken::EveryPlace => failure::busy(MAX_PROMPTS),
     }
 }
 

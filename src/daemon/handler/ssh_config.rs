@@ -67,6 +67,7 @@ async fn resolve(workspace: &Workspace, alias: String) -> SshHost {
     let plan = ssh::Plan {
         stops: vec![ssh::Stop::new(&alias)],
         transport: ssh::Transport::Library,
+        max_connections: 1,
     };
     match plan.resolve(&workspace.ssh_environment).await {
         Ok(resolved) => wire::config::ssh_host(alias, resolved),

@@ -78,6 +78,7 @@ pub(in crate::daemon) fn ssh_profile(params: &SshParams, known: Option<&SshProfi
         connect_timeout_ms: params.connect_timeout,
         keepalive_interval_ms: params.keepalive_interval,
         keepalive_count_max: params.keepalive_count_max,
+        max_connections: params.max_connections,
         unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
     }
 }
@@ -200,6 +201,7 @@ fn ssh_settings(profile: &SshProfile) -> SshParams {
         connect_timeout: profile.connect_timeout_ms,
         keepalive_interval: profile.keepalive_interval_ms,
         keepalive_count_max: profile.keepalive_count_max,
+        max_connections: profile.max_connections,
         password: Secret::Keep,
         passphrase: Secret::Keep,
         jump_hosts: Vec::new(),
@@ -287,6 +289,11 @@ pub(in crate::daemon) fn plan(
             config::Transport::Auto => ssh::Transport::Library,
             config::Transport::System => ssh::Transport::System,
         },
+        max_connections: profile
+            .ssh
+            .max_connections
+            .and_then(|most| usize::try_from(most).ok())
+            .unwrap_or(1),
     })
 }
 
@@ -356,6 +363,7 @@ fn ssh_params(stop: &ssh::Stop) -> SshParams {
         connect_timeout: milliseconds(&stop.connect_timeout),
         keepalive_interval: milliseconds(&stop.keepalive_interval),
         keepalive_count_max: stop.keepalive_count_max,
+        max_connections: None,
         password: Secret::Keep,
         passphrase: Secret::Keep,
         jump_hosts: Vec::new(),
@@ -416,7 +424,8 @@ pub(in crate::daemon) fn options(
     })
 }
 
-fn clocks(profile: &LlmProfile) -> llm::Clocks {
+/// How long to wait for what.
+pub(in crate::daemon) fn clocks(profile: &LlmProfile) -> llm::Clocks {
     let defaults = llm::Clocks::default();
     let or = |given: Option<u64>, default| given.map_or(default, Duration::from_millis);
     let timeouts = &profile.timeouts;

@@ -42,6 +42,7 @@ async fn resolve(stops: Vec<Stop>) -> Result<Resolved, Error> {
     let plan = Plan {
         stops,
         transport: Transport::Library,
+        max_connections: 1,
     };
     plan.resolve(&environment(&directory)).await
 }
@@ -91,6 +92,7 @@ async fn what_this_program_can_t_do_is_no_news_to_the_system_s_ssh() {
         let plan = Plan {
             stops: vec![Stop::new("gpu")],
             transport,
+            max_connections: 1,
         };
         let resolved = plan.resolve(&environment(&directory)).await.unwrap();
         assert_eq!(resolved.warnings.is_empty(), silent, "{transport:?}");

@@ -9,6 +9,7 @@ mod real;
 mod real_auth;
 mod real_key_order;
 mod real_system;
+mod reconnecting;
 mod server;
 mod sharing;
 mod streams;

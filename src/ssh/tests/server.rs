@@ -108,7 +108,13 @@ impl Server {
     }
 
     pub(super) async fn start_with_key(script: Script, key: PrivateKey) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_at(anywhere, script, key).await
+    }
+
+    /// As a machine that was there before, with the same key or with another.
+    pub(super) async fn start_at(address: SocketAddr, script: Script, key: PrivateKey) -> Self {
+        let listener = bind(address).await;
         let address = listener.local_addr().unwrap();
         let (sender, events) = mpsc::channel(4096);
         let host_key = PublicKey::new(key.public_key().key_data().clone(), "");
@@ -247,6 +253,16 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.cut.cancel();
+    }
+}
+
+/// The port may still be in use for a moment, by a server that has just ended.
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
     }
 }
 

@@ -14,8 +14,7 @@ fn pool(fixture: &Fixture, idle: Duration) -> Pool {
 }
 
 async fn ask(pool: &Pool, target: &Target) -> Result<Session, Error> {
-    pool.session(target, Arc::new(NoPrompter), Arc::new(NoObserver))
-        .await
+    pool.session(target, Arc::new(NoPrompter), LONG).await
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ fn environment() -> Environment {
 
 fn route(hops: Vec<Hop>) -> Target {
     Target {
+        max_connections: 1,
         hops,
         transport: Transport::System,
     }
