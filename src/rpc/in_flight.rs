@@ -157,9 +157,7 @@ mod tests {
         assert_eq!(duplicate, Refusal::DuplicateId);
         let too_long = in_flight.register(Id::Number(2), 11 * SMALL).unwrap_err();
         assert_eq!(too_long, Refusal::TooMany);
-        let _second = in_flight
-            .register(Id::Str("1".into()), 10 * SMALL)
-            .unwrap();
+        let _second = in_flight.register(Id::Str("1".into()), 10 * SMALL).unwrap();
         let too_many = in_flight.register(Id::Number(3), 0).unwrap_err();
         assert_eq!(too_many, Refusal::TooMany);
         drop(first);

@@ -445,7 +445,10 @@ async fn more_refusals_than_are_kept_are_still_all_told() {
     let writing = tokio::spawn(async move {
         let mut stuck = Some(stuck);
         for id in 0..REQUESTS {
-            let line = format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": "none"}));
+            let line = format!(
+                "{}\n",
+                json!({"jsonrpc": "2.0", "id": id, "method": "none"})
+            );
             let mut write = Box::pin(stdin.write_all(line.as_bytes()));
             if write.as_mut().now_or_never().is_none() {
                 if id > KEPT

@@ -1,4 +1,4 @@
-//! A machine or a network that goes silent, and TCP with it: whoever waits is told in time.
+//! A machine or a network that goes silent while TCP stays up: whoever waits is told in time.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, by_key, prompt, with};
 use crate::support::daemon::{Daemon, PATIENCE, RpcError, Ticket};
-use crate::support::fault_proxy::{Fault, FaultProxy};
+use crate::support::fault_proxy::{End, Fault, FaultProxy, Way};
 use crate::support::llm_server::{Reply, Step, script};
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
@@ -15,16 +15,21 @@ use crate::support::peer::sshd::{self, Sshd};
 /// The contract's limit.
 const TOLD: Duration = Duration::from_secs(21);
 
-/// A profile of its own for each way in which a connection can be used when its peer dies.
-struct Path<'a> {
-    name: &'a str,
+/// A profile with a connection of its own, for one way of using it.
+struct Profile {
+    name: &'static str,
     ssh: Value,
 }
 
-impl Path<'_> {
-    async fn configure(&self, bed: &Bed, daemon: &Daemon) {
+impl Profile {
+    async fn connect(&self, bed: &Bed, daemon: &Daemon) {
+        // Nothing is sent again, and only the way to the server can be what ends a request.
+        let more = json!({"maxRetries": 0, "timeouts": {"connectMs": 60_000}});
         let params = json!({
-            "configId": self.name, "name": self.name, "ssh": self.ssh, "llm": bed.llm_params(),
+            "configId": self.name,
+            "name": self.name,
+            "ssh": self.ssh,
+            "llm": with(bed.llm_params(), &more),
         });
         daemon.ok("remote-llm/configure", params).await;
         let config = json!({"configId": self.name});
@@ -34,118 +39,163 @@ impl Path<'_> {
 
     /// Sends a prompt whose request has the profile's name.
     async fn ask(&self, daemon: &Daemon, question: &str) -> Ticket {
-        let changes = json!({"configId": self.name, "model": "smol"});
-        let params = with(prompt(self.name, question), &changes);
+        let profile = json!({"configId": self.name, "model": "smol"});
+        let params = with(prompt(self.name, question), &profile);
         daemon.send("remote-llm/stream-prompt", params).await
     }
 
-    /// The news that the connection is gone.
-    async fn lost(&self, daemon: &Daemon) -> Instant {
-        let what = format!("news of {}", self.name);
-        let news = |news: &&Value| {
-            news["method"] == "remote-llm/connection-status"
-                && news["params"]["configId"] == self.name
-        };
-        daemon
-            .wait(&what, |traffic| {
-                let last = traffic.notifications.iter().rfind(news)?;
-                (last["params"]["state"] != "ready").then(Instant::now)
-            })
-            .await
+    /// The error that a prompt ends with, in time.
+    async fn failure(&self, daemon: &Daemon, ticket: &Ticket, since: Instant) -> RpcError {
+        let reply = daemon.timed_reply(ticket).await;
+        self.assert_in_time(since, reply.at);
+        reply.outcome.unwrap_err()
     }
-}
 
-fn in_time(what: &str, since: Instant, when: Instant) {
-    let took = when.saturating_duration_since(since);
-    assert!(took <= TOLD, "{what}: {took:?}");
-}
+    /// Waits for news, after so many lines of it, that the connection is not usable.
+    async fn assert_told(&self, daemon: &Daemon, before: usize, since: Instant) {
+        let what = format!("news of the connection of {}", self.name);
+        let told = daemon.wait(&what, |traffic| {
+            let mut news = traffic.notifications.iter().skip(before);
+            let is_it = |news: &Value| {
+                let params = &news["params"];
+                news["method"] == "remote-llm/connection-status"
+                    && params["configId"] == self.name
+                    && params["state"] != "ready"
+            };
+            news.any(is_it).then(Instant::now)
+        });
+        self.assert_in_time(since, told.await);
+    }
 
-async fn ended(daemon: &Daemon, name: &str, ticket: &Ticket, since: Instant) -> RpcError {
-    let reply = daemon.timed_reply(ticket).await;
-    in_time(name, since, reply.at);
-    let error = reply.outcome.unwrap_err();
-    assert!(!error.message.is_empty(), "{name}: {error:?}");
-    error
+    fn assert_in_time(&self, since: Instant, when: Instant) {
+        let took = when.saturating_duration_since(since);
+        assert!(took <= TOLD, "{} after {took:?}", self.name);
+    }
 }
 
 /// All of it at once: each would take the same twenty seconds.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_gone_silent_is_noticed_whatever_its_connection_is_used_for() {
+async fn a_silent_peer_is_noticed_in_time_whatever_its_connection_is_used_for() {
     if !is_here("sshd", sshd::available()) {
         return;
     }
     let bed = Bed::alone().await;
-    let (sshd, frozen) = (Sshd::start(&[]), Sshd::start(&[]));
-    let mut proxies = Vec::new();
-    for _ in 0..6 {
-        proxies.push(FaultProxy::before(sshd.port()).await.unwrap());
-    }
-    let known = proxies.iter().map(|proxy| sshd.known_hosts_at(proxy.port()));
-    let known = known.chain([sshd.host_key_line(), frozen.host_key_line()]);
-    bed.write_known_hosts(&known.collect::<String>());
-    let way = |sshd: &Sshd, port| by_key(sshd.username(), port, &sshd.keys.ed25519);
-    let names = ["idle", "pushing", "swallowed", "streaming", "waiting"];
-    let mut paths = Vec::new();
-    for (name, proxy) in names.into_iter().zip(&proxies) {
-        let ssh = way(&sshd, proxy.port());
-        paths.push(Path { name, ssh });
-    }
-    let bastion = json!({"jumpHosts": [way(&sshd, proxies[5].port())]});
-    let ssh = with(way(&sshd, sshd.port()), &bastion);
-    paths.push(Path { name: "jumping", ssh });
-    let ssh = way(&frozen, frozen.port());
-    paths.push(Path { name: "frozen", ssh });
-    let [idle, pushing, swallowed, streaming, waiting, jumping, freezing] = paths.as_slice() else {
-        panic!("one path for each name");
+    let (sshd, suspended) = (Sshd::start(&[]), Sshd::start(&[]));
+    let proxy = || async { FaultProxy::before(sshd.port()).await.unwrap() };
+    let (idle, waiting, streaming) = (proxy().await, proxy().await, proxy().await);
+    let (uploading, swallowed, bastion) = (proxy().await, proxy().await, proxy().await);
+    let proxies = [
+        &idle, &waiting, &streaming, &uploading, &swallowed, &bastion,
+    ];
+    let known = proxies
+        .map(|proxy| sshd.known_hosts_at(proxy.port()))
+        .concat();
+    bed.write_known_hosts(&(known + &sshd.host_key_line() + &suspended.host_key_line()));
+
+    let to = |sshd: &Sshd, port| by_key(sshd.username(), port, &sshd.keys.ed25519);
+    let through = |name, proxy: &FaultProxy| Profile {
+        name,
+        ssh: to(&sshd, proxy.port()),
+    };
+    let idle_one = through("idle", &idle);
+    let waiting_one = through("waiting", &waiting);
+    let mut streaming_ones = vec![through("streaming", &streaming)];
+    let ssh = to(&suspended, suspended.port());
+    streaming_ones.push(Profile {
+        name: "suspended",
+        ssh,
+    });
+    let jump = json!({"jumpHosts": [to(&sshd, bastion.port())]});
+    let ssh = with(to(&sshd, sshd.port()), &jump);
+    streaming_ones.push(Profile {
+        name: "jumping",
+        ssh,
+    });
+    let uploading_ones = [
+        through("uploading", &uploading),
+        through("swallowed", &swallowed),
+    ];
+    let all = || {
+        [&idle_one, &waiting_one]
+            .into_iter()
+            .chain(&streaming_ones)
+            .chain(&uploading_ones)
     };
 
     bed.llm.on_chat(|request| match request.last("user") {
         Some("Think.") => Reply::Silence,
-        Some("Still there?") => Reply::text(&["Yes."]),
-        _ => Reply::Stream(vec![script::role(), script::text("so far"), Step::Silence]),
+        Some("Talk.") => Reply::Stream(vec![script::role(), script::text("so far"), Step::Silence]),
+        _ => Reply::text(&["Here I am."]),
     });
     let daemon = bed.daemon().await;
-    join_all(paths.iter().map(|path| path.configure(&bed, &daemon))).await;
-    let mut talking = Vec::new();
-    for path in [streaming, jumping, freezing] {
-        talking.push((path, path.ask(&daemon, "Talk.").await));
-        daemon.wait_text(path.name).await;
-    }
-    let thinking = waiting.ask(&daemon, "Think.").await;
-    let asked = bed.llm.wait(PATIENCE, |all| {
-        let asked = all.iter().filter(|exchange| exchange.request.method == "POST");
-        (asked.count() == 4).then_some(())
-    });
-    assert!(asked.await.is_some());
+    join_all(all().map(|profile| profile.connect(&bed, &daemon))).await;
 
-    for proxy in &proxies {
+    // Everything is under way when the silence begins.
+    let waits = waiting_one.ask(&daemon, "Think.").await;
+    let asked = bed.llm.wait(PATIENCE, |all| {
+        all.iter()
+            .any(|one| one.request.last("user") == Some("Think."))
+            .then_some(())
+    });
+    asked.await.unwrap();
+    let mut streams = Vec::new();
+    for profile in &streaming_ones {
+        streams.push(profile.ask(&daemon, "Talk.").await);
+        daemon.wait_text(profile.name).await;
+    }
+    let mut uploads = Vec::new();
+    for (profile, proxy) in uploading_ones.iter().zip([&uploading, &swallowed]) {
+        proxy.set(Way::Up, Fault::rate(200_000));
+        let question = "much ado about nothing. ".repeat(300_000);
+        uploads.push(profile.ask(&daemon, &question).await);
+        let enough = proxy.wait(PATIENCE, |seen| (seen.delivered.up > 100_000).then_some(()));
+        enough.await.unwrap();
+    }
+
+    for proxy in proxies {
         proxy.set_both(Fault::stall());
     }
-    // Here TCP itself has no reason to complain: all is taken.
-    proxies[2].set_both(Fault::dead());
-    frozen.freeze();
+    // Here TCP has no reason to complain: all is taken, and lost.
+    swallowed.set_both(Fault::dead());
+    suspended.freeze();
     let since = Instant::now();
-    let large = "much ado about nothing. ".repeat(300_000);
-    let mut unsent = Vec::new();
-    for path in [pushing, swallowed] {
-        unsent.push((path, path.ask(&daemon, &large).await));
-    }
-    let upload = (daemon.wait_chunk("pushing", "its end", |_| true), async {
-        ended(&daemon, "pushing", &unsent[0].1, since).await
-    });
-    drop(upload);
+    let news_before = daemon.read(|traffic| traffic.notifications.len());
 
-    for (path, ticket) in &talking {
-        let error = ended(&daemon, path.name, ticket, since).await;
-        assert_eq!(error.code(), "STREAM_INTERRUPTED", "{}: {error:?}", path.name);
-        assert_eq!(error.data["partial"], "so far", "{}", path.name);
+    for (profile, ticket) in streaming_ones.iter().zip(&streams) {
+        let error = profile.failure(&daemon, ticket, since).await;
+        assert_eq!(
+            error.code(),
+            "STREAM_INTERRUPTED",
+            "{}: {error:?}",
+            profile.name
+        );
+        assert_eq!(error.data["partial"], "so far");
     }
-    for (path, ticket) in unsent.iter().chain([&(waiting, thinking)]) {
-        let error = ended(&daemon, path.name, ticket, since).await;
-        eprintln!("{} {error:?}", path.name);
+    let unanswered = uploading_ones
+        .iter()
+        .zip(&uploads)
+        .chain([(&waiting_one, &waits)]);
+    for (profile, ticket) in unanswered {
+        let error = profile.failure(&daemon, ticket, since).await;
+        assert_eq!(
+            error.code(),
+            "SSH_DISCONNECTED",
+            "{}: {error:?}",
+            profile.name
+        );
+        assert!(error.message.contains("127.0.0.1"), "{error:?}");
     }
-    for path in &paths {
-        let _ = idle;
-        in_time(path.name, since, path.lost(&daemon).await);
+    for profile in all() {
+        profile.assert_told(&daemon, news_before, since).await;
+    }
+
+    // And that was all: what is there again is used again.
+    proxies.iter().for_each(|proxy| proxy.clear());
+    swallowed.end(End::Reset); // Its next connection is as dead.
+    suspended.thaw();
+    for profile in all() {
+        let ticket = profile.ask(&daemon, "And now?").await;
+        let answered = daemon.reply(&ticket).await;
+        assert!(answered.is_ok(), "{}: {answered:?}", profile.name);
     }
 }

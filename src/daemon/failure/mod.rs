@@ -48,7 +48,9 @@ pub(super) fn not_built(method: &str) -> ErrorObject {
 pub(super) fn busy(prompts: usize) -> ErrorObject {
     with_data(
         ErrorData::new(ErrorCode::HostBusy, true),
-        format!("{prompts} prompts are running, and more may not; wait for one to end, or cancel one."),
+        format!(
+            "{prompts} prompts are running, and more may not; wait for one to end, or cancel one."
+        ),
     )
 }
 
