@@ -27,6 +27,7 @@ mod prompt;
 mod proxy_command;
 mod proxy_command_trust;
 mod real;
+mod reconnect;
 mod refused;
 mod schema;
 mod scripted_servers;

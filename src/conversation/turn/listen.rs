@@ -45,7 +45,7 @@ impl<M: Model> Turn<'_, M> {
                 Some(event) => event.map_err(failed)?,
                 None => return Err(Stop::Failed(Error::Unfinished)),
             };
-            if is_output(&event) && first_output.is_none() {
+            if event.is_output() && first_output.is_none() {
                 first_output = Some(Instant::now());
                 self.record
                     .first_token
@@ -177,17 +177,4 @@ impl Partial {
 
 fn failed<E: crate::llm::Carrier>(error: crate::llm::Error<E>) -> Stop<E> {
     Stop::Failed(Error::Llm(error))
-}
-
-fn is_output(event: &ChatEvent) -> bool {
-    match event {
-        ChatEvent::Text(_)
-        | ChatEvent::Reasoning(_)
-        | ChatEvent::ToolCallStarted { .. }
-        | ChatEvent::ToolCallDelta { .. } => true,
-        ChatEvent::Status { .. }
-        | ChatEvent::Usage(_)
-        | ChatEvent::Warning(_)
-        | ChatEvent::Finished(_) => false,
-    }
 }
