@@ -13,6 +13,7 @@ mod cancel;
 mod config;
 mod connect;
 mod credentials;
+mod dead_peers;
 mod drafts;
 mod forwarding;
 mod hops;
