@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::support::bed::{Bed, CONFIG, prompt};
+use crate::support::bed::{Bed, CONFIG, prompt, with};
 use crate::support::daemon::{Daemon, PATIENCE, Ticket};
 use crate::support::llm_server::{Reply, Step, script};
 use crate::support::ssh_server::Greeting;
@@ -160,9 +160,17 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     let prompts = hello["limits"]["maxPrompts"].as_u64().unwrap();
     assert!(prompts >= 1000 && prompts < hello["limits"]["maxInFlight"].as_u64().unwrap());
     bed.configure(&daemon).await;
+    let other = json!({
+        "configId": "other", "name": "Other", "ssh": bed.ssh_params(),
+        "llm": with(bed.llm_params(), &json!({"defaultModel": "smol"})),
+    });
+    daemon.ok("remote-llm/configure", other).await;
     let mut tickets = Vec::new();
     for number in 0..prompts {
+        // As many as one profile has running at once; the others keep places of their own.
+        let config = if number < 1024 { CONFIG } else { "other" };
         let params = prompt(&format!("p{number}"), "Wait.");
+        let params = with(params, &json!({"configId": config}));
         tickets.push(daemon.send("remote-llm/submit-prompt", params).await);
     }
     let error = daemon
