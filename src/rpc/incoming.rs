@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use jsonrpsee::{ConnectionId, MethodCallback, MethodResponse};
 use jsonrpsee_types::{ErrorObjectOwned, Id, Params};
@@ -94,15 +93,22 @@ impl Incoming {
     }
 
     /// Cancels every request in flight, then waits until their replies are queued and written,
-    /// for at most `limit`.
-    pub async fn drain(self, limit: Duration) -> Drained {
+    /// or until `enough`. To a host that is gone nothing is written.
+    pub async fn drain(self, enough: impl Future<Output = ()>) -> Drained {
         self.in_flight.cancel_all();
         self.tasks.close();
         let written = async {
             self.tasks.wait().await;
-            self.outbound.flush().await.is_ok()
+            tokio::select! {
+                written = self.outbound.flush() => written.is_ok(),
+                () = self.outbound.gone() => false,
+            }
         };
-        let written = tokio::time::timeout(limit, written).await.unwrap_or(false);
+        let written = tokio::select! {
+            biased;
+            written = written => written,
+            () = enough => false,
+        };
         Drained {
             unanswered: self.in_flight.len(),
             written,
@@ -122,18 +128,18 @@ impl Incoming {
                 () = gone.cancelled() => return End::HostGone,
                 line = self.lines.next() => line,
             };
-            let received = match line {
+            let refused = match line {
                 None => return End::Eof,
                 Some(Line::Text(line)) => self.receive(router, &line),
                 Some(Line::TooLong) => {
                     tracing::warn!("a line longer than the limit was discarded");
-                    Err(Refused::invalid(
+                    Some(Refused::invalid(
                         Id::Null,
                         &format!("a message has at most {} bytes", self.message_bytes),
                     ))
                 }
             };
-            if let Err(refused) = received {
+            if let Some(refused) = refused {
                 tokio::select! {
                     () = self.outbound.refuse(refused.into_reply()) => {}
                     () = shutdown.cancelled() => return End::Stopped,
@@ -142,16 +148,16 @@ impl Incoming {
         }
     }
 
+    /// Does what a line asks for; what is refused has to be answered so.
     fn receive<C: Send + Sync + 'static>(
         &mut self,
         router: &Router<C>,
         line: &[u8],
-    ) -> Result<(), Refused> {
+    ) -> Option<Refused> {
         match Inbound::parse(line) {
             Inbound::Request { id, method, params } => {
-                return self
-                    .start(router, &id, &method, params, line.len())
-                    .map_err(|error| Refused { id, error });
+                let started = self.start(router, &id, &method, params, line.len());
+                return started.err().map(|error| Refused { id, error });
             }
             Inbound::Notification { method, params } if method == CANCEL => self.cancel(params),
             Inbound::Notification { method, params } => match router.admit(&method) {
@@ -165,7 +171,7 @@ impl Incoming {
             }
             Inbound::Invalid { id, problem } => {
                 tracing::warn!(problem, "an invalid message was refused");
-                return Err(Refused::invalid(id, problem));
+                return Some(Refused::invalid(id, problem));
             }
             Inbound::NotJson => {
                 tracing::warn!(
@@ -174,7 +180,7 @@ impl Incoming {
                 );
             }
         }
-        Ok(())
+        None
     }
 
     /// Starts a request's handler in its own task.

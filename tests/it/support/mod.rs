@@ -10,3 +10,9 @@ pub(crate) mod port;
 pub(crate) mod processes;
 pub(crate) mod row;
 pub(crate) mod ssh_server;
+
+/// Tells a figure to whoever runs the test with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "of this test's, not of the daemon's")]
+pub(crate) fn measured(figure: &str) {
+    eprintln!("measured: {figure}");
+}
