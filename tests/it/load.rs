@@ -137,7 +137,9 @@ async fn every_request_is_answered_once(reads_meanwhile: bool) {
     );
     assert!(most <= 150 * MIB, "{} MiB", most / MIB);
     assert!(codes.contains_key("ok"), "{codes:?}");
-    daemon.ok("remote-llm/stream-prompt", prompt("p", "Hi.")).await;
+    daemon
+        .ok("remote-llm/stream-prompt", prompt("p", "Hi."))
+        .await;
     daemon.shut_down().await;
 }
 
@@ -160,16 +162,24 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     let prompts = hello["limits"]["maxPrompts"].as_u64().unwrap();
     assert!(prompts >= 1000 && prompts < hello["limits"]["maxInFlight"].as_u64().unwrap());
     bed.configure(&daemon).await;
+    let other = json!({
+        "configId": "other", "name": "Other", "ssh": bed.ssh_params(), "llm": bed.llm_params(),
+    });
+    daemon.ok("remote-llm/configure", other).await;
     let mut tickets = Vec::new();
     for number in 0..prompts {
-        let params = prompt(&format!("p{number}"), "Wait.");
+        let mut params = prompt(&format!("p{number}"), "Wait.");
+        // However many one profile has, there are places for others.
+        if number >= prompts - OTHERS {
+            if number == prompts - OTHERS {
+                assert_busy(&daemon).await;
+            }
+            params["configId"] = "other".into();
+            params["model"] = "smol".into();
+        }
         tickets.push(daemon.send("remote-llm/submit-prompt", params).await);
     }
-    let error = daemon
-        .err("remote-llm/stream-prompt", prompt("last", "Straw."))
-        .await;
-    assert_eq!((error.number, error.code()), (5002, "HOST_BUSY"));
-    assert_eq!(error.data["retryable"], true);
+    assert_busy(&daemon).await;
 
     let config = json!({"configId": CONFIG});
     let status = daemon.ok("remote-llm/status", config.clone()).await;
@@ -195,6 +205,16 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     for ticket in tickets.iter().skip(1).chain([&connect]) {
         assert_eq!(daemon.reply(ticket).await.unwrap_err().number, -32800);
     }
+}
+
+/// Places that the first profile can't have.
+const OTHERS: u64 = 24;
+
+async fn assert_busy(daemon: &Daemon) {
+    let params = prompt("last", "Straw.");
+    let error = daemon.err("remote-llm/stream-prompt", params).await;
+    assert_eq!((error.number, error.code()), (5002, "HOST_BUSY"));
+    assert_eq!(error.data["retryable"], true);
 }
 
 const STREAMS: usize = 1000;
@@ -263,7 +283,9 @@ async fn a_thousand_streams_share_one_connection() {
     let (_, most) = daemon.memory();
     eprintln!(
         "1000 streams: idle {} KiB, all open {} KiB, at most {} KiB",
-        idle / 1024, open / 1024, most / 1024
+        idle / 1024,
+        open / 1024,
+        most / 1024
     );
     assert_eq!(bed.ssh.seen().connections, 1);
     assert!(most <= 64 * MIB, "{} MiB", most / MIB);

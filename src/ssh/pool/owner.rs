@@ -152,6 +152,7 @@ impl Owner {
             if let Some(session) = self.connect().await {
                 self.keep(session).await;
             }
+            self.clear();
             self.probing.clear();
         }
     }
@@ -448,12 +449,17 @@ impl Owner {
         });
     }
 
-    /// Gets a lost connection back: tries at once, and then again and again. Asks a person only
-    /// if somebody waits for the connection.
-    async fn reconnect(&mut self, lost: &Session) -> Option<Session> {
+    /// Forgets what was under way for sessions that are gone.
+    fn clear(&mut self) {
         self.events.clear();
         self.growing = false;
         self.unprobed = 0;
+    }
+
+    /// Gets a lost connection back: tries at once, and then again and again. Asks a person only
+    /// if somebody waits for the connection.
+    async fn reconnect(&mut self, lost: &Session) -> Option<Session> {
+        self.clear();
         let mut error = lost.loss();
         self.last = Some(error.clone());
         if let Some(last) = lost.last_use() {
