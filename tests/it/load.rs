@@ -137,7 +137,9 @@ async fn every_request_is_answered_once(reads_meanwhile: bool) {
     );
     assert!(most <= 150 * MIB, "{} MiB", most / MIB);
     assert!(codes.contains_key("ok"), "{codes:?}");
-    daemon.ok("remote-llm/stream-prompt", prompt("p", "Hi.")).await;
+    daemon
+        .ok("remote-llm/stream-prompt", prompt("p", "Hi."))
+        .await;
     daemon.shut_down().await;
 }
 
@@ -263,7 +265,9 @@ async fn a_thousand_streams_share_one_connection() {
     let (_, most) = daemon.memory();
     eprintln!(
         "1000 streams: idle {} KiB, all open {} KiB, at most {} KiB",
-        idle / 1024, open / 1024, most / 1024
+        idle / 1024,
+        open / 1024,
+        most / 1024
     );
     assert_eq!(bed.ssh.seen().connections, 1);
     assert!(most <= 64 * MIB, "{} MiB", most / MIB);
