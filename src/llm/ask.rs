@@ -140,14 +140,22 @@ impl<E: Carrier> Question<E> {
     pub(super) fn again(&mut self, failed: &Failed<E>) -> Option<(String, Duration)> {
         let now = Instant::now();
         let mut budget = self.server.budget();
+        let failure = Failure::of(&failed.error, failed.reached);
+        let deadline = match failure {
+            // Getting through to the server has a clock of its own, however many attempts it takes.
+            Failure::Unsent { .. } => {
+                let connected = self.start + self.server.options.clocks.connect;
+                http::earliest(connected, Some(self.deadline()))
+            }
+            _ => self.deadline(),
+        };
         let situation = Situation {
             retries: self.server.options.retries,
             made: &self.resends,
-            time_left: self.deadline().saturating_duration_since(now),
+            time_left: deadline.saturating_duration_since(now),
             within_budget: budget.has_room(now),
             jitter: jitter(),
         };
-        let failure = Failure::of(&failed.error, failed.reached);
         let again = resend::decide(failure, &situation)?;
         budget.spend(now);
         drop(budget);

@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -220,12 +221,18 @@ impl Job {
                     )
                     .await;
             }
+            let begun = Instant::now();
             // Apart from the prompt's own clocks: a person may have to answer a question.
             let connected = tokio::select! {
                 connected = self.route.session(&self.workspace) => connected,
                 () = self.token.cancelled() => return Ok((Outcome::cancelled(), None)),
             };
-            connected.map_err(|error| failure::ssh(&error))?;
+            match connected {
+                Ok(_) => {}
+                // The way may be there in a moment: what follows tries again, and says so.
+                Err(error) if error.is_transient() && begun.elapsed() < self.route.patience => {}
+                Err(error) => return Err(failure::ssh(&error)),
+            }
         }
         let tools = HostTools::new(
             self.workspace.outbound.clone(),

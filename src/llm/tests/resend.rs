@@ -693,38 +693,15 @@ async fn a_way_that_only_a_person_can_mend_is_tried_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_way_that_hangs_has_the_connect_clock_each_time() {
+async fn a_way_that_hangs_has_the_connect_clock_once() {
     let start = Instant::now();
     let (_, error, gaps) = over(clocks(10, 600, 60, None), [Way::Hangs]).await;
-    assert!(
-        matches!(
-            error,
-            Some(Error::Timeout {
-                clock: Clock::Connect,
-                ..
-            })
-        ),
-        "{error:?}"
-    );
-    assert_eq!(gaps.len(), 2);
-    assert!(
-        start.elapsed() < Duration::from_secs(31),
-        "{:?}",
-        start.elapsed()
-    );
-    // And all of them together have the deadline.
-    let start = Instant::now();
-    let (_, error, gaps) = over(clocks(10, 15, 60, None), [Way::Hangs]).await;
-    assert!(
-        matches!(
-            error,
-            Some(Error::Timeout {
-                clock: Clock::FirstToken,
-                ..
-            })
-        ),
-        "{error:?}"
-    );
-    assert_eq!(gaps.len(), 1);
-    assert_eq!(start.elapsed(), Duration::from_secs(15));
+    let ran_out = |error: &Option<Error<_>>| match error {
+        Some(Error::Timeout { clock, .. }) => *clock == Clock::Connect,
+        _ => false,
+    };
+    assert!(ran_out(&error), "{error:?}");
+    assert_eq!(gaps.len(), 0);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(11), "{took:?}");
 }
