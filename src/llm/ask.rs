@@ -211,7 +211,8 @@ impl<E: Carrier> Question<E> {
         let outgoing = Outgoing {
             path: &format!("{prefix}/chat/completions"),
             headers: &self.headers,
-            fresh: self.is_resent(),
+            // A kept connection may be closing; what is sent on it then is gone.
+            fresh: self.is_resent() || !options.retries.allow_doubt(),
             body: Some(body),
             accept: "text/event-stream, application/json",
         };

@@ -28,10 +28,12 @@ impl<M: Model> Turn<'_, M> {
         .await;
 
         let request = self.plan.request(self.round, self.sent.clone());
+        // Its room is of use for the beginning only.
+        let asking = Box::pin(self.model.chat(request));
         let mut answer = select! {
             biased;
             () = self.cancel.cancelled() => return Err(Stop::Cancelled),
-            answer = self.model.chat(request) => answer.map_err(failed)?,
+            answer = asking => answer.map_err(failed)?,
         };
         let mut first_output = None;
         loop {
@@ -58,7 +60,7 @@ impl<M: Model> Turn<'_, M> {
                 }
                 // Told once, with the finish.
                 ChatEvent::Usage(usage) => {
-                    self.record.keep_usage(usage);
+                    self.record.keep_usage(Some(usage));
                     continue;
                 }
                 ChatEvent::Status { phase, progress } => Event::Status {
@@ -92,9 +94,7 @@ impl<M: Model> Turn<'_, M> {
 
     /// Keeps what only the answer knows, should this be the last that is heard of it.
     fn measure(&mut self, answer: &M::Answer) {
-        if let Some(usage) = answer.usage() {
-            self.record.keep_usage(usage);
-        }
+        self.record.keep_usage(answer.usage());
         if self.round == 1 && self.record.connect.is_none() {
             self.record.connect = answer.connect_time();
         }
@@ -104,8 +104,8 @@ impl<M: Model> Turn<'_, M> {
         if completion.model.is_some() {
             self.record.model.clone_from(&completion.model);
         }
-        if let Some(usage) = completion.usage {
-            self.record.keep_usage(usage);
+        if completion.usage.is_some() {
+            self.record.keep_usage(completion.usage);
         }
         let usage = self.record.usage.per_round.last().and_then(Option::as_ref);
         if let (Some(first), Some(tokens)) =

@@ -127,8 +127,9 @@ impl AsyncRead for Line {
         };
         let ready = limit.min(if whole { response } else { 0 }) - self.given;
         if ready > 0 {
-            // In pieces that have nothing to do with where events end.
-            let piece = ready.min(buffer.remaining()).min(101);
+            // All at once, or in pieces that have nothing to do with where events end.
+            let piece = if limit % 2 == 0 { ready } else { 101 };
+            let piece = piece.min(ready).min(buffer.remaining());
             buffer.put_slice(&self.scene.response[self.given..][..piece]);
             self.given += piece;
             return Poll::Ready(Ok(()));

@@ -5,14 +5,14 @@ mod http;
 mod models;
 pub(crate) mod script;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -49,6 +49,17 @@ struct Shared {
     dialect: Journal<Dialect>,
     answer: Journal<Answer>,
     exchanges: Journal<Vec<Exchange>>,
+    hang_ups: Journal<HangUps>,
+    /// How many connections are open now.
+    open: Journal<usize>,
+}
+
+/// Requests that are not read to their end.
+#[derive(Debug, Default)]
+struct HangUps {
+    /// After how many bytes of each of the next ones the connection ends.
+    next: VecDeque<usize>,
+    made: usize,
 }
 
 impl fmt::Debug for Shared {
@@ -66,6 +77,8 @@ impl LlmServer {
             dialect: Journal::new(Dialect::default()),
             answer: Journal::new(Arc::new(|_: &Request| None)),
             exchanges: Journal::new(Vec::new()),
+            hang_ups: Journal::new(HangUps::default()),
+            open: Journal::new(0),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -103,6 +116,18 @@ impl LlmServer {
             .update(|present| *present = Arc::new(answer));
     }
 
+    /// Ends the connections of the next requests, each once so many bytes of it were read.
+    pub(crate) fn hang_up(&self, after: &[usize]) {
+        self.shared
+            .hang_ups
+            .update(|hang_ups| hang_ups.next.extend(after));
+    }
+
+    /// Requests that were not read to their end.
+    pub(crate) fn hung_up(&self) -> usize {
+        self.shared.hang_ups.read(|hang_ups| hang_ups.made)
+    }
+
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         self.shared.exchanges.read(Vec::clone)
     }
@@ -125,6 +150,14 @@ impl LlmServer {
             .wait(limit, |exchanges| find(exchanges))
             .await
     }
+
+    /// Waits until exactly this many connections are open here; how many there are if it is in
+    /// vain.
+    pub(crate) async fn wait_open(&self, count: usize, limit: Duration) -> Result<(), usize> {
+        let open = &self.shared.open;
+        let reached = open.wait(limit, |open| (*open == count).then_some(()));
+        reached.await.ok_or_else(|| open.read(|open| *open))
+    }
 }
 
 impl Drop for LlmServer {
@@ -142,20 +175,44 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let mut count = 0;
     while let Ok((socket, _)) = listener.accept().await {
-        connections.spawn(serve(socket, count, Arc::clone(&shared)));
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            shared.open.update(|open| *open += 1);
+            serve(socket, count, &shared).await;
+            shared.open.update(|open| *open -= 1);
+        });
         count += 1;
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(socket: TcpStream, connection: usize, shared: Arc<Shared>) {
+async fn serve(socket: TcpStream, connection: usize, shared: &Shared) {
     if socket.set_nodelay(true).is_err() {
         return;
     }
     let (mut reader, mut writer) = socket.into_split();
     let mut buffer = Vec::new();
-    while let Some(request) = http::read_request(&mut reader, &mut buffer).await {
-        let reply = reply_to(&request, &shared);
+    loop {
+        // Whether it is read to its end is decided when it begins.
+        if http::read_bytes(&mut reader, &mut buffer, 1)
+            .await
+            .is_none()
+        {
+            return;
+        }
+        let hang_up = shared.hang_ups.update(|hang_ups| {
+            let after = hang_ups.next.pop_front();
+            hang_ups.made += usize::from(after.is_some());
+            after
+        });
+        if let Some(after) = hang_up {
+            let _read = http::read_bytes(&mut reader, &mut buffer, after).await;
+            return;
+        }
+        let Some(request) = http::read_request(&mut reader, &mut buffer).await else {
+            return;
+        };
+        let reply = reply_to(&request, shared);
         let index = shared.exchanges.update(|exchanges| {
             exchanges.push(Exchange {
                 connection,
@@ -206,7 +263,17 @@ enum End {
     Abandoned,
 }
 
-async fn write_reply(to: &mut OwnedWriteHalf, reply: Reply) -> io::Result<End> {
+impl Reply {
+    /// All that is sent of it.
+    pub(crate) async fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Memory takes everything.
+        let _end = write_reply(&mut bytes, self).await;
+        bytes
+    }
+}
+
+async fn write_reply(to: &mut (impl AsyncWrite + Unpin), reply: Reply) -> io::Result<End> {
     match reply {
         Reply::Full {
             status,
@@ -238,16 +305,22 @@ async fn write_reply(to: &mut OwnedWriteHalf, reply: Reply) -> io::Result<End> {
             to.write_all(b"0\r\n\r\n").await?;
             Ok(End::Kept)
         }
+        Reply::Broken(bytes) => {
+            to.write_all(&bytes).await?;
+            Ok(End::Cut)
+        }
         Reply::Silence => std::future::pending().await,
     }
 }
 
 /// Takes one step of a stream; an end means that it was the last.
-async fn take(to: &mut OwnedWriteHalf, step: Step) -> io::Result<Option<End>> {
+async fn take(to: &mut (impl AsyncWrite + Unpin), step: Step) -> io::Result<Option<End>> {
     match step {
         Step::Event(event) => to.write_all(&chunked(&data(&event))).await?,
         Step::Raw(bytes) => to.write_all(&chunked(&bytes)).await?,
         Step::Pause(time) => tokio::time::sleep(time).await,
+        // A test that is gone does not say when.
+        Step::Until(mut open) => _ = open.wait_for(|open| *open).await,
         Step::Tokens { count, every, text } => tokens(to, count, every, text).await?,
         Step::Cut => {
             to.write_all(b"ff\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"cont")
@@ -264,7 +337,7 @@ async fn take(to: &mut OwnedWriteHalf, step: Step) -> io::Result<Option<End>> {
 }
 
 async fn tokens(
-    to: &mut OwnedWriteHalf,
+    to: &mut (impl AsyncWrite + Unpin),
     count: Option<u64>,
     every: Duration,
     text: fn(u64) -> String,
