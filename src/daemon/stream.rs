@@ -17,7 +17,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     protocol::{Event, Notification, StreamChunk, StreamChunkParams},
-    rpc::Outbound,
+    rpc::{NotSent, Outbound},
 };
 
 /// From this many waiting bytes on, the prompt waits for the host, and so does the server.
@@ -188,15 +188,20 @@ async fn forward(waiting: Arc<Waiting>, request_id: String, outbound: Outbound) 
             round,
             event,
         };
-        if outbound.notify(StreamChunk::METHOD, &chunk).await.is_err() {
-            // The host is gone; nobody is left to lose anything.
-            let mut queue = waiting.lock();
-            queue.abandoned = true;
-            queue.events.clear();
-            waiting.drained.notify_one();
-            return;
+        match outbound.notify(StreamChunk::METHOD, &chunk).await {
+            Ok(()) => seq += 1,
+            Err(problem @ (NotSent::TooBig { .. } | NotSent::NoJson(_))) => {
+                tracing::error!(%problem, "an event was lost");
+            }
+            Err(NotSent::Closed) => {
+                // Nobody is left to lose anything.
+                let mut queue = waiting.lock();
+                queue.abandoned = true;
+                queue.events.clear();
+                waiting.drained.notify_one();
+                return;
+            }
         }
-        seq += 1;
     }
 }
 

@@ -264,6 +264,11 @@ impl Session {
         self.0.link.loss()
     }
 
+    #[cfg(test)]
+    pub(super) fn link(&self) -> &Link {
+        &self.0.link
+    }
+
     pub(super) fn stream_opened(&self) {
         self.0.link.touch(|streams| streams + 1);
     }

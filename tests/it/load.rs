@@ -170,23 +170,23 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     assert!(prompts >= 1000 && prompts < hello["limits"]["maxInFlight"].as_u64().unwrap());
     bed.configure(&daemon).await;
     let other = json!({
-        "configId": "other", "name": "Other", "ssh": bed.ssh_params(),
-        "llm": with(bed.llm_params(), &json!({"defaultModel": "smol"})),
+        "configId": "other", "name": "Other", "ssh": bed.ssh_params(), "llm": bed.llm_params(),
     });
     daemon.ok("remote-llm/configure", other).await;
     let mut tickets = Vec::new();
     for number in 0..prompts {
-        // As many as one profile has running at once; the others keep places of their own.
-        let config = if number < 1024 { CONFIG } else { "other" };
-        let params = prompt(&format!("p{number}"), "Wait.");
-        let params = with(params, &json!({"configId": config}));
+        let mut params = prompt(&format!("p{number}"), "Wait.");
+        // However many one profile has, there are places for others.
+        if number >= prompts - OTHERS {
+            if number == prompts - OTHERS {
+                assert_busy(&daemon).await;
+            }
+            params["configId"] = "other".into();
+            params["model"] = "smol".into();
+        }
         tickets.push(daemon.send("remote-llm/submit-prompt", params).await);
     }
-    let error = daemon
-        .err("remote-llm/stream-prompt", prompt("last", "Straw."))
-        .await;
-    assert_eq!((error.number, error.code()), (5002, "HOST_BUSY"));
-    assert_eq!(error.data["retryable"], true);
+    assert_busy(&daemon).await;
 
     let config = json!({"configId": CONFIG});
     let status = daemon.ok("remote-llm/status", config.clone()).await;
@@ -212,6 +212,16 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     for ticket in tickets.iter().skip(1).chain([&connect]) {
         assert_eq!(daemon.reply(ticket).await.unwrap_err().number, -32800);
     }
+}
+
+/// Places that the first profile can't have.
+const OTHERS: u64 = 24;
+
+async fn assert_busy(daemon: &Daemon) {
+    let params = prompt("last", "Straw.");
+    let error = daemon.err("remote-llm/stream-prompt", params).await;
+    assert_eq!((error.number, error.code()), (5002, "HOST_BUSY"));
+    assert_eq!(error.data["retryable"], true);
 }
 
 const STREAMS: usize = 1000;

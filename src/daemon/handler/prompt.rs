@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -220,12 +221,18 @@ impl Job {
                     )
                     .await;
             }
+            let begun = Instant::now();
             // Apart from the prompt's own clocks: a person may have to answer a question.
             let connected = tokio::select! {
                 connected = self.route.session(&self.workspace) => connected,
                 () = self.token.cancelled() => return Ok((Outcome::cancelled(), None)),
             };
-            connected.map_err(|error| failure::ssh(&error))?;
+            match connected {
+                Ok(_) => {}
+                // The way may be there in a moment: what follows tries again, and says so.
+                Err(error) if error.is_transient() && begun.elapsed() < self.route.patience => {}
+                Err(error) => return Err(failure::ssh(&error)),
+            }
         }
         let tools = HostTools::new(
             self.workspace.outbound.clone(),
@@ -350,14 +357,15 @@ impl Job {
             }
             End::Cancelled => {
                 let result = result(protocol::StopReason::Cancelled, None);
-                let error = self.placed(failure::cancelled(Some(outcome.text())));
+                let partial = wire::prompt::partial(outcome.text());
+                let error = self.placed(failure::cancelled(partial));
                 (protocol::Event::Finished { result }, Err(error))
             }
             End::Failed(error) => {
                 let mut error = failure::conversation(error, &self.scene);
                 // What was said or done is not undone by asking again.
                 error.data.retryable &= outcome.may_retry();
-                error.data.partial = Some(outcome.text());
+                error.data.partial = wire::prompt::partial(outcome.text());
                 if error.data.code == ErrorCode::ApiInvalidModel {
                     self.name_models(&mut error).await;
                 }
