@@ -58,11 +58,8 @@ pub(in crate::daemon) async fn stream(
     job.run(prompt, Some(events)).await
 }
 
-/// The turn of a long answer to be handed over.
-type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
-
-/// From this many bytes on, an answer is long.
-const LONG: usize = 1024 * 1024;
+/// The turn of an answer to be handed over.
+type Turn<'a> = tokio::sync::SemaphorePermit<'a>;
 
 /// A prompt that runs.
 struct Job {
@@ -205,8 +202,8 @@ impl Job {
         reply.map(Arc::unwrap_or_clone)
     }
 
-    /// Connects, then talks to the model until it has answered. A long answer comes with its
-    /// turn to be handed over.
+    /// Connects, then talks to the model until it has answered. The answer comes with its turn
+    /// to be handed over.
     async fn answer(
         &self,
         prompt: conversation::Prompt,
@@ -256,11 +253,7 @@ impl Job {
         let asked_at = SystemTime::now();
         let sink = HostSink { events };
         let outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
-        let turn = if text_bytes(&outcome.messages) > LONG {
-            Some(self.workspace.long_answer.lock().await)
-        } else {
-            None
-        };
+        let turn = self.workspace.turn(text_bytes(&outcome.messages)).await;
         self.record(asked, asked_at, &outcome).await;
         Ok((outcome, turn))
     }

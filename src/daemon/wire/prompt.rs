@@ -1,8 +1,7 @@
 //! Prompts in, events and results out.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -14,7 +13,10 @@ use crate::{
     ssh,
 };
 
-use super::message::{self, Malformed, text_bytes};
+use super::{
+    json_bytes,
+    message::{self, Malformed, text_bytes},
+};
 
 /// What the host asks, before the history that it continues is put in front.
 pub(in crate::daemon) fn read(
@@ -207,27 +209,6 @@ pub(in crate::daemon) fn result(
 /// The text of a prompt that failed, if it fits into one line with the error.
 pub(in crate::daemon) fn partial(text: String) -> Option<String> {
     Some(text).filter(|text| json_bytes(text) <= MAX_MESSAGE_BYTES - 2 * ENVELOPE)
-}
-
-/// How long a value's JSON is; it is not kept.
-fn json_bytes(value: &impl Serialize) -> usize {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // What has no JSON form is not sent at all.
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
-    }
 }
 
 /// Why the last answer is the last.
