@@ -32,8 +32,8 @@ const WORDS_LIMIT: Duration = Duration::from_millis(100);
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// After so many channels closed from this side, russh's leavings are worth a
-/// new connection: about 7 MiB.
-const WORN_AFTER: usize = if cfg!(test) { 16 } else { 2048 };
+/// new connection: about 1.5 MiB.
+const WORN_AFTER: usize = if cfg!(test) { 16 } else { 512 };
 
 /// The steps of an orderly end: channels, goodbye, russh's end, the last bytes.
 const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);
@@ -226,6 +226,14 @@ impl Session {
     /// Whether it ended because this side wanted it to.
     pub(super) fn was_closed_here(&self) -> bool {
         matches!(self.0.link.cause(), Cause::Closed)
+    }
+
+    /// Ends the connection in good order as soon as it has no streams.
+    pub(super) async fn retire(self) {
+        let mut activity = self.activity();
+        // The sender is ours, so it lives.
+        let _ = activity.wait_for(|activity| activity.streams == 0).await;
+        self.close().await;
     }
 
     /// When it was used last; `None`: never. A stream that is open is in use now.
