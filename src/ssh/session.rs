@@ -9,7 +9,7 @@ use std::time::Duration;
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelOpenFailure, Disconnect, Error as RusshError};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::auth::LoggedIn;
 use super::channel_io::{ChannelIo, Pump};
@@ -34,6 +34,9 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 /// After so many channels closed from this side, russh's leavings are worth a
 /// new connection: about 1.5 MiB.
 const WORN_AFTER: usize = if cfg!(test) { 16 } else { 512 };
+
+/// How soon a stream is opened by somebody who was given a connection.
+const GIVEN_LIMIT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 10_000 });
 
 /// The steps of an orderly end: channels, goodbye, russh's end, the last bytes.
 const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);
@@ -228,11 +231,25 @@ impl Session {
         matches!(self.0.link.cause(), Cause::Closed)
     }
 
-    /// Ends the connection in good order as soon as it has no streams.
+    /// Ends the connection in good order when it has no streams, and those who were given it have
+    /// had the time to open one.
     pub(super) async fn retire(self) {
         let mut activity = self.activity();
-        // The sender is ours, so it lives.
-        let _ = activity.wait_for(|activity| activity.streams == 0).await;
+        loop {
+            let now = *activity.borrow_and_update();
+            let unused = async {
+                if now.streams > 0 {
+                    std::future::pending::<()>().await;
+                }
+                sleep_until(now.last + GIVEN_LIMIT).await;
+            };
+            tokio::select! {
+                biased;
+                // The sender is ours, so it lives.
+                _ = activity.changed() => {}
+                () = unused => break,
+            }
+        }
         self.close().await;
     }
 
