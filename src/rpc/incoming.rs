@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use jsonrpsee::{ConnectionId, MethodCallback, MethodResponse};
+use jsonrpsee_types::error::OVERSIZED_RESPONSE_MSG;
 use jsonrpsee_types::{ErrorObjectOwned, Id, Params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -313,7 +314,11 @@ async fn answer(
     // A task of its own, so that a panic ends there.
     let handler = tokio::spawn(handler.in_current_span());
     let response = match handler.await {
-        Ok(response) if response.as_error_code() == Some(code::REPLY_TOO_BIG) => {
+        // jsonrpsee's own words. A handler may have its own for a result that is too long.
+        Ok(response)
+            if response.as_error_code() == Some(code::REPLY_TOO_BIG)
+                && response.as_json().get().contains(OVERSIZED_RESPONSE_MSG) =>
+        {
             MethodResponse::error(
                 id,
                 ErrorObjectOwned::from(ErrorReply::reply_too_big(message_bytes)),

@@ -177,7 +177,15 @@ impl Job {
             .map_or(1, |(outcome, _)| outcome.rounds.max(1));
         let (terminal, reply, _turn) = match answer {
             Ok((outcome, turn)) => {
+                let answered = outcome.answer().is_some();
                 let (terminal, reply) = self.conclude(outcome).await;
+                // Without events, nothing would have told the answer.
+                let reply = reply.and_then(|result| {
+                    if events.is_none() && answered && result.message.content.is_empty() {
+                        return Err(self.placed(failure::answer_too_long()));
+                    }
+                    Ok(result)
+                });
                 (terminal, reply, turn)
             }
             Err(error) => {
