@@ -31,6 +31,7 @@ mod refused;
 mod schema;
 mod scripted_servers;
 mod secrets;
+mod soak;
 mod ssh_config;
 mod ssh_config_changes;
 mod ssh_config_jumps;
