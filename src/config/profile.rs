@@ -83,7 +83,12 @@ pub struct SshProfile {
     /// Keepalives without an answer after which the connection counts as dead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keepalive_count_max: Option<u32>,
+    /// Connections at once. A hop has none of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
+    /// Milliseconds until an unused connection is closed; 0: never. A hop has none of its own.
+    #[serde(rename = "idleTimeout", skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_ms: Option<u64>,
     /// Fields of other versions, kept on rewrite.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -116,9 +121,12 @@ pub struct LlmProfile {
     /// Of older configurations, in milliseconds: stands for connect and discovery only.
     #[serde(rename = "requestTimeout", skip_serializing_if = "Option::is_none")]
     pub request_timeout_ms: Option<u64>,
-    /// Kept for hosts that set it; nothing heeds it yet.
+    /// How often one failed request is sent again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// Whether that may be one that the server has read, for all that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_ambiguous: Option<bool>,
     /// For `https` endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -250,6 +258,7 @@ impl Default for SshProfile {
             keepalive_interval_ms: None,
             keepalive_count_max: None,
             max_connections: None,
+            idle_timeout_ms: None,
             unknown: Unknown::default(),
         }
     }

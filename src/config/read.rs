@@ -81,6 +81,7 @@ fn read_ssh(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<SshProfil
         keepalive_interval_ms: fields.integer("keepaliveInterval", u64::MAX)?,
         keepalive_count_max: fields.integer("keepaliveCountMax", u32::MAX)?,
         max_connections: fields.integer("maxConnections", u32::MAX)?,
+        idle_timeout_ms: fields.integer("idleTimeout", u64::MAX)?,
         unknown: fields.rest(warnings),
     })
 }
@@ -107,6 +108,7 @@ fn read_llm(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<LlmProfil
         },
         request_timeout_ms: fields.integer("requestTimeout", u64::MAX)?,
         max_retries: fields.integer("maxRetries", u32::MAX)?,
+        retry_ambiguous: fields.flag("retryAmbiguous")?,
         tls: match fields.object("tls")? {
             Some(tls) => Some(read_tls(tls, warnings)?),
             None => None,
@@ -267,7 +269,8 @@ mod tests {
                 "privateKeyPath": "~/.ssh/id", "certificatePath": "~/.ssh/id-cert.pub",
                 "identityAgent": "~/.agent", "identitiesOnly": false, "proxyCommand": "nc %h %p",
                 "useSshConfig": false, "hostKeyPolicy": "accept-new", "connectTimeout": 30000,
-                "keepaliveInterval": 0, "keepaliveCountMax": 3, "later": {"x": [1]},
+                "keepaliveInterval": 0, "keepaliveCountMax": 3,
+                "maxConnections": 2, "idleTimeout": 0, "later": {"x": [1]},
                 "jumpHosts": [{"host": "bastion", "authMethod": "privateKey", "later": 1}],
             },
             "llm": {
@@ -275,7 +278,7 @@ mod tests {
                 "headers": {"X-Team": "a"}, "affinityHeader": "X-Conversation",
                 "defaultModel": "m", "modelAliases": {"fast": "m"},
                 "timeouts": {"connectMs": 1, "firstTokenMs": 2, "idleMs": 3, "totalMs": 4, "later": 5},
-                "requestTimeout": 5, "maxRetries": 0,
+                "requestTimeout": 5, "maxRetries": 0, "retryAmbiguous": false,
                 "tls": {"caPath": "~/ca.pem", "serverName": "gpu", "later": 1}, "later": null,
             },
             "selectedModel": "m",

@@ -24,6 +24,7 @@ const CONNECT_MS: RangeInclusive<u64> = 1..=3_600_000;
 const KEEPALIVE_MS: RangeInclusive<u64> = 0..=3_600_000;
 const KEEPALIVE_COUNT: RangeInclusive<u64> = 1..=100;
 const CONNECTIONS: RangeInclusive<u64> = 1..=4;
+const IDLE_MS: RangeInclusive<u64> = 0..=86_400_000;
 const CLOCK_MS: RangeInclusive<u64> = 1..=86_400_000;
 const RETRIES: RangeInclusive<u64> = 0..=10;
 
@@ -119,6 +120,11 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
         ssh.max_connections.as_ref(),
         |at, count| number(at, u64::from(*count), CONNECTIONS),
     )?;
+    optional(
+        &at("idleTimeout"),
+        ssh.idle_timeout_ms.as_ref(),
+        |at, ms| number(at, *ms, IDLE_MS),
+    )?;
     require(
         ssh.jump_hosts.len() <= JUMP_HOSTS,
         &at("jumpHosts"),
@@ -186,12 +192,6 @@ fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     optional("llm.maxRetries", llm.max_retries.as_ref(), |at, count| {
         number(at, u64::from(*count), RETRIES)
     })?;
-    if llm.max_retries.is_some() {
-        warnings.push(Warning::new(
-            "llm.maxRetries",
-            "This is kept, but requests that a server refused are not sent again yet.",
-        ));
-    }
     if llm.api_type == ApiType::Ollama {
         warnings.push(Warning::new(
             "llm.apiType",
@@ -469,6 +469,7 @@ mod tests {
             ),
             ("/ssh/keepaliveCountMax", json!(0), "ssh.keepaliveCountMax"),
             ("/ssh/maxConnections", json!(5), "ssh.maxConnections"),
+            ("/ssh/idleTimeout", json!(86_400_001), "ssh.idleTimeout"),
             (
                 "/ssh/jumpHosts",
                 json!(vec![json!({"host": "a"}); 9]),
@@ -597,7 +598,7 @@ mod tests {
             ("/llm/tls", json!({}), Some("llm.tls")),
             ("/ssh/jumpHosts/0/proxyCommand", json!("nc"), None),
             ("/ssh/transport", json!("system"), None),
-            ("/llm/maxRetries", json!(3), Some("llm.maxRetries")),
+            ("/llm/maxRetries", json!(3), None),
             ("/llm/apiType", json!("ollama"), Some("llm.apiType")),
         ] {
             let warnings = check(pointer, value).unwrap();

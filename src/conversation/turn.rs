@@ -247,9 +247,10 @@ impl Record {
         }
     }
 
-    fn keep_usage(&mut self, usage: Usage) {
+    /// Also when nothing is counted any more: then the answer was begun anew.
+    fn keep_usage(&mut self, usage: Option<Usage>) {
         if let Some(last) = self.usage.per_round.last_mut() {
-            *last = Some(usage);
+            *last = usage;
         }
     }
 

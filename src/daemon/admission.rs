@@ -12,12 +12,12 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// How many prompts of one profile run at once. Each holds a channel at the SSH server and a
-/// connection at the LLM server.
-const PER_PROFILE: usize = 1024;
+/// How many prompts run at once. Each holds a channel at the SSH server, a connection at the LLM
+/// server and some 40 KiB here.
+const RUNNING: usize = 1024;
 
-/// How many run at once in all: other profiles always have some places.
-const RUNNING: usize = PER_PROFILE + 64;
+/// How many of them may be one profile's: the others always have some places.
+const PER_PROFILE: usize = 1000;
 
 /// How many may wait: more than that is a host out of control, not a user.
 const WAITING: usize = 1024;
@@ -269,9 +269,10 @@ mod tests {
         assert_eq!(admission.enter("other").unwrap_err(), Full);
         // All at once: each place goes to one of those who wait.
         drop(many);
-        let came = waiting
+        let came: Vec<_> = waiting
             .into_iter()
-            .filter_map(|turn| turn.come().now_or_never());
-        assert_eq!(came.flatten().count(), PER_PROFILE);
+            .filter_map(|turn| turn.come().now_or_never().flatten())
+            .collect();
+        assert_eq!(came.len(), PER_PROFILE);
     }
 }

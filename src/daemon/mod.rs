@@ -92,7 +92,7 @@ pub async fn serve(
         // Where a host does not read, a prompt's events wait and merge; see `stream`.
         queue_bytes: 2 * 1024 * 1024,
         // When no more prompts may run, there is still room to look at them and to cancel them.
-        in_flight: 2 * running::MAX_PROMPTS,
+        in_flight: 2 * admission::MAX_PROMPTS,
         ..rpc::Limits::default()
     };
     let (outbound, mut incoming) = match rpc::Peer::start(input, output, limits) {

@@ -127,6 +127,15 @@ struct Tunnel {
 }
 
 impl Opener<ssh::Error> for Tunnel {
+    fn reach(&self) -> BoxFuture<'_, Result<(), ssh::Error>> {
+        Box::pin(async move {
+            let Some(workspace) = self.workspace.upgrade() else {
+                return Err(self.route.plan.closed());
+            };
+            self.route.session(&workspace).await.map(drop)
+        })
+    }
+
     fn open(&self, to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, ssh::Error>> {
         let destination = destination(to);
         Box::pin(async move {

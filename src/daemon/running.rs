@@ -7,10 +7,6 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// How many prompts run at once. Each holds a channel at the SSH server, a connection at the
-/// LLM server and some 40 KiB here: more than this is a host out of control, not a user.
-pub(super) const MAX_PROMPTS: usize = 1024;
-
 /// Every running prompt and how to cancel it.
 #[derive(Debug, Default)]
 pub(super) struct Running {
@@ -30,8 +26,6 @@ pub(super) enum Taken {
     RequestId,
     /// Another prompt adds to this conversation; their messages would mix.
     Conversation,
-    /// All of [`MAX_PROMPTS`] places are.
-    EveryPlace,
 }
 
 impl Running {
@@ -48,9 +42,6 @@ impl Running {
         }
         if prompts.conversations.contains(conversation_id) {
             return Err(Taken::Conversation);
-        }
-        if prompts.tokens.len() >= MAX_PROMPTS {
-            return Err(Taken::EveryPlace);
         }
         prompts.tokens.insert(request_id.to_owned(), token);
         prompts.conversations.insert(conversation_id.to_owned());
@@ -109,18 +100,5 @@ mod tests {
         drop(ticket);
         assert!(!running.cancel("a"));
         assert!(enter("a", "x").is_ok());
-    }
-
-    #[test]
-    fn one_more_than_all_places_waits_until_one_is_free() {
-        let running = Arc::new(Running::default());
-        let enter = |number: usize| {
-            let (name, conversation) = (format!("p{number}"), format!("c{number}"));
-            running.enter(&name, &conversation, CancellationToken::new())
-        };
-        let mut tickets: Vec<_> = (0..MAX_PROMPTS).map(|n| enter(n).unwrap()).collect();
-        assert_eq!(enter(MAX_PROMPTS).unwrap_err(), Taken::EveryPlace);
-        tickets.pop();
-        enter(MAX_PROMPTS).unwrap();
     }
 }

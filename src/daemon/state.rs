@@ -13,7 +13,9 @@ use crate::{
     rpc::{self, Outbound},
 };
 
-use super::{Environment, LogTap, failure, running::Running, workspace::Workspace};
+use super::{
+    Environment, LogTap, admission::Admission, failure, running::Running, workspace::Workspace,
+};
 
 /// The daemon: what it has from the start, and the [`Workspace`] that `initialize` opens.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Daemon {
     pub(super) log: LogTap,
     pub(super) limits: rpc::Limits,
     pub(super) running: Arc<Running>,
+    pub(super) admission: Admission,
     phase: AtomicU8,
     workspace: OnceLock<Arc<Workspace>>,
     methods: OnceLock<Vec<&'static str>>,
@@ -46,6 +49,7 @@ impl Daemon {
             log,
             limits,
             running: Arc::default(),
+            admission: Admission::default(),
             phase: AtomicU8::new(NEW),
             workspace: OnceLock::new(),
             methods: OnceLock::new(),

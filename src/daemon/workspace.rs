@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -25,9 +24,6 @@ use super::{
     stream::Total,
     wire::{self, config::Changes},
 };
-
-/// An SSH connection that nobody uses is closed after this long.
-const IDLE: Duration = Duration::from_secs(600);
 
 /// Conversations live in memory in this version, so they are kept small.
 const HISTORY: conversation::Bounds = conversation::Bounds {
@@ -68,7 +64,7 @@ impl Workspace {
             capabilities,
             approvals: Approvals::new(data_dir, project_dir.clone()),
             store: config::Store::open(project_dir),
-            pool: ssh::Pool::new(Arc::clone(&ssh_environment), IDLE),
+            pool: ssh::Pool::new(Arc::clone(&ssh_environment)),
             ssh_environment,
             history: conversation::History::new(HISTORY),
             waiting_events: Total::default(),

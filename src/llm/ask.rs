@@ -1,23 +1,33 @@
 //! Asking for an answer until there is one to read: learns on the way what this server cannot
-//! take, and tells a model that is being loaded from a real refusal.
+//! take, tells a model that is being loaded from a real refusal, and keeps count of how often the
+//! question was sent again.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     Inner,
     carrier::Carrier,
-    dialect::openai::{self, Adjustments, Names},
+    dialect::openai::{self, Adjustments, Answer, Names},
     error::{Clock, Error},
-    http::{self, Exchange, Outgoing, Patience},
+    http::{self, Exchange, Outgoing, Patience, Unanswered},
     message::ChatRequest,
+    options::{InvalidHeader, Options},
     refusal::{self, Refusal, RefusalKind},
+    resend::{self, Failure, Kind, Reached, Situation},
     retry_after::retry_after,
 };
+
+/// Names a question in the logs of whoever passes it on. One for all its requests.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What was found out about a server; kept as long as its [`Server`](super::Server).
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,13 +37,21 @@ pub(super) struct Learned {
     pub(super) adjustments: Adjustments,
 }
 
-/// One question, which can be asked again as long as the server only says "not yet".
+/// One question, which can be asked again as long as nothing of an answer was told.
 pub(super) struct Question<E: Carrier> {
     server: Arc<Inner<E>>,
     request: ChatRequest,
     names: Names,
-    affinity: Option<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
     start: Instant,
+    /// What was known of the server when the question was new.
+    learned: Learned,
+    /// What has been learned since, so that nothing that was refused is asked again.
+    tried: usize,
+    adjustments: Adjustments,
+    first_refusal: Option<Refusal>,
+    /// Why it was sent again so far.
+    resends: Vec<Kind>,
 }
 
 /// The server's reaction.
@@ -44,21 +62,43 @@ pub(super) enum Reply {
     Loading(Refusal),
 }
 
+/// An attempt that came to nothing.
+#[derive(Debug)]
+pub(super) struct Failed<E: Carrier> {
+    pub(super) error: Error<E>,
+    pub(super) reached: Reached,
+}
+
 impl<E: Carrier> Question<E> {
     pub(super) fn new(server: Arc<Inner<E>>, request: ChatRequest) -> Result<Self, Error<E>> {
-        let affinity = server.options.affinity(request.affinity.as_deref())?;
+        let headers = headers(&server, &request)?;
         let names = Names::new(request.tools.iter().map(|tool| tool.name.as_str()));
+        let learned = server.learned();
+        let start = Instant::now();
+        server.budget().ask(start);
         Ok(Self {
             server,
             request,
             names,
-            affinity,
-            start: Instant::now(),
+            headers,
+            start,
+            learned,
+            tried: learned.prefix.unwrap_or(0),
+            adjustments: learned.adjustments,
+            first_refusal: None,
+            resends: Vec::new(),
         })
     }
 
-    pub(super) fn names(&self) -> &Names {
-        &self.names
+    /// What the answer is read into; empty.
+    pub(super) fn blank_answer(&self) -> Answer {
+        let mut seed = Uuid::new_v4().simple().to_string();
+        seed.truncate(7);
+        Answer::new(self.names.clone(), self.server.options.redactor(), seed)
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.server.options
     }
 
     /// When the question was first asked.
@@ -72,6 +112,17 @@ impl<E: Carrier> Question<E> {
         http::earliest(self.start + clocks.first_token, self.total_deadline())
     }
 
+    /// When the first output has to be there, of an answer on a connection of this age. Sending
+    /// again does not buy time.
+    pub(super) fn first_token_deadline(&self, connected: Instant) -> Instant {
+        let begin = if self.is_resent() {
+            self.start
+        } else {
+            connected
+        };
+        begin + self.server.options.clocks.first_token
+    }
+
     fn total_deadline(&self) -> Option<Instant> {
         self.server
             .options
@@ -80,69 +131,125 @@ impl<E: Carrier> Question<E> {
             .map(|total| self.start + total)
     }
 
+    fn is_resent(&self) -> bool {
+        !self.resends.is_empty()
+    }
+
+    /// What is to be told before the question is sent again, and how long to wait; `None` when it
+    /// is not to be sent again. It counts as sent from here on.
+    pub(super) fn again(&mut self, failed: &Failed<E>) -> Option<(String, Duration)> {
+        let now = Instant::now();
+        let mut budget = self.server.budget();
+        let situation = Situation {
+            retries: self.server.options.retries,
+            made: &self.resends,
+            time_left: self.deadline().saturating_duration_since(now),
+            within_budget: budget.has_room(now),
+            jitter: jitter(),
+        };
+        let failure = Failure::of(&failed.error, failed.reached);
+        let again = resend::decide(failure, &situation)?;
+        budget.spend(now);
+        drop(budget);
+        self.resends.push(again.kind);
+        let attempt = self.resends.len() + 1;
+        let warning = format!(
+            "{}; the request is sent again {} (attempt {attempt})",
+            what_failed(&failed.error),
+            when(again.delay)
+        );
+        let warning = self.server.options.redactor().clean(&warning);
+        Some((warning, again.delay))
+    }
+
     /// Sends the request. Each refusal that can be learned from is met at most once.
-    pub(super) async fn ask(&self) -> Result<Reply, Error<E>> {
+    pub(super) async fn ask(&mut self) -> Result<Reply, Failed<E>> {
         let prefixes = self.server.endpoint.api_prefixes();
-        let learned = self.server.learned();
-        let mut tried = learned.prefix.unwrap_or(0);
-        let mut adjustments = learned.adjustments;
-        let mut first_refusal = None;
         loop {
-            let Some(prefix) = prefixes.get(tried) else {
+            let Some(prefix) = prefixes.get(self.tried) else {
                 // Every place said that there is nothing; the first was the likeliest.
                 let unknown = || Error::Protocol("no path to ask under".to_owned());
-                return Err(first_refusal.map_or_else(unknown, Error::Refused));
+                let first_refusal = self.first_refusal.take();
+                return Err(Failed {
+                    error: first_refusal.map_or_else(unknown, Error::Refused),
+                    reached: Reached::Head,
+                });
             };
-            let body = openai::body(&self.request, &self.names, adjustments);
+            let body = openai::body(&self.request, &self.names, self.adjustments);
             let body = Bytes::from(Value::from(body).to_string());
             let exchange = self.send(prefix, body.clone()).await?;
             if exchange.status == 200 {
-                self.server
-                    .learn(|server| server.confirm(tried, learned.adjustments, adjustments));
+                self.server.learn(|server| {
+                    server.confirm(self.tried, self.learned.adjustments, self.adjustments);
+                });
                 return Ok(Reply::Head(Box::new(exchange)));
             }
             let (refusal, said) = self.refusal(exchange).await;
-            if adjust(&mut adjustments, &refusal, &said, &body) {
+            if adjust(&mut self.adjustments, &refusal, &said, &body) {
                 continue;
             }
             match refusal.kind {
                 RefusalKind::Loading => return Ok(Reply::Loading(refusal)),
                 RefusalKind::WrongPath
-                    if refusal.status == Some(404) && learned.prefix.is_none() =>
+                    if refusal.status == Some(404) && self.learned.prefix.is_none() =>
                 {
-                    first_refusal.get_or_insert(refusal);
-                    tried += 1;
+                    self.first_refusal.get_or_insert(refusal);
+                    self.tried += 1;
                 }
-                _ => return Err(Error::Refused(refusal)),
+                _ => {
+                    return Err(Failed {
+                        error: Error::Refused(refusal),
+                        reached: Reached::Head,
+                    });
+                }
             }
         }
     }
 
-    async fn send(&self, prefix: &str, body: Bytes) -> Result<Exchange, Error<E>> {
+    async fn send(&self, prefix: &str, body: Bytes) -> Result<Exchange, Failed<E>> {
         let options = &self.server.options;
         let outgoing = Outgoing {
             path: &format!("{prefix}/chat/completions"),
-            headers: self.server.headers.as_ref().map_err(Clone::clone)?,
-            extra_header: self.affinity.clone(),
+            headers: &self.headers,
+            fresh: self.is_resent(),
             body: Some(body),
             accept: "text/event-stream, application/json",
         };
         let patience = Patience {
             connect: options.clocks.connect,
             reply: options.clocks.first_token,
-            deadline: self.total_deadline(),
+            deadline: if self.is_resent() {
+                Some(self.deadline())
+            } else {
+                self.total_deadline()
+            },
         };
         let sent = self.server.client.send(&outgoing, patience).await;
-        match (sent, options.clocks.total) {
-            // Whichever clock it was, it only ran out because the last one did.
-            (Err(Error::Timeout { .. }), Some(limit)) if Instant::now() >= self.start + limit => {
-                Err(Error::Timeout {
-                    clock: Clock::Total,
-                    limit,
-                })
+        sent.map_err(|Unanswered { error, written, .. }| Failed {
+            error: match error {
+                Error::Timeout { clock, limit } => self.who_ran_out(clock, limit),
+                error => error,
+            },
+            reached: if written {
+                Reached::Written
+            } else {
+                Reached::Nothing
+            },
+        })
+    }
+
+    /// Whichever clock it was, it may only have run out because a longer one did.
+    fn who_ran_out(&self, clock: Clock, limit: Duration) -> Error<E> {
+        let clocks = &self.server.options.clocks;
+        let is_over = |limit: &Duration| Instant::now() >= self.start + *limit;
+        let (clock, limit) = match clocks.total.filter(is_over) {
+            Some(total) => (Clock::Total, total),
+            None if self.is_resent() && is_over(&clocks.first_token) => {
+                (Clock::FirstToken, clocks.first_token)
             }
-            (sent, _) => sent,
-        }
+            None => (clock, limit),
+        };
+        Error::Timeout { clock, limit }
     }
 
     async fn refusal(&self, exchange: Exchange) -> (Refusal, String) {
@@ -152,6 +259,54 @@ impl<E: Carrier> Question<E> {
         let refusal = refusal::of_response(status, &body, wait, &self.server.options.redactor());
         (refusal, String::from_utf8_lossy(&body).into_owned())
     }
+}
+
+/// What all requests of a question carry.
+fn headers<E: Carrier>(
+    server: &Inner<E>,
+    request: &ChatRequest,
+) -> Result<HeaderMap, InvalidHeader> {
+    let mut headers = server.headers.clone()?;
+    if let Some((name, value)) = server.options.affinity(request.affinity.as_deref())? {
+        headers.insert(name, value);
+    }
+    if !headers.contains_key(REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string())
+    {
+        headers.insert(REQUEST_ID, id);
+    }
+    Ok(headers)
+}
+
+/// From 0 to 1.
+fn jitter() -> f64 {
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    (random >> 32) as f64 / f64::from(u32::MAX)
+}
+
+fn what_failed<E: Carrier>(error: &Error<E>) -> String {
+    match error {
+        Error::Open(source) => format!("{error} ({source})"),
+        Error::NoReply {
+            source: Some(source),
+        }
+        | Error::Interrupted {
+            source: Some(source),
+        } => format!("{error} ({source})"),
+        Error::Refused(Refusal {
+            status: Some(status),
+            message,
+            ..
+        }) => format!("the server answered HTTP {status} ({message})"),
+        _ => error.to_string(),
+    }
+}
+
+fn when(delay: Duration) -> String {
+    if delay.is_zero() {
+        return "at once".to_owned();
+    }
+    format!("in {} s", (delay.as_secs_f64() * 10.0).ceil() / 10.0)
 }
 
 /// Changes what the refusal names, if it was sent; true if asking again is worth it. Each change

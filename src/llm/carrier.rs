@@ -21,7 +21,13 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// Opens byte streams to where the server listens.
-pub trait Opener<E>: Send + Sync {
+pub trait Opener<E: Send + 'static>: Send + Sync {
+    /// Makes sure that there is a way to the server's machine, which may take a person who answers
+    /// questions: so no clock of ours runs, and the opener has time limits of its own.
+    fn reach(&self) -> BoxFuture<'_, Result<(), E>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Opens a new stream. Dropping the future gives up.
     fn open(&self, to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, E>>;
 }

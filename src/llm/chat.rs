@@ -3,21 +3,18 @@
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
-use uuid::Uuid;
 
 use self::reader::{Piece, Reader};
 use super::{
     Inner,
-    ask::{Question, Reply},
-    carrier::Carrier,
+    ask::{Failed, Question, Reply},
+    carrier::{BoxFuture, Carrier},
     dialect::openai::Answer,
     error::{Error, Fault},
     event::{ChatEvent, Phase, Timing, Usage},
-    http::Exchange,
     message::ChatRequest,
-    options::Clocks,
     refusal::Refusal,
-    sanitize::Redactor,
+    resend::Reached,
 };
 
 mod reader;
@@ -31,8 +28,6 @@ pub struct ChatStream<E: Carrier> {
     state: State<E>,
     answer: Answer,
     events: VecDeque<ChatEvent>,
-    clocks: Clocks,
-    redactor: Redactor,
     start: Instant,
     connect: Duration,
     first_output: Option<Instant>,
@@ -40,16 +35,25 @@ pub struct ChatStream<E: Carrier> {
 }
 
 enum State<E: Carrier> {
-    /// The server said "not yet".
-    Loading {
-        question: Box<Question<E>>,
-        refusal: Refusal,
-        ask_at: Instant,
+    /// The question is on its way, or its time has not come yet.
+    Asking(BoxFuture<'static, Asked<E>>),
+    Reading {
+        reader: Box<Reader>,
+        /// To ask again. Gone with the first output: what was told cannot be taken back.
+        question: Option<Box<Question<E>>>,
     },
-    Reading(Box<Reader>),
     /// To be told once the events before it have been.
     Failed(Error<E>),
     Over,
+}
+
+/// A question that was asked, and what came of it.
+type Asked<E> = (Box<Question<E>>, Result<Begun, Failed<E>>);
+
+enum Begun {
+    Reading(Box<Reader>),
+    /// The server said "not yet".
+    Loading(Refusal),
 }
 
 impl<E: Carrier> ChatStream<E> {
@@ -57,31 +61,26 @@ impl<E: Carrier> ChatStream<E> {
         server: Arc<Inner<E>>,
         request: ChatRequest,
     ) -> Result<Self, Error<E>> {
-        let clocks = server.options.clocks;
-        let redactor = server.options.redactor();
-        let question = Question::new(server, request)?;
-        let mut seed = Uuid::new_v4().simple().to_string();
-        seed.truncate(7);
+        let question = Box::new(Question::new(server, request)?);
+        let start = question.start();
         let mut stream = Self {
-            state: State::Over,
-            answer: Answer::new(question.names().clone(), redactor.clone(), seed),
+            answer: question.blank_answer(),
+            state: State::Asking(Box::pin(ask(question, start))),
             events: VecDeque::new(),
-            clocks,
-            redactor,
-            start: question.start(),
+            start,
             connect: Duration::ZERO,
             first_output: None,
             end: None,
         };
-        match question.ask().await? {
-            Reply::Head(exchange) => stream.accept(exchange).await?,
-            Reply::Loading(refusal) => stream.wait_for_model(Box::new(question), refusal),
-        }
+        stream.asked().await?;
         Ok(stream)
     }
 
     /// The next event; `None` after [`ChatEvent::Finished`] or an error. Dropping the future
     /// loses nothing: call again to go on.
+    ///
+    /// A request that failed before any output may be sent again from within: its
+    /// [`ChatEvent::Warning`] comes first, and the sending waits until this is called once more.
     ///
     /// # Errors
     /// When the answer did not come to a good end. What came stays in [`Self::partial_text`].
@@ -98,8 +97,8 @@ impl<E: Carrier> ChatStream<E> {
                 };
             }
             let step = match &self.state {
-                State::Loading { .. } => self.ask_again().await,
-                State::Reading(_) => self.read().await,
+                State::Asking(_) => self.asked().await,
+                State::Reading { .. } => self.read().await,
                 State::Failed(_) | State::Over => return None,
             };
             if let Err(error) = step {
@@ -131,91 +130,136 @@ impl<E: Carrier> ChatStream<E> {
         }
     }
 
-    /// Begins to read an answer.
-    async fn accept(&mut self, exchange: Box<Exchange>) -> Result<(), Error<E>> {
-        self.connect = exchange.connect;
-        let reader = Reader::new(*exchange, &self.clocks, self.start, &self.redactor).await?;
-        self.state = State::Reading(Box::new(reader));
+    /// Waits for the server's reaction to the question.
+    async fn asked(&mut self) -> Result<(), Error<E>> {
+        let State::Asking(asking) = &mut self.state else {
+            return Ok(());
+        };
+        let (question, reply) = asking.await;
+        match reply {
+            Ok(Begun::Reading(reader)) => {
+                self.connect = reader.connect_time();
+                self.state = State::Reading {
+                    reader,
+                    question: Some(question),
+                };
+                Ok(())
+            }
+            Ok(Begun::Loading(refusal)) => {
+                self.events.push_back(status(Phase::LoadingModel));
+                let at = Instant::now() + LOADING_POLL;
+                self.state = if at < question.deadline() {
+                    State::Asking(Box::pin(ask(question, at)))
+                } else {
+                    State::Failed(Error::Refused(refusal))
+                };
+                Ok(())
+            }
+            Err(failed) => self.ask_again(Some(question), failed),
+        }
+    }
+
+    /// Begins anew, if the rules allow it. Nothing of what came before counts any more.
+    fn ask_again(
+        &mut self,
+        question: Option<Box<Question<E>>>,
+        failed: Failed<E>,
+    ) -> Result<(), Error<E>> {
+        let again = question.and_then(|mut question| {
+            let (warning, delay) = question.again(&failed)?;
+            Some((question, warning, delay))
+        });
+        let Some((question, warning, delay)) = again else {
+            return Err(failed.error);
+        };
+        self.events.push_back(ChatEvent::Warning(warning));
+        self.events.push_back(status(Phase::Queued));
+        self.answer = question.blank_answer();
+        self.end = None;
+        let at = Instant::now() + delay;
+        self.state = State::Asking(Box::pin(ask(question, at)));
         Ok(())
     }
 
-    fn wait_for_model(&mut self, question: Box<Question<E>>, refusal: Refusal) {
-        self.events.push_back(ChatEvent::Status {
-            phase: Phase::LoadingModel,
-            progress: None,
-        });
-        self.state = State::Loading {
-            question,
-            refusal,
-            ask_at: Instant::now() + LOADING_POLL,
-        };
-    }
-
-    async fn ask_again(&mut self) -> Result<(), Error<E>> {
-        let State::Loading {
-            question,
-            refusal,
-            ask_at,
-        } = &self.state
-        else {
-            return Ok(());
-        };
-        if *ask_at >= question.deadline() {
-            return Err(Error::Refused(refusal.clone()));
-        }
-        sleep_until(*ask_at).await;
-        match question.ask().await? {
-            Reply::Head(exchange) => self.accept(exchange).await,
-            Reply::Loading(refusal) => {
-                if let State::Loading { question, .. } =
-                    std::mem::replace(&mut self.state, State::Over)
-                {
-                    self.wait_for_model(question, refusal);
-                }
-                Ok(())
-            }
-        }
-    }
-
     async fn read(&mut self) -> Result<(), Error<E>> {
-        let State::Reading(reader) = &mut self.state else {
+        let State::Reading { reader, question } = &mut self.state else {
             return Ok(());
         };
         let mut fresh = Vec::new();
         let piece = reader.read(&mut self.answer, &mut fresh).await;
-        let is_output = |event: &ChatEvent| match event {
-            ChatEvent::Text(_)
-            | ChatEvent::Reasoning(_)
-            | ChatEvent::ToolCallStarted { .. }
-            | ChatEvent::ToolCallDelta { .. } => true,
-            ChatEvent::Status { .. }
-            | ChatEvent::Usage(_)
-            | ChatEvent::Warning(_)
-            | ChatEvent::Finished(_) => false,
-        };
-        if self.first_output.is_none() && fresh.iter().any(is_output) {
+        if self.first_output.is_none() && fresh.iter().any(ChatEvent::is_output) {
             self.first_output = Some(Instant::now());
             reader.first_output();
+            *question = None;
         }
-        self.events.extend(fresh.drain(..));
-        let cut = match piece {
-            Ok(Piece::More) => return Ok(()),
-            Ok(Piece::End) => None,
-            Ok(Piece::Cut(source)) => source,
-            Err(error) => return Err(error),
+        let ended = match piece {
+            Ok(Piece::More) => {
+                self.events.extend(fresh);
+                return Ok(());
+            }
+            Ok(Piece::End) => Ok(None),
+            Ok(Piece::Cut(source)) => Ok(source),
+            Err(error) => Err(error),
         };
         self.end = Some(Instant::now());
-        self.answer
-            .complete(self.timing(), &mut fresh)
-            .map_err(|fault| match fault {
-                Fault::Unfinished => Error::Interrupted { source: cut },
-                other => other.into(),
-            })?;
-        self.events.extend(fresh);
-        if let State::Reading(reader) = std::mem::replace(&mut self.state, State::Over) {
-            reader.release();
+        let timing = self.timing();
+        let completed = ended.and_then(|cut| {
+            self.answer
+                .complete(timing, &mut fresh)
+                .map_err(|fault| match fault {
+                    Fault::Unfinished => Error::Interrupted { source: cut },
+                    other => other.into(),
+                })
+        });
+        let State::Reading { reader, question } = std::mem::replace(&mut self.state, State::Over)
+        else {
+            return Ok(());
+        };
+        let told = match completed {
+            Ok(()) => {
+                reader.release();
+                Ok(())
+            }
+            Err(error) => {
+                // Closes the connection before there is another one.
+                drop(reader);
+                let reached = match self.first_output {
+                    Some(_) => Reached::Output,
+                    None => Reached::Head,
+                };
+                self.ask_again(question, Failed { error, reached })
+            }
+        };
+        if matches!(self.state, State::Over) {
+            self.events.extend(fresh);
         }
-        Ok(())
+        told
+    }
+}
+
+/// Asks a question when its time has come.
+async fn ask<E: Carrier>(mut question: Box<Question<E>>, at: Instant) -> Asked<E> {
+    if at > Instant::now() {
+        sleep_until(at).await;
+    }
+    let begun = match question.ask().await {
+        Ok(Reply::Head(exchange)) => Reader::new(*exchange, &question)
+            .await
+            .map(|reader| Begun::Reading(Box::new(reader)))
+            .map_err(|error| Failed {
+                error,
+                reached: Reached::Head,
+            }),
+        Ok(Reply::Loading(refusal)) => Ok(Begun::Loading(refusal)),
+        Err(failed) => Err(failed),
+    };
+    (question, begun)
+}
+
+fn status(phase: Phase) -> ChatEvent {
+    ChatEvent::Status {
+        phase,
+        progress: None,
     }
 }
 

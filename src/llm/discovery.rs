@@ -163,7 +163,7 @@ impl<E: Carrier> Inquiry<'_, E> {
         let outgoing = Outgoing {
             path,
             headers: self.server.headers.as_ref().map_err(Clone::clone)?,
-            extra_header: None,
+            fresh: false,
             body,
             accept: "application/json",
         };

@@ -32,6 +32,21 @@ pub enum ChatEvent {
     Finished(Completion),
 }
 
+impl ChatEvent {
+    /// Whether this is a piece of the answer itself: what the first token is waited for, and what
+    /// cannot be taken back once it was told.
+    #[must_use]
+    pub fn is_output(&self) -> bool {
+        match self {
+            Self::Text(_)
+            | Self::Reasoning(_)
+            | Self::ToolCallStarted { .. }
+            | Self::ToolCallDelta { .. } => true,
+            Self::Status { .. } | Self::Usage(_) | Self::Warning(_) | Self::Finished(_) => false,
+        }
+    }
+}
+
 /// What a server does before the first output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -8,6 +8,7 @@
 //! ```text
 //! Server ── discovery ──┐
 //!        └─ chat ─ ask ─┴─ http (pool, connection, tap) ── Opener
+//!            ├─ resend: failures → once more?  (no I/O)
 //!            ├─ sse: bytes → frames            (no I/O)
 //!            └─ dialect: frames → events       (no I/O)
 //! ```
@@ -25,6 +26,7 @@ mod message;
 mod model;
 mod options;
 mod refusal;
+mod resend;
 mod retry_after;
 mod sanitize;
 mod sse;
@@ -33,12 +35,12 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use hyper::header::HeaderMap;
 
-use self::{ask::Learned, http::Client};
+use self::{ask::Learned, http::Client, resend::Budget};
 pub use self::{
     carrier::{BoxFuture, ByteStream, Carrier, Opener},
     chat::ChatStream,
@@ -50,11 +52,12 @@ pub use self::{
         Capabilities, ContextWindow, Discovery, Model, ModelState, Parameters, ServerInfo,
         ServerKind,
     },
-    options::{Clocks, HeaderProblem, InvalidHeader, Options},
+    options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries},
     refusal::{Refusal, RefusalKind},
 };
 
-/// One LLM server. Clone = same connections, and the same memory of what the server cannot do.
+/// One LLM server. Clone = same connections, the same memory of what the server cannot do, and the
+/// same budget of requests sent again.
 pub struct Server<E: Carrier> {
     inner: Arc<Inner<E>>,
 }
@@ -66,6 +69,7 @@ struct Inner<E: Carrier> {
     /// What every request carries; checked once, told when first needed.
     headers: Result<HeaderMap, InvalidHeader>,
     learned: Mutex<Learned>,
+    budget: Mutex<Budget>,
 }
 
 impl<E: Carrier> Server<E> {
@@ -82,6 +86,7 @@ impl<E: Carrier> Server<E> {
                 options,
                 headers,
                 learned: Mutex::default(),
+                budget: Mutex::default(),
             }),
         }
     }
@@ -98,13 +103,15 @@ impl<E: Carrier> Server<E> {
     }
 
     /// Asks for an answer; returns with the head of the response, or as soon as the server says
-    /// that it is still loading the model. Waits under the connect and first-token clocks.
+    /// that it is still loading the model, or when the request has to be sent again: the stream
+    /// warns of that before it does it. Waits under the connect and first-token clocks.
     ///
     /// Dropping the future, or the stream, closes the connection at once: the server stops.
     ///
     /// # Errors
-    /// When the server cannot be reached or refuses. Nothing was generated then, except after
-    /// [`Error::NoReply`] and [`Error::Timeout`], where nobody can know.
+    /// When the server cannot be reached or refuses, and sending the request again is of no use.
+    /// Nothing was generated then, except after [`Error::NoReply`] and [`Error::Timeout`], where
+    /// nobody can know.
     pub async fn chat(&self, request: ChatRequest) -> Result<ChatStream<E>, Error<E>> {
         ChatStream::open(Arc::clone(&self.inner), request).await
     }
@@ -117,6 +124,10 @@ impl<E: Carrier> Inner<E> {
 
     fn learn(&self, lesson: impl FnOnce(&mut Learned)) {
         lesson(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

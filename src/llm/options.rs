@@ -17,10 +17,27 @@ pub struct Options {
     /// Name of the header that carries [`ChatRequest::affinity`](super::ChatRequest::affinity).
     pub affinity_header: Option<String>,
     pub clocks: Clocks,
-    /// Without effect: no refusal (429, 503 …) is answered by asking again. What this room does
-    /// repeat by itself is not limited by it: a request of which the kept connection took no byte,
-    /// and one answered with "the model is loading". Kept so that a profile's value has a place.
-    pub max_retries: u32,
+    pub retries: Retries,
+}
+
+/// How often a failed request for an answer may be sent again, where that is harmless or as good
+/// as: see [`resend`](super::resend). Waiting for a model that is loading is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// The most for one request, for whatever reasons; 0 is never.
+    pub max: u32,
+    /// Whether a request that the server may have read goes again when the connection died
+    /// before any answer. The server may then work on it twice.
+    pub ambiguous: bool,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            max: 2,
+            ambiguous: true,
+        }
+    }
 }
 
 /// How long to wait for what.

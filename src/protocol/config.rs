@@ -83,6 +83,10 @@ pub struct SshParams {
     /// only while the others are saturated, and if that asks nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
+    /// Milliseconds after which a connection that nobody uses is closed; 10 minutes if absent, 0
+    /// keeps it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<u64>,
     /// The account's password.
     #[serde(default, skip_serializing)]
     pub password: Secret,
@@ -172,9 +176,14 @@ pub struct LlmParams {
     /// Of older configurations: milliseconds for connect and discovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_timeout: Option<u64>,
-    /// Kept and given back, without effect so far: no refusal is answered by asking again.
+    /// How often one failed request may be sent again before anything of its answer was told, for
+    /// whatever reasons; 2 by default, 0 is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
+    /// Whether a request goes again, once, when the connection died before any answer although
+    /// the server may have read it; `true` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_ambiguous: Option<bool>,
     /// For `https` endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,

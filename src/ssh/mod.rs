@@ -67,6 +67,6 @@ pub use self::system::ASKPASS;
 #[cfg(unix)]
 pub use self::system::ask_through;
 pub use self::target::{
-    AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy,
+    AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy, IDLE,
     KnownHostsFiles, LocalUser, Target, Transport, Variables,
 };

@@ -28,6 +28,8 @@ pub struct Plan {
     pub transport: Transport,
     /// See [`Target::max_connections`].
     pub max_connections: usize,
+    /// See [`Target::idle`].
+    pub idle: Option<Duration>,
 }
 
 /// What a profile says about one machine. `None`: what ssh_config says, else the default.
@@ -142,6 +144,7 @@ impl Plan {
     pub fn is_like(&self, other: &Self) -> bool {
         self.transport == other.transport
             && self.max_connections == other.max_connections
+            && self.idle == other.idle
             && self.stops.len() == other.stops.len()
             && self
                 .stops
@@ -199,6 +202,7 @@ impl Plan {
                 hops,
                 transport: self.transport,
                 max_connections: self.max_connections,
+                idle: self.idle,
             },
             warnings,
         })

@@ -22,7 +22,12 @@ pub struct Target {
     /// How many connections there may be at once, from 1: one more is made only while the others
     /// are saturated.
     pub max_connections: usize,
+    /// A connection without streams is closed after this; `None`: never.
+    pub idle: Option<Duration>,
 }
+
+/// What [`Target::idle`] is by default.
+pub const IDLE: Duration = Duration::from_secs(600);
 
 /// Who speaks SSH.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -42,6 +47,7 @@ impl Target {
             hops,
             transport: Transport::Library,
             max_connections: 1,
+            idle: Some(IDLE),
         }
     }
 }

@@ -28,6 +28,7 @@ mod proxy_command_trust;
 mod real;
 mod reconnect;
 mod refused;
+mod resend;
 mod schema;
 mod scripted_servers;
 mod secrets;

@@ -45,7 +45,7 @@ impl<M: Model> Turn<'_, M> {
                 Some(event) => event.map_err(failed)?,
                 None => return Err(Stop::Failed(Error::Unfinished)),
             };
-            if is_output(&event) && first_output.is_none() {
+            if event.is_output() && first_output.is_none() {
                 first_output = Some(Instant::now());
                 self.record
                     .first_token
@@ -58,7 +58,7 @@ impl<M: Model> Turn<'_, M> {
                 }
                 // Told once, with the finish.
                 ChatEvent::Usage(usage) => {
-                    self.record.keep_usage(usage);
+                    self.record.keep_usage(Some(usage));
                     continue;
                 }
                 ChatEvent::Status { phase, progress } => Event::Status {
@@ -92,9 +92,7 @@ impl<M: Model> Turn<'_, M> {
 
     /// Keeps what only the answer knows, should this be the last that is heard of it.
     fn measure(&mut self, answer: &M::Answer) {
-        if let Some(usage) = answer.usage() {
-            self.record.keep_usage(usage);
-        }
+        self.record.keep_usage(answer.usage());
         if self.round == 1 && self.record.connect.is_none() {
             self.record.connect = answer.connect_time();
         }
@@ -104,8 +102,8 @@ impl<M: Model> Turn<'_, M> {
         if completion.model.is_some() {
             self.record.model.clone_from(&completion.model);
         }
-        if let Some(usage) = completion.usage {
-            self.record.keep_usage(usage);
+        if completion.usage.is_some() {
+            self.record.keep_usage(completion.usage);
         }
         let usage = self.record.usage.per_round.last().and_then(Option::as_ref);
         if let (Some(first), Some(tokens)) =
@@ -177,17 +175,4 @@ impl Partial {
 
 fn failed<E: crate::llm::Carrier>(error: crate::llm::Error<E>) -> Stop<E> {
     Stop::Failed(Error::Llm(error))
-}
-
-fn is_output(event: &ChatEvent) -> bool {
-    match event {
-        ChatEvent::Text(_)
-        | ChatEvent::Reasoning(_)
-        | ChatEvent::ToolCallStarted { .. }
-        | ChatEvent::ToolCallDelta { .. } => true,
-        ChatEvent::Status { .. }
-        | ChatEvent::Usage(_)
-        | ChatEvent::Warning(_)
-        | ChatEvent::Finished(_) => false,
-    }
 }

@@ -34,6 +34,8 @@ pub(super) enum Step {
     Tell(ChatEvent),
     /// Counts without telling.
     Count(Usage),
+    /// Asks again, with this warning; what was counted is forgotten.
+    AskAgain(&'static str),
     Wait(Duration),
     /// Cancels the prompt, then says nothing more.
     CancelPrompt,
@@ -209,8 +211,17 @@ impl Answer for ScriptedAnswer {
     async fn next(&mut self) -> Option<Result<ChatEvent, llm::Error<Lost>>> {
         loop {
             match self.steps.pop_front()? {
-                Step::Tell(event) => return Some(Ok(event)),
+                Step::Tell(event) => {
+                    if let ChatEvent::Usage(usage) = &event {
+                        self.counted = Some(*usage);
+                    }
+                    return Some(Ok(event));
+                }
                 Step::Count(usage) => self.counted = Some(usage),
+                Step::AskAgain(warning) => {
+                    self.counted = None;
+                    return Some(Ok(ChatEvent::Warning(warning.to_owned())));
+                }
                 Step::Wait(time) => tokio::time::sleep(time).await,
                 Step::CancelPrompt => {
                     self.cancel.cancel();

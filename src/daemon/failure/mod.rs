@@ -44,12 +44,12 @@ pub(super) fn not_built(method: &str) -> ErrorObject {
     )
 }
 
-/// As many prompts run as may.
+/// As many prompts run and wait as may.
 pub(super) fn busy(prompts: usize) -> ErrorObject {
     with_data(
         ErrorData::new(ErrorCode::HostBusy, true),
         format!(
-            "{prompts} prompts are running, and more may not; wait for one to end, or cancel one."
+            "{prompts} prompts are running or waiting, and more may not; wait for some to end, or cancel some."
         ),
     )
 }

@@ -10,7 +10,7 @@ use crate::{
     rpc::Call,
 };
 
-use super::super::{failure, running::MAX_PROMPTS, state::Daemon};
+use super::super::{admission::MAX_PROMPTS, failure, state::Daemon};
 
 /// For the requests that `shutdown` cancels, and for closing connections: a host that waits for
 /// the reply should have it within its usual 2 s.

@@ -19,11 +19,12 @@ use crate::{
 
 use super::{
     super::{
+        admission::{Admitted, Full, MAX_PROMPTS, Place},
         failure::{self, Scene},
         host::HostTools,
         link::Server,
         route::Route,
-        running::{MAX_PROMPTS, Taken, Ticket},
+        running::{Taken, Ticket},
         state::Daemon,
         stream::EventStream,
         wire::{self, message::text_bytes},
@@ -68,6 +69,8 @@ struct Job {
     token: CancellationToken,
     /// Keeps the prompt's name taken, and it cancellable by that name.
     _ticket: Ticket,
+    /// Its place among the prompts that talk to models, until it does.
+    admitted: Option<Admitted>,
     request_id: String,
     conversation_id: String,
     route: Route,
@@ -91,6 +94,8 @@ impl Job {
             .running
             .enter(&request_id, &conversation_id, call.token.clone())
             .map_err(|taken| already_running(&taken))?;
+        let admitted = daemon.admission.enter(&params.config_id);
+        let admitted = admitted.map_err(|Full| failure::busy(MAX_PROMPTS))?;
         let profile = workspace.profile(&params.config_id).await?;
         let route = workspace.route_of(&profile).await?;
         let api = workspace.api_of(&profile)?;
@@ -120,6 +125,7 @@ impl Job {
             workspace: Arc::clone(workspace),
             token: call.token,
             _ticket: ticket,
+            admitted: Some(admitted),
             request_id,
             conversation_id,
             server: route.server(workspace, &api),
@@ -132,7 +138,7 @@ impl Job {
     }
 
     async fn run(
-        self,
+        mut self,
         prompt: conversation::Prompt,
         events: Option<EventStream>,
     ) -> Result<PromptResult, ErrorObject> {
@@ -159,8 +165,9 @@ impl Job {
                     .await;
             }
         }
+        let admitted = self.admitted.take();
         // A defect must not cost the host the terminal event.
-        let answer = AssertUnwindSafe(self.answer(prompt, events.as_ref()))
+        let answer = AssertUnwindSafe(self.answer(prompt, admitted, events.as_ref()))
             .catch_unwind()
             .await;
         let answer = answer.unwrap_or_else(|_panic| Err(failure::internal()));
@@ -194,8 +201,12 @@ impl Job {
     async fn answer(
         &self,
         prompt: conversation::Prompt,
+        admitted: Option<Admitted>,
         events: Option<&EventStream>,
     ) -> Result<(Outcome<ssh::Error>, Option<Turn<'_>>), ErrorObject> {
+        let Some(_place) = self.place(admitted, events).await else {
+            return Ok((Outcome::cancelled(), None));
+        };
         if self.route.current(&self.workspace).is_none() {
             if let Some(events) = events {
                 let phase = protocol::Phase::Connecting;
@@ -237,6 +248,30 @@ impl Job {
         };
         self.record(asked, asked_at, &outcome).await;
         Ok((outcome, turn))
+    }
+
+    /// Waits for the prompt's turn; `None`: it was cancelled.
+    async fn place(
+        &self,
+        admitted: Option<Admitted>,
+        events: Option<&EventStream>,
+    ) -> Option<Place> {
+        let turn = match admitted? {
+            Admitted::Now(place) => return Some(place),
+            Admitted::Later(turn) => turn,
+        };
+        if let Some(events) = events {
+            let phase = protocol::Phase::Queued;
+            let progress = None;
+            events
+                .push(1, protocol::Event::Status { phase, progress })
+                .await;
+        }
+        tokio::select! {
+            biased;
+            () = self.token.cancelled() => None,
+            place = turn.come() => place,
+        }
     }
 
     /// Keeps what was said, whatever the end was, and tells the host.
@@ -365,7 +400,6 @@ fn already_running(taken: &Taken) -> ErrorObject {
             "conversationId",
             "`conversationId`: a prompt of this conversation is running; wait for it, or cancel it.",
         ),
-        Taken::EveryPlace => failure::busy(MAX_PROMPTS),
     }
 }
 

@@ -68,6 +68,7 @@ async fn resolve(workspace: &Workspace, alias: String) -> SshHost {
         stops: vec![ssh::Stop::new(&alias)],
         transport: ssh::Transport::Library,
         max_connections: 1,
+        idle: None,
     };
     match plan.resolve(&workspace.ssh_environment).await {
         Ok(resolved) => wire::config::ssh_host(alias, resolved),

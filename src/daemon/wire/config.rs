@@ -14,9 +14,6 @@ use crate::{
 /// The header that routers keep caches warm by, unless the profile names another one or `""`.
 const AFFINITY_HEADER: &str = "X-Session-Id";
 
-/// How often a request that provably was not sent is sent again.
-const MAX_RETRIES: u32 = 2;
-
 /// The secrets that params give, each with what is to be done about it.
 pub(in crate::daemon) type Changes = Vec<(SecretField, Change<SecretString>)>;
 
@@ -79,6 +76,7 @@ pub(in crate::daemon) fn ssh_profile(params: &SshParams, known: Option<&SshProfi
         keepalive_interval_ms: params.keepalive_interval,
         keepalive_count_max: params.keepalive_count_max,
         max_connections: params.max_connections,
+        idle_timeout_ms: params.idle_timeout,
         unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
     }
 }
@@ -107,6 +105,7 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
         },
         request_timeout_ms: params.request_timeout,
         max_retries: params.max_retries,
+        retry_ambiguous: params.retry_ambiguous,
         tls: params.tls.as_ref().map(|tls| config::Tls {
             ca_path: tls.ca_path.clone(),
             server_name: tls.server_name.clone(),
@@ -202,6 +201,7 @@ fn ssh_settings(profile: &SshProfile) -> SshParams {
         keepalive_interval: profile.keepalive_interval_ms,
         keepalive_count_max: profile.keepalive_count_max,
         max_connections: profile.max_connections,
+        idle_timeout: profile.idle_timeout_ms,
         password: Secret::Keep,
         passphrase: Secret::Keep,
         jump_hosts: Vec::new(),
@@ -230,6 +230,7 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
             },
             request_timeout: profile.request_timeout_ms,
             max_retries: profile.max_retries,
+            retry_ambiguous: profile.retry_ambiguous,
             tls: profile.tls.as_ref().map(|tls| protocol::TlsSettings {
                 ca_path: tls.ca_path.clone(),
                 server_name: tls.server_name.clone(),
@@ -294,7 +295,17 @@ pub(in crate::daemon) fn plan(
             .max_connections
             .and_then(|most| usize::try_from(most).ok())
             .unwrap_or(1),
+        idle: idle(profile.ssh.idle_timeout_ms),
     })
+}
+
+/// After how long an unused connection is closed; `None`: never.
+fn idle(configured_ms: Option<u64>) -> Option<Duration> {
+    match configured_ms {
+        None => Some(ssh::IDLE),
+        Some(0) => None,
+        Some(ms) => Some(Duration::from_millis(ms)),
+    }
 }
 
 fn stop(profile: &SshProfile) -> ssh::Stop {
@@ -364,6 +375,7 @@ fn ssh_params(stop: &ssh::Stop) -> SshParams {
         keepalive_interval: milliseconds(&stop.keepalive_interval),
         keepalive_count_max: stop.keepalive_count_max,
         max_connections: None,
+        idle_timeout: None,
         password: Secret::Keep,
         passphrase: Secret::Keep,
         jump_hosts: Vec::new(),
@@ -420,8 +432,16 @@ pub(in crate::daemon) fn options(
         secret_headers,
         affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
         clocks: clocks(profile),
-        max_retries: profile.max_retries.unwrap_or(MAX_RETRIES),
+        retries: retries(profile),
     })
+}
+
+fn retries(profile: &LlmProfile) -> llm::Retries {
+    let defaults = llm::Retries::default();
+    llm::Retries {
+        max: profile.max_retries.unwrap_or(defaults.max),
+        ambiguous: profile.retry_ambiguous.unwrap_or(defaults.ambiguous),
+    }
 }
 
 /// How long to wait for what.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::llm::{
+    ask::Question,
     carrier::Carrier,
     dialect::openai::Answer,
     error::{Clock, Error},
@@ -40,8 +41,7 @@ pub(super) struct Reader {
     received: usize,
     clocks: Clocks,
     start: Instant,
-    /// When the connection was there.
-    connected: Instant,
+    first_token_by: Instant,
     /// How long we have waited since the last event, comments or not; `None` before the first
     /// output.
     without_event: Option<Duration>,
@@ -72,10 +72,9 @@ impl Reader {
     /// Looks at what kind of body it is.
     pub(super) async fn new<E: Carrier>(
         exchange: Exchange,
-        clocks: &Clocks,
-        start: Instant,
-        redactor: &Redactor,
+        question: &Question<E>,
     ) -> Result<Self, Error<E>> {
+        let redactor = question.options().redactor();
         let header = exchange.headers.get(CONTENT_TYPE);
         let content_type = header.map_or_else(
             || "no content type".to_owned(),
@@ -101,18 +100,23 @@ impl Reader {
             }
         };
         Ok(Self {
-            connected: exchange.connected,
+            first_token_by: question.first_token_deadline(exchange.connected),
             exchange,
             form,
-            redactor: redactor.clone(),
+            redactor,
             received: 0,
-            clocks: *clocks,
-            start,
+            clocks: question.options().clocks,
+            start: question.start(),
             without_event: None,
             waiting_since: None,
             warned_of_utf8: false,
             until: None,
         })
+    }
+
+    /// How long it took to open the connection.
+    pub(super) fn connect_time(&self) -> Duration {
+        self.exchange.connect
     }
 
     /// From now on the idle clock runs.
@@ -163,11 +167,7 @@ impl Reader {
     fn deadline(&self, waiting_since: Instant) -> (Instant, Clock, Duration) {
         let clocks = &self.clocks;
         let (mut deadline, mut clock, mut limit) = match self.without_event {
-            None => (
-                self.connected + clocks.first_token,
-                Clock::FirstToken,
-                clocks.first_token,
-            ),
+            None => (self.first_token_by, Clock::FirstToken, clocks.first_token),
             Some(so_far) => {
                 let comments = clocks.idle.max(COMMENTS_ONLY).saturating_sub(so_far);
                 (
@@ -189,7 +189,7 @@ impl Reader {
     /// may stop are looked at after each piece too.
     fn check_flood<E: Carrier>(&self, fresh: &[ChatEvent]) -> Result<(), Error<E>> {
         let now = Instant::now();
-        let ran_out = |clock, start: Instant, limit: Duration| match now >= start + limit {
+        let ran_out = |clock, deadline: Instant, limit: Duration| match now >= deadline {
             true => Err(Error::Timeout { clock, limit }),
             false => Ok(()),
         };
@@ -197,11 +197,12 @@ impl Reader {
             return Ok(());
         }
         if self.without_event.is_none() && fresh.is_empty() {
-            ran_out(Clock::FirstToken, self.connected, self.clocks.first_token)?;
+            let limit = self.clocks.first_token;
+            ran_out(Clock::FirstToken, self.first_token_by, limit)?;
         }
-        self.clocks
-            .total
-            .map_or(Ok(()), |total| ran_out(Clock::Total, self.start, total))
+        self.clocks.total.map_or(Ok(()), |total| {
+            ran_out(Clock::Total, self.start + total, total)
+        })
     }
 
     fn feed<E: Carrier>(
@@ -277,15 +278,22 @@ impl Reader {
             Form::Events(decoder) => {
                 let mut frames = Vec::new();
                 decoder.finish(clean, &mut frames).map_err(too_long)?;
-                // Without a length, a server that died looks like one that has finished.
+                // As below.
                 frames.retain(|frame| !is_half(frame));
                 self.take(&frames, answer, events)
             }
             Form::Whole(body) if clean => {
-                let json: Value = serde_json::from_slice(body).map_err(|error| {
-                    let text = self.redactor.excerpt(&String::from_utf8_lossy(body));
-                    Error::Protocol(format!("the answer is not JSON ({error}): {text}"))
-                })?;
+                let json: Value = match serde_json::from_slice(body) {
+                    Ok(json) => json,
+                    // Without a length, a server that died looks like one that has finished.
+                    Err(error) if error.is_eof() => return Ok(()),
+                    Err(error) => {
+                        let text = self.redactor.excerpt(&String::from_utf8_lossy(body));
+                        return Err(Error::Protocol(format!(
+                            "the answer is not JSON ({error}): {text}"
+                        )));
+                    }
+                };
                 answer.take_whole(&json, events)?;
                 Ok(())
             }

@@ -45,8 +45,6 @@ pub(super) enum SendError {
     /// The connection was closed before any byte of the request was taken. It can go elsewhere.
     Unsent(Box<Request<Full<Bytes>>>),
     Closed(Option<io::Error>),
-    /// The other side closed the connection, and nothing but that came after the request.
-    ClosedInSilence(Option<io::Error>),
     /// It is HTTP, but the head is malformed or larger than we take.
     BadHead,
     NotHttp {
@@ -91,7 +89,6 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Response<Incoming>, SendError> {
         let (before, _) = self.seen.sent();
-        let heard = self.seen.received();
         let mut reply = pin!(self.requests.try_send_request(request));
         let mut late = pin!(sleep_until(deadline));
         let mut stalled = pin!(sleep_until(Instant::now() + stall));
@@ -120,15 +117,13 @@ impl Connection {
         .await?;
         outcome.map_err(|mut error| match error.take_message() {
             Some(request) => SendError::Unsent(Box::new(request)),
-            None => match self.explain(error.error()) {
-                SendError::Closed(source)
-                    if self.seen.received() == heard && is_their_close(source.as_ref()) =>
-                {
-                    SendError::ClosedInSilence(source)
-                }
-                explained => explained,
-            },
+            None => self.explain(error.error()),
         })
+    }
+
+    /// How many bytes of all requests together were taken by the stream.
+    pub(super) fn written(&self) -> u64 {
+        self.seen.sent().0
     }
 
     /// The first bytes that the other side ever sent.
@@ -200,9 +195,4 @@ impl Connection {
         }
         !self.closed && self.requests.is_ready()
     }
-}
-
-/// Whether a connection ended by the other side's will, and not by a failure on the way.
-fn is_their_close(source: Option<&io::Error>) -> bool {
-    source.is_none_or(|source| source.kind() == io::ErrorKind::BrokenPipe)
 }

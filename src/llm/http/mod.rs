@@ -1,9 +1,8 @@
 //! HTTP/1.1 over byte streams from an [`Opener`]. hyper's types end here (headers apart).
 //!
-//! Redirects are not followed, proxies not asked, compression not accepted. A request is sent a
-//! second time only when no byte of it was taken by the first connection, or when that was a kept
-//! one that its server just closed: it did so without a byte of an answer, as servers do that let
-//! an idle connection go while we write on it.
+//! Redirects are not followed, proxies not asked, compression not accepted. No request is sent a
+//! second time here, look-ups apart: a kept connection that took no byte of one was none any more,
+//! and another is used. All else is for the caller to decide, who is told how far it came.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +12,7 @@ use hyper::{
     Method, Request, StatusCode,
     header::{
         ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
-        HeaderName, HeaderValue, LOCATION,
+        HeaderValue, LOCATION,
     },
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -43,12 +42,13 @@ pub(super) struct Client<E> {
     redactor: Redactor,
 }
 
-/// A request, small enough to be built again for a retry.
+/// A request, small enough to be built again.
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing<'a> {
     pub(super) path: &'a str,
     pub(super) headers: &'a HeaderMap,
-    pub(super) extra_header: Option<(HeaderName, HeaderValue)>,
+    /// On a connection of its own, whatever was kept.
+    pub(super) fresh: bool,
     /// Sent as JSON by POST; without it the request is a GET.
     pub(super) body: Option<Bytes>,
     pub(super) accept: &'static str,
@@ -63,6 +63,16 @@ pub(super) struct Patience {
     pub(super) reply: Duration,
     /// Whatever else holds.
     pub(super) deadline: Option<Instant>,
+}
+
+/// A request without a response that can be read.
+#[derive(Debug)]
+pub(super) struct Unanswered<E: Carrier> {
+    pub(super) error: Error<E>,
+    /// The carrier took at least a byte of it.
+    pub(super) written: bool,
+    /// It went out on a connection kept from earlier.
+    reused: bool,
 }
 
 /// A response read to its end, or to the limit asked for.
@@ -88,20 +98,24 @@ impl<E: Carrier> Client<E> {
         &self,
         outgoing: &Outgoing<'_>,
         patience: Patience,
-    ) -> Result<Exchange, Error<E>> {
-        let mut request = self.request(outgoing)?;
-        let mut may_reuse = true;
+    ) -> Result<Exchange, Unanswered<E>> {
+        let mut request = self.request(outgoing).map_err(Unanswered::unsent)?;
         loop {
             let begin = Instant::now();
-            let reused = if may_reuse { self.pool.take() } else { None };
+            let reused = if outgoing.fresh {
+                None
+            } else {
+                self.pool.take()
+            };
             let is_reused = reused.is_some();
             let mut connection = match reused {
                 Some(connection) => connection,
-                None => self.connect(patience).await?,
+                None => self.connect(patience).await.map_err(Unanswered::unsent)?,
             };
             let connected = Instant::now();
             let deadline = earliest(connected + patience.reply, patience.deadline);
-            match connection.send(request, patience.connect, deadline).await {
+            let before = connection.written();
+            let error = match connection.send(request, patience.connect, deadline).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     let exchange = Exchange {
@@ -118,38 +132,57 @@ impl<E: Carrier> Client<E> {
                         ended: false,
                         pool: self.pool.clone(),
                     };
-                    return self.check(exchange);
+                    return self.check(exchange).map_err(|error| Unanswered {
+                        error,
+                        written: true,
+                        reused: is_reused,
+                    });
                 }
                 // The idle connection had just died; the pool runs dry, so this ends.
-                Err(SendError::Unsent(unsent)) if is_reused => request = *unsent,
-                // It was closed under our hands. Once more, on a connection of its own.
-                Err(SendError::ClosedInSilence(_)) if is_reused => {
-                    request = self.request(outgoing)?;
-                    may_reuse = false;
+                Err(SendError::Unsent(unsent)) if is_reused => {
+                    request = *unsent;
+                    continue;
                 }
                 // It spoke before it was asked: HTTP servers don't, SSH servers do.
                 Err(SendError::Unsent(_)) => {
                     let greeting = connection.greeting();
-                    let error = if greeting.is_empty() || greeting.starts_with(b"HTTP/") {
+                    if greeting.is_empty() || greeting.starts_with(b"HTTP/") {
                         SendError::Closed(connection.take_error())
                     } else {
                         SendError::NotHttp { greeting }
-                    };
-                    return Err(self.explain(error, patience));
+                    }
                 }
-                Err(error) => return Err(self.explain(error, patience)),
-            }
+                Err(error) => error,
+            };
+            return Err(Unanswered {
+                error: self.explain(error, patience),
+                written: connection.written() > before,
+                reused: is_reused,
+            });
         }
     }
 
-    /// Sends a request and reads its whole response.
+    /// Looks something up: sends a request that may be sent twice, and reads its whole response.
     pub(super) async fn fetch(
         &self,
         outgoing: &Outgoing<'_>,
         patience: Patience,
         limit: usize,
     ) -> Result<Fetched, Error<E>> {
-        let exchange = self.send(outgoing, patience).await?;
+        let exchange = match self.send(outgoing, patience).await {
+            // Closed under our hands, most likely. Once more, on a connection of its own.
+            Err(unanswered)
+                if unanswered.reused && matches!(unanswered.error, Error::NoReply { .. }) =>
+            {
+                let fresh = Outgoing {
+                    fresh: true,
+                    ..outgoing.clone()
+                };
+                self.send(&fresh, patience).await
+            }
+            sent => sent,
+        };
+        let exchange = exchange.map_err(|unanswered| unanswered.error)?;
         let deadline = earliest(Instant::now() + patience.reply, patience.deadline);
         let (status, headers) = (exchange.status, exchange.headers.clone());
         let (body, read) = exchange.read(limit, deadline).await;
@@ -171,11 +204,15 @@ impl<E: Carrier> Client<E> {
     }
 
     async fn connect(&self, patience: Patience) -> Result<Connection, Error<E>> {
-        let open = self.opener.open(self.endpoint.dial());
-        let limited = timeout(patience.connect, open);
+        let open = async {
+            if let Err(error) = self.opener.reach().await {
+                return Ok(Err(error));
+            }
+            timeout(patience.connect, self.opener.open(self.endpoint.dial())).await
+        };
         let opened = match patience.deadline {
-            None => limited.await,
-            Some(deadline) => timeout_at(deadline, limited).await.unwrap_or_else(Err),
+            None => open.await,
+            Some(deadline) => timeout_at(deadline, open).await.unwrap_or_else(Err),
         };
         let stream = match opened {
             Ok(stream) => stream.map_err(Error::Open)?,
@@ -216,9 +253,6 @@ impl<E: Carrier> Client<E> {
             // Some servers refuse chunked request bodies.
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        if let Some((name, value)) = &outgoing.extra_header {
-            headers.insert(name, value.clone());
-        }
         Ok(request)
     }
 
@@ -252,9 +286,7 @@ impl<E: Carrier> Client<E> {
     fn explain(&self, error: SendError, patience: Patience) -> Error<E> {
         match error {
             SendError::Unsent(_) => Error::NoReply { source: None },
-            SendError::Closed(source) | SendError::ClosedInSilence(source) => {
-                Error::NoReply { source }
-            }
+            SendError::Closed(source) => Error::NoReply { source },
             SendError::BadHead => {
                 Error::Protocol("the head of the answer is malformed or too large".to_owned())
             }
@@ -269,6 +301,16 @@ impl<E: Carrier> Client<E> {
                 clock: Clock::FirstToken,
                 limit: patience.reply,
             },
+        }
+    }
+}
+
+impl<E: Carrier> Unanswered<E> {
+    fn unsent(error: Error<E>) -> Self {
+        Self {
+            error,
+            written: false,
+            reused: false,
         }
     }
 }

@@ -30,7 +30,6 @@ struct Record {
     /// Everything written has been handed to the carrier.
     flushed: bool,
     greeting: Vec<u8>,
-    read: u64,
     error: Option<io::Error>,
 }
 
@@ -43,11 +42,6 @@ impl Seen {
     pub(super) fn sent(&self) -> (u64, bool) {
         let record = self.record();
         (record.written, record.flushed)
-    }
-
-    /// Bytes read since the connection began.
-    pub(super) fn received(&self) -> u64 {
-        self.record().read
     }
 
     /// The first bytes read since the connection began.
@@ -88,7 +82,6 @@ impl AsyncRead for Tap {
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         let mut record = self.seen.record();
         let fresh = buf.filled().get(before..).unwrap_or_default();
-        record.read += fresh.len() as u64;
         if record.greeting.len() < GREETING {
             let room = GREETING - record.greeting.len();
             record.greeting.extend(fresh.iter().take(room));

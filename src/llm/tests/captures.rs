@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use expect_test::{Expect, expect};
 
-use super::peer::{Refused, drain, prompt, server};
+use super::peer::{Refused, drain, never_again, prompt, server};
 use crate::llm::{Block, ChatEvent, Completion, Error, Options};
 
 pub(super) fn capture(name: &str) -> Vec<u8> {
@@ -300,7 +300,7 @@ async fn refusals() {
         "vllm/plain-unknown-model",
     ] {
         let reply = capture(name);
-        let (server, peer) = server(Options::default());
+        let (server, peer) = server(never_again());
         tokio::spawn(peer.serve(move |_| reply.clone()));
         match server.chat(prompt()).await {
             Err(Error::Refused(refusal)) => {

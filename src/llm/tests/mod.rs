@@ -3,5 +3,7 @@
 mod captures;
 mod clocks;
 mod discovery;
+mod every_byte;
 mod peer;
+mod resend;
 mod transport;

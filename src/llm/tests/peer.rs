@@ -1,15 +1,21 @@
 //! A server whose every byte is written by the test.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
     sync::mpsc,
+    time::Instant,
 };
 
 use crate::llm::{
-    Block, BoxFuture, ByteStream, Carrier, ChatEvent, ChatRequest, ChatStream, Clocks, Dial, Error,
-    Message, Opener, Options, Role, Server,
+    Block, BoxFuture, ByteStream, Carrier, ChatEvent, ChatRequest, ChatStream, Clocks, Completion,
+    Dial, Error, Message, Opener, Options, Retries, Role, Server,
 };
 
 /// The carrier's error.
@@ -77,6 +83,37 @@ impl Peer {
         self.opened.is_empty()
     }
 
+    /// Accepts connections until the test ends, and takes each request as the script has it; those
+    /// after its end are never answered.
+    pub(super) fn play(mut self, script: impl IntoIterator<Item = Act>) -> Asked {
+        let script: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(script.into_iter().collect()));
+        let asked = Asked::default();
+        let log = asked.clone();
+        tokio::spawn(async move {
+            while let Some(stream) = self.opened.recv().await {
+                let (script, log) = (Arc::clone(&script), log.clone());
+                tokio::spawn(async move {
+                    let mut connection = Connection(stream);
+                    while let Some(request) = connection.try_request().await {
+                        log.0.lock().unwrap().push((Instant::now(), request));
+                        let act = script.lock().unwrap().pop_front();
+                        match act {
+                            Some(Act::Say(bytes)) => {
+                                let _ = connection.0.write_all(bytes.as_bytes()).await;
+                            }
+                            Some(Act::Break(bytes)) => {
+                                let _ = connection.0.write_all(bytes.as_bytes()).await;
+                                return;
+                            }
+                            None => connection.closed().await,
+                        }
+                    }
+                });
+            }
+        });
+        asked
+    }
+
     /// Accepts connections until the test ends, and answers each request by its first line.
     pub(super) async fn serve(mut self, answer: impl Fn(&str) -> Vec<u8> + Clone + Send + 'static) {
         while let Some(stream) = self.opened.recv().await {
@@ -92,23 +129,39 @@ impl Peer {
     }
 }
 
+/// What a scripted server does with a request.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    /// Says this, and keeps the connection.
+    Say(String),
+    /// Says this, and closes the connection.
+    Break(String),
+}
+
+/// The requests that a server got, and when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked(Arc<Mutex<Vec<(Instant, String)>>>);
+
+impl Asked {
+    pub(super) fn requests(&self) -> Vec<String> {
+        let asked = self.0.lock().unwrap();
+        asked.iter().map(|(_, request)| request.clone()).collect()
+    }
+
+    /// How long after the request before it each request came.
+    pub(super) fn gaps(&self) -> Vec<Duration> {
+        let asked = self.0.lock().unwrap();
+        let pairs = asked.windows(2);
+        pairs.map(|pair| pair[1].0 - pair[0].0).collect()
+    }
+}
+
 impl Connection {
     /// Reads one whole request; `None` when the client has closed.
     pub(super) async fn try_request(&mut self) -> Option<String> {
         let mut bytes = Vec::new();
-        let mut whole = None;
         loop {
-            if whole.is_none()
-                && let Some(head) = bytes.windows(4).position(|end| end == b"\r\n\r\n")
-            {
-                let text = std::str::from_utf8(&bytes[..head]).unwrap();
-                let length = text
-                    .lines()
-                    .find_map(|line| line.strip_prefix("content-length: "))
-                    .map_or(0, |length| length.parse().unwrap());
-                whole = Some(head + 4 + length);
-            }
-            if whole.is_some_and(|whole| bytes.len() >= whole) {
+            if whole_request(&bytes).is_some() {
                 return Some(String::from_utf8(bytes).unwrap());
             }
             let mut piece = vec![0; 64 * 1024];
@@ -129,8 +182,7 @@ impl Connection {
 
     /// A head that says an event stream follows, in chunks.
     pub(super) async fn stream_head(&mut self) {
-        self.write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-            .await;
+        self.write(STREAM_HEAD).await;
     }
 
     /// One HTTP chunk.
@@ -140,10 +192,7 @@ impl Connection {
 
     /// The text, the finish, and the end of the body.
     pub(super) async fn answer(&mut self, text: &str) {
-        self.stream_head().await;
-        self.chunk(&delta(text)).await;
-        self.chunk(&(finish("stop") + DONE)).await;
-        self.write("0\r\n\r\n").await;
+        self.write(answer(text)).await;
     }
 
     pub(super) async fn json(&mut self, status: u16, body: &str) {
@@ -158,6 +207,19 @@ impl Connection {
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::BrokenPipe),
         }
     }
+}
+
+const STREAM_HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// The beginning of an event stream of one chunk.
+pub(super) fn begun(data: &str) -> String {
+    format!("{STREAM_HEAD}{:x}\r\n{data}\r\n", data.len())
+}
+
+/// A whole event stream that says this.
+pub(super) fn answer(text: &str) -> String {
+    begun(&(delta(text) + &finish("stop") + DONE)) + "0\r\n\r\n"
 }
 
 pub(super) const DONE: &str = "data: [DONE]\n\n";
@@ -187,6 +249,50 @@ pub(super) fn prompt() -> ChatRequest {
             content: vec![Block::Text { text: "hi".into() }],
         }],
         ..ChatRequest::default()
+    }
+}
+
+/// The length of the request that these bytes begin with, if all of it is there.
+pub(super) fn whole_request(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")?;
+    let text = std::str::from_utf8(&bytes[..head]).unwrap();
+    let length = header(text, "content-length").map_or(0, |length| length.parse().unwrap());
+    let whole = head + 4 + length;
+    (bytes.len() >= whole).then_some(whole)
+}
+
+/// A header of a request.
+pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
+    request
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// What comes of a question, whether it fails at once or only later.
+pub(super) async fn outcome(
+    server: &Server<Refused>,
+) -> (Vec<ChatEvent>, Result<Completion, Error<Refused>>) {
+    let mut stream = match server.chat(prompt()).await {
+        Ok(stream) => stream,
+        Err(error) => return (Vec::new(), Err(error)),
+    };
+    match drain(&mut stream).await {
+        (events, Some(error)) => (events, Err(error)),
+        (mut events, None) => match events.pop() {
+            Some(ChatEvent::Finished(completion)) => (events, Ok(completion)),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+/// Sends nothing again.
+pub(super) fn never_again() -> Options {
+    Options {
+        retries: Retries {
+            max: 0,
+            ..Retries::default()
+        },
+        ..Options::default()
     }
 }
 

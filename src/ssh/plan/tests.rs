@@ -43,6 +43,7 @@ async fn resolve(stops: Vec<Stop>) -> Result<Resolved, Error> {
         stops,
         transport: Transport::Library,
         max_connections: 1,
+        idle: None,
     };
     plan.resolve(&environment(&directory)).await
 }
@@ -93,6 +94,7 @@ async fn what_this_program_can_t_do_is_no_news_to_the_system_s_ssh() {
             stops: vec![Stop::new("gpu")],
             transport,
             max_connections: 1,
+            idle: None,
         };
         let resolved = plan.resolve(&environment(&directory)).await.unwrap();
         assert_eq!(resolved.warnings.is_empty(), silent, "{transport:?}");

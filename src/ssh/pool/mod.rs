@@ -44,7 +44,6 @@ pub struct Pool(Arc<Inner>);
 
 struct Inner {
     environment: Arc<Environment>,
-    idle: Duration,
     owners: Mutex<HashMap<Key, Handle>>,
     resumed: Arc<Notify>,
     /// No new connections after this.
@@ -59,11 +58,10 @@ struct Handle {
 }
 
 impl Pool {
-    /// A connection without streams is closed after `idle`. Must be called inside a runtime.
-    pub fn new(environment: Arc<Environment>, idle: Duration) -> Self {
+    /// No connections. Must be called inside a runtime.
+    pub fn new(environment: Arc<Environment>) -> Self {
         let pool = Self(Arc::new(Inner {
             environment,
-            idle,
             owners: Mutex::default(),
             resumed: Arc::default(),
             shut: CancellationToken::new(),

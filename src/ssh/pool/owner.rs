@@ -261,7 +261,7 @@ impl Owner {
 
     /// Makes a session everybody's.
     fn take_in(&mut self, session: Session) {
-        let idle = self.pool.upgrade().map_or(Duration::ZERO, |pool| pool.idle);
+        let idle = self.target.as_ref().and_then(|target| target.idle);
         let watched = watch_over(Arc::clone(&self.shared), session.clone(), idle);
         self.events.push(Box::pin(watched));
         self.look_out(session.clone());
@@ -463,11 +463,11 @@ impl Owner {
             self.shared.set(State::NeedsUser { error });
             return None;
         }
-        let idle = self.pool.upgrade().map_or(Duration::ZERO, |pool| pool.idle);
+        let idle = self.target.as_ref().and_then(|target| target.idle);
         let mut wait = self.backoff.lost(lost.age(), Instant::now(), jitter());
         for attempt in 1.. {
             let next = Instant::now() + wait;
-            let unused = next.saturating_duration_since(self.used) > idle;
+            let unused = idle.is_some_and(|idle| next.saturating_duration_since(self.used) > idle);
             if self.demands.is_empty() && (unused || !self.shared.is_watched()) {
                 break;
             }
@@ -621,14 +621,14 @@ impl Owner {
 }
 
 /// Waits until a session is gone, or was of no use for long enough and is closed.
-async fn watch_over(shared: Arc<Shared>, session: Session, idle: Duration) -> Event {
+async fn watch_over(shared: Arc<Shared>, session: Session, idle: Option<Duration>) -> Event {
     let gone = session.when_gone();
     tokio::pin!(gone);
     let mut activity = session.activity();
     loop {
         let now = *activity.borrow_and_update();
         let unused = async {
-            match now.last.checked_add(idle) {
+            match idle.and_then(|idle| now.last.checked_add(idle)) {
                 Some(end) if now.streams == 0 => sleep_until(end).await,
                 _ => std::future::pending().await,
             }

@@ -332,7 +332,7 @@ async fn one_passphrase_opens_a_key_for_all_hops_of_a_connect_and_then_it_is_gon
         .unwrap();
     assert_eq!(prompter.asked().len(), 2);
 
-    let pool = Pool::new(fixture.environment.clone(), Duration::from_secs(60));
+    let pool = Pool::new(fixture.environment.clone());
     let prompter = Answering::with([Ok(vec!["open sesame"])]);
     let patience = Duration::from_secs(10);
     soon(pool.session(&target, prompter.clone(), patience))

@@ -24,7 +24,7 @@ impl Scene {
         let fixture = Fixture::new();
         let server = Server::start(script).await;
         fixture.trust(&server);
-        let pool = Pool::new(fixture.environment.clone(), LONG);
+        let pool = Pool::new(fixture.environment.clone());
         let mut target = fixture.target(&server);
         target.hops[0].auth = AuthMethod::Auto;
         target.hops[0].identities_only = true;
@@ -124,7 +124,7 @@ async fn a_machine_that_is_away_is_tried_until_it_is_back() {
     let fixture = Fixture::new();
     let server = Server::start_with_key(Script::default(), key.clone()).await;
     fixture.trust(&server);
-    let pool = Pool::new(fixture.environment.clone(), LONG);
+    let pool = Pool::new(fixture.environment.clone());
     let target = fixture.target(&server);
     let ask = |patience| pool.session(&target, Arc::new(NoPrompter), patience);
     ask(LONG).await.unwrap();
@@ -230,7 +230,8 @@ fn attempt(state: &State) -> u32 {
 async fn tries_become_rare_wake_up_with_the_computer_and_end_when_nobody_uses_the_connection() {
     const IDLE: Duration = Duration::from_secs(600);
     let mut scene = Scene::connected(Script::default(), Arc::new(NoPrompter)).await;
-    scene.pool = Pool::new(scene.fixture.environment.clone(), IDLE);
+    scene.target.idle = Some(IDLE);
+    scene.pool = Pool::new(scene.fixture.environment.clone());
     let session = scene.ask(LONG).await.unwrap();
     let mut states = scene.pool.watch(&scene.target);
     scene.server.cut();
@@ -294,7 +295,7 @@ async fn a_bastion_is_connected_again_by_those_behind_it() {
     fixture.trust(&bastion);
     fixture.trust(&machine);
     let target = Target::new(vec![hop(&bastion), hop(&machine)]);
-    let pool = Pool::new(fixture.environment.clone(), LONG);
+    let pool = Pool::new(fixture.environment.clone());
     soon(pool.session(&target, Arc::new(NoPrompter), LONG))
         .await
         .unwrap();

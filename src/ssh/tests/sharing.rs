@@ -9,8 +9,8 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-fn pool(fixture: &Fixture, idle: Duration) -> Pool {
-    Pool::new(fixture.environment.clone(), idle)
+fn pool(fixture: &Fixture) -> Pool {
+    Pool::new(fixture.environment.clone())
 }
 
 async fn ask(pool: &Pool, target: &Target) -> Result<Session, Error> {
@@ -22,7 +22,7 @@ async fn a_hundred_cold_requests_connect_once() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let target = fixture.target(&server);
     let asking = (0..100).map(|_| ask(&pool, &target));
     let sessions = soon(futures_util::future::join_all(asking)).await;
@@ -43,7 +43,7 @@ async fn everybody_gets_the_same_error_and_the_next_one_tries_again() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let mut target = fixture.target(&server);
     target.hops[0].password = Some("wrong".into());
     let (a, b) = soon(async { tokio::join!(ask(&pool, &target), ask(&pool, &target)) }).await;
@@ -63,7 +63,7 @@ async fn a_connect_that_nobody_waits_for_is_stopped() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let mut socket = {
         let asking = ask(&pool, &target);
         tokio::pin!(asking);
@@ -83,7 +83,7 @@ async fn a_dead_connection_is_replaced() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let target = fixture.target(&server);
     let first = ask(&pool, &target).await.unwrap();
     server.disconnect("restart").await;
@@ -99,8 +99,9 @@ async fn an_idle_connection_is_closed_and_a_used_one_is_not() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, Duration::from_millis(50));
-    let target = fixture.target(&server);
+    let pool = pool(&fixture);
+    let mut target = fixture.target(&server);
+    target.idle = Some(Duration::from_millis(50));
     let session = ask(&pool, &target).await.unwrap();
     let stream = session.open(somewhere()).await.unwrap();
     tokio::time::pause();
@@ -117,7 +118,7 @@ async fn to_be_given_a_connection_is_to_use_it() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let target = fixture.target(&server);
     let session = ask(&pool, &target).await.unwrap();
     let mut activity = session.activity();
@@ -134,7 +135,7 @@ async fn a_worn_connection_is_replaced_and_its_streams_live_on() {
     let fixture = Fixture::new();
     let mut server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let target = fixture.target(&server);
     let worn = ask(&pool, &target).await.unwrap();
     let mut stream = worn.open(somewhere()).await.unwrap();
@@ -157,7 +158,7 @@ async fn disconnect_stops_a_connect_under_way() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let target = Target::new(vec![Hop::new("127.0.0.1", port, "ai")]);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let stopping = async {
         let _socket = listener.accept().await.unwrap();
         pool.disconnect(&target).await;
@@ -171,7 +172,7 @@ async fn disconnect_and_shutdown_end_connections() {
     let fixture = Fixture::new();
     let server = Server::start(Script::default()).await;
     fixture.trust(&server);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     let target = fixture.target(&server);
     let session = ask(&pool, &target).await.unwrap();
     soon(pool.disconnect(&target)).await;
@@ -195,7 +196,7 @@ async fn a_machine_behind_a_jump_host_is_reached_under_its_own_name() {
     let mut machine = Server::start(Script::default()).await;
     fixture.trust(&bastion);
     let target = Target::new(vec![hop(&bastion), hop(&machine)]);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
 
     // The machine's own key is judged, not the bastion's.
     let error = soon(ask(&pool, &target)).await.unwrap_err();
@@ -285,7 +286,7 @@ async fn a_jump_host_that_may_not_forward_is_at_fault_itself() {
 async fn a_target_without_hops_is_an_error() {
     let fixture = Fixture::new();
     let target = Target::new(vec![]);
-    let pool = pool(&fixture, LONG);
+    let pool = pool(&fixture);
     for result in [ask(&pool, &target).await, fixture.connect(&target).await] {
         assert!(matches!(result.unwrap_err().cause, Cause::NoRoute));
     }

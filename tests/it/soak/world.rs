@@ -64,7 +64,7 @@ impl Road {
     }
 
     fn known_host(&self) -> String {
-        known_host(&self.sshd, self.proxy.port())
+        self.sshd.known_hosts_at(self.proxy.port())
     }
 }
 
@@ -113,7 +113,7 @@ impl World {
 
         let mut known: String = self.roads().map(Road::known_host).concat();
         for sshd in [&self.straight, &self.lonely] {
-            known += &known_host(sshd, sshd.port());
+            known += &sshd.host_key_line();
         }
         self.bed.write_known_hosts(&known);
         let bastion = json!({"jumpHosts": [self.bastion.ssh()]});
@@ -189,10 +189,4 @@ fn ssh(sshd: &Sshd) -> Value {
         by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519),
         &json!({"connectTimeout": 4000, "keepaliveInterval": 1000, "keepaliveCountMax": 3}),
     )
-}
-
-fn known_host(sshd: &Sshd, port: u16) -> String {
-    let line = sshd.host_key_line();
-    let (_, key) = line.split_once(' ').expect("a name and a key");
-    format!("[127.0.0.1]:{port} {key}")
 }

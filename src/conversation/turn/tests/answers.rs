@@ -158,6 +158,26 @@ async fn a_failure_in_mid_stream_keeps_what_arrived_and_runs_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_counted_of_an_answer_begun_anew_is_forgotten() {
+    let waiting = ChatEvent::Status {
+        phase: llm::Phase::Prefill,
+        progress: None,
+    };
+    let mut steps = vec![
+        Step::Count(usage(9, 9)),
+        Step::Tell(waiting),
+        Step::AskAgain("once more"),
+    ];
+    steps.extend(says(vec![text("hello")]));
+    let stage = Stage::new([steps]);
+    let outcome = stage.run().await;
+    assert_eq!(ended(&outcome), Ok(StopReason::EndTurn));
+    assert_eq!(outcome.usage.per_round, [None]);
+    assert_eq!(outcome.warnings, ["once more"]);
+    assert_eq!(stage.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_just_stops_has_failed() {
     let stage = Stage::new([vec![Step::Tell(ChatEvent::Text("par".into()))]]);
     let outcome = stage.run().await;

@@ -15,6 +15,7 @@ fn environment() -> Environment {
 fn route(hops: Vec<Hop>) -> Target {
     Target {
         max_connections: 1,
+        idle: None,
         hops,
         transport: Transport::System,
     }

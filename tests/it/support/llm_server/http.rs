@@ -88,6 +88,18 @@ pub(super) async fn read_request(
     })
 }
 
+/// Reads until so many bytes are there; `None` at the end of the connection.
+pub(super) async fn read_bytes(
+    from: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+    count: usize,
+) -> Option<()> {
+    while buffer.len() < count {
+        read_more(from, buffer).await?;
+    }
+    Some(())
+}
+
 /// Ends when the other side has closed the connection. Bytes that come first are kept.
 pub(super) async fn gone(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) {
     while read_more(from, buffer).await.is_some() {}

@@ -5,6 +5,7 @@ mod http;
 mod models;
 pub(crate) mod script;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -51,6 +51,15 @@ struct Shared {
     answer: Journal<Answer>,
     exchanges: Journal<Vec<Exchange>>,
     remembers: AtomicBool,
+    hang_ups: Journal<HangUps>,
+}
+
+/// Requests that are not read to their end.
+#[derive(Debug, Default)]
+struct HangUps {
+    /// After how many bytes of each of the next ones the connection ends.
+    next: VecDeque<usize>,
+    made: usize,
 }
 
 impl fmt::Debug for Shared {
@@ -69,6 +78,7 @@ impl LlmServer {
             answer: Journal::new(Arc::new(|_: &Request| None)),
             exchanges: Journal::new(Vec::new()),
             remembers: AtomicBool::new(true),
+            hang_ups: Journal::new(HangUps::default()),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -109,6 +119,18 @@ impl LlmServer {
     /// Keeps no record of later requests, so that a long test does not grow.
     pub(crate) fn remember_nothing(&self) {
         self.shared.remembers.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends the connections of the next requests, each once so many bytes of it were read.
+    pub(crate) fn hang_up(&self, after: &[usize]) {
+        self.shared
+            .hang_ups
+            .update(|hang_ups| hang_ups.next.extend(after));
+    }
+
+    /// Requests that were not read to their end.
+    pub(crate) fn hung_up(&self) -> usize {
+        self.shared.hang_ups.read(|hang_ups| hang_ups.made)
     }
 
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
@@ -162,7 +184,26 @@ async fn serve(socket: TcpStream, connection: usize, shared: Arc<Shared>) {
     }
     let (mut reader, mut writer) = socket.into_split();
     let mut buffer = Vec::new();
-    while let Some(request) = http::read_request(&mut reader, &mut buffer).await {
+    loop {
+        // Whether it is read to its end is decided when it begins.
+        if http::read_bytes(&mut reader, &mut buffer, 1)
+            .await
+            .is_none()
+        {
+            return;
+        }
+        let hang_up = shared.hang_ups.update(|hang_ups| {
+            let after = hang_ups.next.pop_front();
+            hang_ups.made += usize::from(after.is_some());
+            after
+        });
+        if let Some(after) = hang_up {
+            let _read = http::read_bytes(&mut reader, &mut buffer, after).await;
+            return;
+        }
+        let Some(request) = http::read_request(&mut reader, &mut buffer).await else {
+            return;
+        };
         let reply = reply_to(&request, &shared);
         let remembered = shared.remembers.load(Ordering::Relaxed).then(|| {
             shared.exchanges.update(|exchanges| {
@@ -216,7 +257,17 @@ enum End {
     Abandoned,
 }
 
-async fn write_reply(to: &mut OwnedWriteHalf, reply: Reply) -> io::Result<End> {
+impl Reply {
+    /// All that is sent of it.
+    pub(crate) async fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Memory takes everything.
+        let _end = write_reply(&mut bytes, self).await;
+        bytes
+    }
+}
+
+async fn write_reply(to: &mut (impl AsyncWrite + Unpin), reply: Reply) -> io::Result<End> {
     match reply {
         Reply::Full {
             status,
@@ -248,12 +299,16 @@ async fn write_reply(to: &mut OwnedWriteHalf, reply: Reply) -> io::Result<End> {
             to.write_all(b"0\r\n\r\n").await?;
             Ok(End::Kept)
         }
+        Reply::Broken(bytes) => {
+            to.write_all(&bytes).await?;
+            Ok(End::Cut)
+        }
         Reply::Silence => std::future::pending().await,
     }
 }
 
 /// Takes one step of a stream; an end means that it was the last.
-async fn take(to: &mut OwnedWriteHalf, step: Step) -> io::Result<Option<End>> {
+async fn take(to: &mut (impl AsyncWrite + Unpin), step: Step) -> io::Result<Option<End>> {
     match step {
         Step::Event(event) => to.write_all(&chunked(&data(&event))).await?,
         Step::Raw(bytes) => to.write_all(&chunked(&bytes)).await?,
@@ -274,7 +329,7 @@ async fn take(to: &mut OwnedWriteHalf, step: Step) -> io::Result<Option<End>> {
 }
 
 async fn tokens(
-    to: &mut OwnedWriteHalf,
+    to: &mut (impl AsyncWrite + Unpin),
     count: Option<u64>,
     every: Duration,
     text: fn(u64) -> String,
