@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use futures_util::TryFutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -83,9 +84,9 @@ impl Table {
         Fut: Future<Output = Result<R::Result, ErrorObject>> + Send + 'static,
     {
         self.built.push(R::METHOD);
+        // Not an `async` block around it: that would hold the future twice.
         self.router.on(R::METHOD, move |daemon, params, call| {
-            let answer = handler(daemon, params, call);
-            async move { answer.await.map_err(reply) }
+            handler(daemon, params, call).map_err(reply)
         });
     }
 

@@ -181,14 +181,12 @@ async fn a_request_too_many_is_refused_and_the_others_are_answered() {
     let hello = daemon.ok("initialize", bed.hello()).await;
     let limit = hello["limits"]["maxInFlight"].as_u64().unwrap();
     bed.configure(&daemon).await;
+    let connect = json!({"configId": CONFIG});
     let mut tickets = Vec::new();
-    for number in 0..limit {
-        let params = prompt(&format!("p{number}"), "Wait.");
-        tickets.push(daemon.send("remote-llm/submit-prompt", params).await);
+    for _ in 0..limit {
+        tickets.push(daemon.send("remote-llm/connect", connect.clone()).await);
     }
-    let error = daemon
-        .err("remote-llm/submit-prompt", prompt("last", "Straw."))
-        .await;
+    let error = daemon.err("remote-llm/connect", connect).await;
     assert_eq!((error.number, error.code()), (-32009, "TOO_MANY_REQUESTS"));
     for ticket in &tickets {
         daemon.cancel(ticket).await;

@@ -28,10 +28,12 @@ impl<M: Model> Turn<'_, M> {
         .await;
 
         let request = self.plan.request(self.round, self.sent.clone());
+        // Its room is of use for the beginning only.
+        let asking = Box::pin(self.model.chat(request));
         let mut answer = select! {
             biased;
             () = self.cancel.cancelled() => return Err(Stop::Cancelled),
-            answer = self.model.chat(request) => answer.map_err(failed)?,
+            answer = asking => answer.map_err(failed)?,
         };
         let mut first_output = None;
         loop {

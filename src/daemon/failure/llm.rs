@@ -35,6 +35,14 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
         data.host = Some(scene.host.clone());
         super::with_data(data, message)
     };
+    // Of a server that was never heard, the way to it tells more than its silence.
+    if let Error::NoReply {
+        source: Some(source),
+    } = error
+        && let Some(ssh::Lost(error)) = carriers(source)
+    {
+        return super::ssh(error);
+    }
     match error {
         Error::Open(error) => super::ssh(error),
         Error::Header(problem) => header(problem),
@@ -43,7 +51,7 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
         }
         | Error::Interrupted {
             source: Some(source),
-        } if is_slow_consumer(source) => told(
+        } if carriers::<ssh::SlowConsumer>(source).is_some() => told(
             Code::SlowConsumer,
             None,
             format!(
@@ -315,10 +323,9 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
     super::with_data(data, message)
 }
 
-fn is_slow_consumer(source: &std::io::Error) -> bool {
-    source
-        .get_ref()
-        .is_some_and(|source| source.is::<ssh::SlowConsumer>())
+/// What the stream itself says of its end.
+fn carriers<T: std::error::Error + 'static>(source: &std::io::Error) -> Option<&T> {
+    source.get_ref()?.downcast_ref()
 }
 
 fn cause(source: Option<&std::io::Error>) -> String {

@@ -9,7 +9,7 @@ use crate::{
     llm::{self, Refusal, RefusalKind},
     protocol::ErrorObject,
     ssh::{
-        AlgorithmList, Cause, Destination, Error, HostCertificate, HostCertificateProblem,
+        self, AlgorithmList, Cause, Destination, Error, HostCertificate, HostCertificateProblem,
         HostKeyInfo, KnownKey, NotTrusted, Place, PromptFailure,
     },
 };
@@ -39,6 +39,10 @@ fn check(error: &ErrorObject, expected: &Expect) {
 }
 
 fn ssh(cause: Cause, expected: &Expect) {
+    check(&super::ssh(&at_gpu1(cause)), expected);
+}
+
+fn at_gpu1(cause: Cause) -> Error {
     let place = Place {
         hop: 0,
         hops: 1,
@@ -46,13 +50,10 @@ fn ssh(cause: Cause, expected: &Expect) {
         port: 22,
         username: "ai".into(),
     };
-    check(
-        &super::ssh(&Error {
-            place: Arc::new(place),
-            cause,
-        }),
-        expected,
-    );
+    Error {
+        place: Arc::new(place),
+        cause,
+    }
 }
 
 fn scene() -> Scene {
@@ -404,6 +405,28 @@ fn the_server_and_its_models() {
         &expect![[r#"
         2009 "API_PROTOCOL_ERROR", retryable false
         127.0.0.1:11434 on gpu1 answers with text/html instead of JSON, so it is not an LLM server's API. Check the port and the base path."#]],
+    );
+    let lost = || {
+        let lost = ssh::Lost(at_gpu1(Cause::KeepaliveTimeout));
+        Some(io::Error::new(io::ErrorKind::ConnectionReset, lost))
+    };
+    check(
+        &super::llm(&llm::Error::NoReply { source: lost() }, &scene()),
+        &expect![[r#"
+            1004 "SSH_DISCONNECTED", retryable true
+            gpu1 stopped answering. Check the network, then try again."#]],
+    );
+    check(
+        &super::llm(&llm::Error::Interrupted { source: lost() }, &scene()),
+        &expect![[r#"
+            2010 "STREAM_INTERRUPTED", retryable false
+            The connection to 127.0.0.1:11434 on gpu1 ended in the middle of the answer. The text so far is kept. (SSH connection lost: gpu1:22: the server stopped answering)"#]],
+    );
+    check(
+        &super::llm(&llm::Error::NoReply { source: None }, &scene()),
+        &expect![[r#"
+            2001 "API_UNAVAILABLE", retryable true
+            127.0.0.1:11434 on gpu1 closed the connection without an answer. Is the LLM server running there?"#]],
     );
     let cut = llm::Error::Interrupted { source: None };
     check(

@@ -19,12 +19,16 @@ use crate::protocol::ErrorObject;
 use super::failure;
 
 /// Runs `work` until the request is cancelled; dropping it then undoes what it began.
-async fn cancellable<T>(
+fn cancellable<T>(
     token: &CancellationToken,
     work: impl Future<Output = Result<T, ErrorObject>>,
-) -> Result<T, ErrorObject> {
-    tokio::select! {
-        result = work => result,
-        () = token.cancelled() => Err(failure::cancelled(None)),
+) -> impl Future<Output = Result<T, ErrorObject>> {
+    // Or every prompt would hold the room for it all the time, and twice.
+    let work = Box::pin(work);
+    async {
+        tokio::select! {
+            result = work => result,
+            () = token.cancelled() => Err(failure::cancelled(None)),
+        }
     }
 }

@@ -120,7 +120,7 @@ impl<E: Carrier> Client<E> {
                     let (head, body) = response.into_parts();
                     let exchange = Exchange {
                         status: head.status.as_u16(),
-                        headers: head.headers,
+                        headers: apart(head.headers),
                         connect: if is_reused {
                             Duration::ZERO
                         } else {
@@ -313,6 +313,17 @@ impl<E: Carrier> Unanswered<E> {
             reused: false,
         }
     }
+}
+
+/// Copies the values of headers. hyper's are slices of its read buffer, which they would keep in
+/// memory for as long as the answer takes.
+fn apart(mut headers: HeaderMap) -> HeaderMap {
+    for value in headers.values_mut() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    headers
 }
 
 /// A TLS record is no text, but it says something.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::journal::Journal;
 use super::processes::descendants;
@@ -43,6 +43,8 @@ type Host = Box<dyn FnMut(&Question) -> Answer + Send>;
 
 enum Input {
     Bytes(Vec<u8>),
+    /// Tells when everything before it was written.
+    Mark(oneshot::Sender<()>),
     Close,
 }
 
@@ -289,6 +291,16 @@ impl Daemon {
     /// Sends bytes as they are.
     pub(crate) async fn send_raw(&self, bytes: impl Into<Vec<u8>>) {
         self.send_input(Input::Bytes(bytes.into())).await;
+    }
+
+    /// Waits until everything that was sent has been taken by the pipe.
+    pub(crate) async fn written(&self) {
+        let (mark, reached) = oneshot::channel();
+        let _sent = self.input.send(Input::Mark(mark)).await;
+        match tokio::time::timeout(PATIENCE, reached).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => self.fail("the daemon does not read its stdin"),
+        }
     }
 
     /// Ends stdin.
@@ -574,9 +586,16 @@ impl fmt::Debug for Daemon {
 }
 
 async fn write(mut stdin: ChildStdin, mut inputs: mpsc::Receiver<Input>) {
-    while let Some(Input::Bytes(bytes)) = inputs.recv().await {
-        if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
-            return;
+    loop {
+        match inputs.recv().await {
+            Some(Input::Bytes(bytes)) => {
+                if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+                    return;
+                }
+            }
+            // Who asked may have failed by now.
+            Some(Input::Mark(mark)) => _ = mark.send(()),
+            Some(Input::Close) | None => return,
         }
     }
 }

@@ -52,6 +52,8 @@ struct Shared {
     exchanges: Journal<Vec<Exchange>>,
     remembers: AtomicBool,
     hang_ups: Journal<HangUps>,
+    /// How many connections are open now.
+    open: Journal<usize>,
 }
 
 /// Requests that are not read to their end.
@@ -79,6 +81,7 @@ impl LlmServer {
             exchanges: Journal::new(Vec::new()),
             remembers: AtomicBool::new(true),
             hang_ups: Journal::new(HangUps::default()),
+            open: Journal::new(0),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -155,6 +158,14 @@ impl LlmServer {
             .wait(limit, |exchanges| find(exchanges))
             .await
     }
+
+    /// Waits until exactly this many connections are open here; how many there are if it is in
+    /// vain.
+    pub(crate) async fn wait_open(&self, count: usize, limit: Duration) -> Result<(), usize> {
+        let open = &self.shared.open;
+        let reached = open.wait(limit, |open| (*open == count).then_some(()));
+        reached.await.ok_or_else(|| open.read(|open| *open))
+    }
 }
 
 impl Drop for LlmServer {
@@ -172,13 +183,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let mut count = 0;
     while let Ok((socket, _)) = listener.accept().await {
-        connections.spawn(serve(socket, count, Arc::clone(&shared)));
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            shared.open.update(|open| *open += 1);
+            serve(socket, count, &shared).await;
+            shared.open.update(|open| *open -= 1);
+        });
         count += 1;
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(socket: TcpStream, connection: usize, shared: Arc<Shared>) {
+async fn serve(socket: TcpStream, connection: usize, shared: &Shared) {
     if socket.set_nodelay(true).is_err() {
         return;
     }
@@ -204,7 +220,7 @@ async fn serve(socket: TcpStream, connection: usize, shared: Arc<Shared>) {
         let Some(request) = http::read_request(&mut reader, &mut buffer).await else {
             return;
         };
-        let reply = reply_to(&request, &shared);
+        let reply = reply_to(&request, shared);
         let remembered = shared.remembers.load(Ordering::Relaxed).then(|| {
             shared.exchanges.update(|exchanges| {
                 exchanges.push(Exchange {
@@ -313,6 +329,8 @@ async fn take(to: &mut (impl AsyncWrite + Unpin), step: Step) -> io::Result<Opti
         Step::Event(event) => to.write_all(&chunked(&data(&event))).await?,
         Step::Raw(bytes) => to.write_all(&chunked(&bytes)).await?,
         Step::Pause(time) => tokio::time::sleep(time).await,
+        // A test that is gone does not say when.
+        Step::Until(mut open) => _ = open.wait_for(|open| *open).await,
         Step::Tokens { count, every, text } => tokens(to, count, every, text).await?,
         Step::Cut => {
             to.write_all(b"ff\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"cont")

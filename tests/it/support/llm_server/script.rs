@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// The answer to one request.
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ pub(crate) enum Step {
     /// These bytes as one chunk.
     Raw(String),
     Pause(Duration),
+    /// Goes on when the test says so.
+    Until(watch::Receiver<bool>),
     /// `count` text deltas (endless if `None`), one each `every`, or as fast as they go if zero.
     Tokens {
         count: Option<u64>,
@@ -94,6 +97,7 @@ impl fmt::Debug for Step {
         match self {
             Self::Event(event) => write!(formatter, "Event({event})"),
             Self::Raw(bytes) => write!(formatter, "Raw({bytes:?})"),
+            Self::Until(_) => formatter.write_str("Until"),
             Self::Pause(time) => write!(formatter, "Pause({time:?})"),
             Self::Tokens { count, every, .. } => write!(formatter, "Tokens({count:?}, {every:?})"),
             Self::Cut => formatter.write_str("Cut"),

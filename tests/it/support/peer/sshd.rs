@@ -107,6 +107,12 @@ impl Sshd {
         self.host_key_line_of("127.0.0.1", "ed25519")
     }
 
+    /// The same for a client that reaches it at another port.
+    pub(crate) fn known_hosts_at(&self, port: u16) -> String {
+        let key = self.folder.path().join("host_ed25519");
+        keys::known_hosts_line(port, &keys::public(&key))
+    }
+
     /// The same of its `ed25519`, `ecdsa` or `rsa` key, for a client that calls it `name`.
     pub(crate) fn host_key_line_of(&self, name: &str, kind: &str) -> String {
         let key = self.folder.path().join(format!("host_{kind}"));
