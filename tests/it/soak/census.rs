@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::crowd::ask;
@@ -33,6 +34,7 @@ pub(super) async fn take(world: &World, descriptors: usize, random: &mut Random)
     )
     .await;
 
+    forget_conversations(world).await;
     world.disconnect().await;
     leaked(world, Wrong::LeakedDescriptor, "descriptors", || {
         world.daemon.descriptors().saturating_sub(descriptors)
@@ -88,6 +90,21 @@ async fn leaked(world: &World, wrong: Wrong, what: &str, count: impl Fn() -> usi
         }
         // Other processes: there is nothing to wait for.
         sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// They are kept on purpose, up to a limit; how large they are is chance.
+async fn forget_conversations(world: &World) {
+    let list = world
+        .daemon
+        .ok("remote-llm/list-conversations", json!({}))
+        .await;
+    for conversation in list["conversations"].as_array().into_iter().flatten() {
+        let params = json!({"conversationId": conversation["conversationId"]});
+        world
+            .daemon
+            .ok("remote-llm/delete-conversation", params)
+            .await;
     }
 }
 

@@ -55,13 +55,13 @@ pub(super) async fn ask(world: &World, profile: &str, plan: impl FnOnce(u64) -> 
     if let Some(cancelled) = cancelled {
         cancelled_in_time(world, &reply, cancelled, &plan);
     }
-    let tools_run = world.ledger.over(plan.id);
+    let deeds = world.ledger.over(plan.id);
     let (chunks, _) = world.daemon.take(&ticket, &name);
     let (end, wrongs) = judge(&Case {
         plan: &plan,
         chunks: &chunks,
         outcome: &reply.outcome,
-        tools_run,
+        deeds,
         was_cancelled: cancelled.is_some(),
     });
     for (wrong, finding) in wrongs {

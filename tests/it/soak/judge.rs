@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::ledger::Deeds;
 use super::plan::Plan;
 use super::tally::Wrong;
 use super::token::{self, Reading};
@@ -26,7 +27,7 @@ pub(super) struct Case<'a> {
     pub(super) plan: &'a Plan,
     pub(super) chunks: &'a [Chunk],
     pub(super) outcome: &'a Result<Value, RpcError>,
-    pub(super) tools_run: usize,
+    pub(super) deeds: Deeds,
     pub(super) was_cancelled: bool,
 }
 
@@ -35,6 +36,7 @@ pub(super) fn judge(case: &Case<'_>) -> (String, Vec<(Wrong, String)>) {
     let mut wrongs = Vec::new();
     let deltas = case.deltas();
     check(case.plan, "its deltas", &deltas, &mut wrongs);
+    wrongs.extend(case.asked_again().err());
     let end = match case.outcome {
         Ok(result) => {
             wrongs.extend(case.completed(result, &deltas).err());
@@ -66,6 +68,39 @@ impl Case<'_> {
             .map_or(&Value::Null, |chunk| &chunk.event)
     }
 
+    /// Whether the host was told of every request that was repeated, and that nothing of its answer
+    /// had been told before.
+    fn asked_again(&self) -> Result<(), (Wrong, String)> {
+        if !self.plan.streamed {
+            return Ok(());
+        }
+        let mut warnings = 0;
+        for (place, chunk) in self.chunks.iter().enumerate() {
+            let text = chunk.event["message"].as_str().unwrap_or_default();
+            if chunk.kind() != "warning" || !text.contains("is sent again") {
+                continue;
+            }
+            warnings += 1;
+            let said = |before: &Chunk| {
+                before.round == chunk.round
+                    && matches!(before.kind(), "text-delta" | "tool-call-started")
+            };
+            if self.chunks[..place].iter().any(said) {
+                return Err((
+                    Wrong::AskedAgain,
+                    format!("after something was told: {text}"),
+                ));
+            }
+        }
+        match self.deeds.asked_again > warnings {
+            true => Err((
+                Wrong::AskedAgain,
+                format!("{:?}, {warnings} warnings", self.deeds),
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn completed(&self, result: &Value, deltas: &str) -> Result<(), (Wrong, String)> {
         let plan = self.plan;
         let falsely = |what: String| Err((Wrong::FalselyCompleted, what));
@@ -92,8 +127,8 @@ impl Case<'_> {
         {
             return falsely(format!("another end, or not all rounds: {told:?}"));
         }
-        if self.tools_run != calls {
-            return falsely(format!("{} of {calls} tools ran", self.tools_run));
+        if self.deeds.tools_run != calls {
+            return falsely(format!("{} of {calls} tools ran", self.deeds.tools_run));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::plan::{CallName, Plan};
 use super::tally::{Tally, Wrong};
+use super::world::MOST_RESENT;
 
 /// Clones are the same ledger.
 #[derive(Clone, Debug)]
@@ -19,10 +20,18 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Prompt {
     plan: Arc<Plan>,
-    /// Rounds that the server was asked for.
-    asked: Vec<usize>,
+    /// How the server was asked for each round, by the name of the request.
+    asked: HashMap<usize, Vec<String>>,
     ran: Vec<CallName>,
     over: bool,
+}
+
+/// What was done for a prompt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deeds {
+    pub(super) tools_run: usize,
+    /// How often the server was asked for something that it had been asked for before.
+    pub(super) asked_again: usize,
 }
 
 impl Ledger {
@@ -40,7 +49,7 @@ impl Ledger {
         let plan = Arc::new(plan(id));
         let prompt = Prompt {
             plan: Arc::clone(&plan),
-            asked: Vec::new(),
+            asked: HashMap::new(),
             ran: Vec::new(),
             over: false,
         };
@@ -48,23 +57,25 @@ impl Ledger {
         plan
     }
 
-    /// The server is asked for a round of a prompt.
-    pub(super) fn asked(&self, id: u64, round: usize) -> Option<Arc<Plan>> {
+    /// The server is asked for a round of a prompt; returns how often it was before.
+    pub(super) fn asked(&self, id: u64, round: usize, name: &str) -> Option<(Arc<Plan>, usize)> {
         let mut prompts = self.lock();
         // A request can overtake the news that its prompt is over, but not by much.
         let Some(prompt) = prompts.get_mut(&id) else {
             self.asked_again(format!("for p{id}, long over"));
             return None;
         };
-        if prompt.asked.contains(&round) {
-            self.asked_again(format!("twice for round {round} of {:?}", prompt.plan));
+        let asked = prompt.asked.entry(round).or_default();
+        let before = asked.len();
+        asked.push(name.to_owned());
+        if before > MOST_RESENT || asked.iter().any(|asked| asked != name) {
+            self.asked_again(format!("{asked:?} for round {round} of {:?}", prompt.plan));
         }
-        prompt.asked.push(round);
         if round >= prompt.plan.rounds.len() {
             self.asked_again(format!("after the end of {:?}", prompt.plan));
             return None;
         }
-        Some(Arc::clone(&prompt.plan))
+        Some((Arc::clone(&prompt.plan), before))
     }
 
     /// The host is to run a tool; returns how long that takes.
@@ -86,13 +97,16 @@ impl Ledger {
         Some(time)
     }
 
-    /// A prompt was answered; returns how many of its tools ran.
-    pub(super) fn over(&self, id: u64) -> usize {
+    /// A prompt was answered; returns what was done for it.
+    pub(super) fn over(&self, id: u64) -> Deeds {
         let mut prompts = self.lock();
-        prompts.get_mut(&id).map_or(0, |prompt| {
-            prompt.over = true;
-            prompt.ran.len()
-        })
+        let prompt = prompts.get_mut(&id).expect("it was entered, and runs");
+        prompt.over = true;
+        let asked = prompt.asked.values();
+        Deeds {
+            tools_run: prompt.ran.len(),
+            asked_again: asked.map(|asked| asked.len() - 1).sum(),
+        }
     }
 
     /// The prompts that have not been answered.

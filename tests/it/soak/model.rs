@@ -30,7 +30,8 @@ pub(super) fn answer(ledger: &Ledger, tally: &Tally, request: &Request) -> Reply
     let history: Vec<_> = messages.collect();
     let said = history.iter().filter(|message| is(message, "assistant"));
     let round = said.count();
-    let Some(plan) = ledger.asked(id, round) else {
+    let name = request.header("x-request-id").unwrap_or_default();
+    let Some((plan, before)) = ledger.asked(id, round, name) else {
         return nobodys();
     };
     let expected = said_before(&plan, round);
@@ -38,7 +39,11 @@ pub(super) fn answer(ledger: &Ledger, tally: &Tally, request: &Request) -> Reply
         let finding = format!("the history of round {round} of {plan:?} is {history:?}");
         tally.wrong(Wrong::LostText, finding);
     }
-    reply(&plan, round)
+    let is_last = round + 1 == plan.rounds.len();
+    match plan.refusals.get(before).filter(|_| is_last) {
+        Some(status) => Reply::error(*status, "as planned"),
+        None => reply(&plan, round),
+    }
 }
 
 /// What stands between the question and a round.
@@ -67,7 +72,6 @@ fn reply(plan: &Plan, round: usize) -> Reply {
     let is_last = round + 1 == plan.rounds.len();
     let end = if is_last { plan.end } else { End::Complete };
     match end {
-        End::Refused(status) => return Reply::error(status, "as planned"),
         End::CompleteInOnePiece => return in_one_piece(plan, round),
         End::Complete | End::Cut | End::Unfinished | End::Silent => {}
     }

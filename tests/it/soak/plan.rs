@@ -13,6 +13,8 @@ pub(super) struct Plan {
     pub(super) id: u64,
     /// One request to the server each.
     pub(super) rounds: Vec<Round>,
+    /// With what the last round is refused the first times that it is asked for.
+    pub(super) refusals: Vec<u16>,
     pub(super) end: End,
     /// Bytes of the question that mean nothing.
     pub(super) padding: usize,
@@ -38,8 +40,6 @@ pub(super) enum End {
     Complete,
     /// The same, not streamed.
     CompleteInOnePiece,
-    /// With this status, instead of an answer.
-    Refused(u16),
     /// In the middle of a chunk.
     Cut,
     /// As if that were all, but without a finish reason.
@@ -77,13 +77,13 @@ impl Plan {
             }
             56..66 => plan.end = End::CompleteInOnePiece,
             66..76 => {
-                last.tokens = 0;
-                plan.end = End::Refused(*random.pick(&[400, 429, 500, 503]));
+                let status = *random.pick(&[400, 429, 500, 503]);
+                plan.refusals = vec![status; *random.pick(&[1, 2, 9])];
             }
             76..86 => plan.end = End::Cut,
             86..90 => plan.end = End::Unfinished,
             90..94 => plan.end = End::Silent,
-            _ => plan.padding = random.within(100_000..2_000_000) as usize,
+            _ => plan.padding = random.within(10_000..300_000) as usize,
         }
         let cancelled = if plan.end == End::Silent { 80 } else { 20 };
         plan.cancel = random.percent(cancelled).then(|| Cancel {
@@ -102,6 +102,7 @@ impl Plan {
         Self {
             id,
             rounds,
+            refusals: Vec::new(),
             end: End::Complete,
             padding: 0,
             streamed: true,

@@ -127,7 +127,8 @@ impl fmt::Display for Report<'_> {
 fn times(to: &mut fmt::Formatter<'_>, name: &str, times: &[Duration]) -> fmt::Result {
     let [p50, p95, most] = percentiles(times);
     let number = times.len();
-    writeln!(to, "  {number:6}  {name}: {p50:.0?}, {p95:.0?}, {most:.0?}")
+    let [p50, p95, most] = [p50, p95, most].map(|time| time.as_millis());
+    writeln!(to, "  {number:6}  {name}: {p50} ms, {p95} ms, {most} ms")
 }
 
 /// The 50th, the 95th, and the longest.

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::world::World;
+use crate::support::daemon::{Status, Traffic};
 use crate::support::peer::sshd::Sshd;
 use crate::support::processes::listens;
 use crate::support::random::Random;
@@ -24,9 +25,8 @@ pub(super) async fn happen(
     until: tokio::time::Instant,
     random: &mut Random,
 ) {
-    let is_ready = |(_, status): &(Instant, Value)| status["state"] == "ready";
+    let is_ready = |(_, status): &Status| status["state"] == "ready";
     while tokio::time::Instant::now() < until {
-        // Another trouble may have disconnected it, and then nobody asks for it.
         let params = json!({"configId": profile});
         if world
             .daemon
@@ -39,6 +39,12 @@ pub(super) async fn happen(
         sleep(STOOD + Duration::from_millis(random.within(0..1000))).await;
 
         let _undisturbed = world.measuring.read().await;
+        let is_still_ready =
+            |traffic: &Traffic| traffic.statuses.get(profile).is_some_and(is_ready);
+        if !world.daemon.read(is_still_ready) {
+            // Another trouble has disconnected it.
+            continue;
+        }
         let stopped = Instant::now();
         sshd.stop().await;
         sleep(Duration::from_millis(random.within(200..4000))).await;

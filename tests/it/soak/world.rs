@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::model;
 use super::tally::Tally;
 use crate::support::bed::{Bed, by_key, with};
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, Status};
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::peer::sshd::Sshd;
 
@@ -22,6 +22,9 @@ pub(super) const STRAIGHT: &str = "straight";
 
 /// The same, and nobody ever asks for the connection.
 pub(super) const LONELY: &str = "lonely";
+
+/// How often a request may be sent again.
+pub(super) const MOST_RESENT: usize = 2;
 
 /// How long a profile may take to be connected when nothing is wrong any more: a server that hung
 /// up on us before a login is left alone for a while.
@@ -53,7 +56,7 @@ pub(super) struct Road {
 
 impl Road {
     async fn to(config: &[&str]) -> Self {
-        let sshd = quiet(config);
+        let sshd = server(config);
         let proxy = FaultProxy::before(sshd.port()).await;
         let proxy = proxy.expect("loopback has ports");
         Self { sshd, proxy }
@@ -74,15 +77,16 @@ impl World {
         bed.llm.remember_nothing();
         let llm = FaultProxy::before(bed.llm.port()).await;
         let tally = Tally::default();
+        let launch = bed.launch().argument("--log").argument("info");
         let world = Self {
-            daemon: bed.daemon().await,
+            daemon: bed.launched(&launch).await,
             llm: llm.expect("loopback has ports"),
             plain: Road::to(&[]).await,
             bastion: Road::to(&[]).await,
             inner: Road::to(&[]).await,
             narrow: Road::to(&["MaxStartups 3:100:3", "RekeyLimit 1M"]).await,
-            straight: quiet(&[]),
-            lonely: quiet(&[]),
+            straight: server(&[]),
+            lonely: server(&[]),
             ledger: Ledger::new(tally.clone()),
             bed,
             tally,
@@ -137,6 +141,7 @@ impl World {
         json!({
             "apiEndpoint": format!("http://127.0.0.1:{}", self.llm.port()),
             "apiType": "openai-compatible",
+            "maxRetries": MOST_RESENT,
             "timeouts": {"connectMs": 5000, "firstTokenMs": 8000, "idleMs": 8000},
         })
     }
@@ -156,14 +161,10 @@ impl World {
         }
     }
 
-    /// Waits until a profile's newest status, and when it came, fits.
-    pub(super) async fn status(
-        &self,
-        profile: &str,
-        fits: impl Fn(&(std::time::Instant, Value)) -> bool,
-    ) -> (std::time::Instant, Value) {
+    /// Waits until a profile's newest status fits.
+    pub(super) async fn status(&self, profile: &str, fits: impl Fn(&Status) -> bool) -> Status {
         self.daemon
-            .wait(&format!("a status of {profile}"), |traffic| {
+            .wait(&format!("another status of {profile}"), |traffic| {
                 let status = traffic.statuses.get(profile);
                 status.filter(|status| fits(status)).cloned()
             })
@@ -178,9 +179,14 @@ impl World {
     }
 }
 
-/// A server that keeps no log to speak of.
-fn quiet(config: &[&str]) -> Sshd {
-    Sshd::start(&[config, &["LogLevel ERROR"]].concat())
+/// A server that keeps no log to speak of, and no session of a client that is gone without a word.
+fn server(config: &[&str]) -> Sshd {
+    const ALL: &[&str] = &[
+        "LogLevel ERROR",
+        "ClientAliveInterval 3",
+        "ClientAliveCountMax 2",
+    ];
+    Sshd::start(&[config, ALL].concat())
 }
 
 /// A dead connection is noticed within some four seconds.

@@ -64,13 +64,16 @@ pub(crate) struct Traffic {
     /// Errors whose id was null.
     pub(crate) orphans: Vec<Value>,
     pub(crate) notifications: Vec<Value>,
-    /// The newest connection status of every profile, and when it came.
-    pub(crate) statuses: HashMap<String, (Instant, Value)>,
+    /// The newest of every profile.
+    pub(crate) statuses: HashMap<String, Status>,
     pub(crate) questions: Vec<Asked>,
     /// The daemon closed its stdout.
     pub(crate) ended: bool,
     contract: Contract,
 }
+
+/// A connection's status, and when it came.
+pub(crate) type Status = (Instant, Value);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
@@ -563,10 +566,14 @@ impl Daemon {
                 .collect::<Vec<_>>()
                 .join("\n")
         });
+        let statuses = self.read(|traffic| format!("{:#?}", traffic.statuses));
         let stderr = self.stderr();
         let tail = stderr.lines().rev().take(30).collect::<Vec<_>>();
         let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        panic!("{what}\n--- last lines of stdout\n{stdout}\n--- tail of stderr\n{tail}");
+        panic!(
+            "{what}\n--- last lines of stdout\n{stdout}\n--- connections\n{statuses}\n\
+             --- tail of stderr\n{tail}"
+        );
     }
 }
 
