@@ -36,7 +36,7 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 const WORN_AFTER: usize = if cfg!(test) { 16 } else { 512 };
 
 /// How soon a stream is opened by somebody who was given a connection.
-const GIVEN_LIMIT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 10_000 });
+const GIVEN_LIMIT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 2_000 });
 
 /// The steps of an orderly end: channels, goodbye, russh's end, the last bytes.
 const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);
