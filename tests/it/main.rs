@@ -35,6 +35,7 @@ mod resend;
 mod schema;
 mod scripted_servers;
 mod secrets;
+mod soak;
 mod ssh_config;
 mod ssh_config_changes;
 mod ssh_config_jumps;

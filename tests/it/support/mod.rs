@@ -8,6 +8,7 @@ pub(crate) mod llm_server;
 pub(crate) mod peer;
 pub(crate) mod port;
 pub(crate) mod processes;
+pub(crate) mod random;
 pub(crate) mod row;
 pub(crate) mod ssh_server;
 

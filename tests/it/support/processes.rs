@@ -79,6 +79,14 @@ pub(crate) fn listening(ids: &[u32]) -> Vec<u16> {
         .collect()
 }
 
+/// Whether anybody on this machine listens on a port, found out without connecting.
+pub(crate) fn listens(port: u16) -> bool {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    listeners(&table)
+        .iter()
+        .any(|(listener, _)| *listener == port)
+}
+
 /// How many sockets of this machine are connected to a port of 127.0.0.1, whoever has them.
 pub(crate) fn sockets_to(port: u16) -> usize {
     let remote = format!("0100007F:{port:04X}");

@@ -64,6 +64,7 @@ pub(super) struct Owner {
     used: Instant,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
     growing: bool,
+    grow_after: Instant,
     probing: Vec<oneshot::Sender<()>>,
     unprobed: usize,
 }
@@ -88,6 +89,7 @@ impl Owner {
             used: Instant::now(),
             events: FuturesUnordered::new(),
             growing: false,
+            grow_after: Instant::now(),
             probing: Vec::new(),
             unprobed: 0,
         }

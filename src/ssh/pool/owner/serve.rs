@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::attempt::BEFORE;
 use super::{Order, Owner};
@@ -19,6 +19,9 @@ use crate::ssh::pool::shared::Shared;
 use crate::ssh::pool::state::State;
 use crate::ssh::prompt::NoPrompter;
 use crate::ssh::session::Session;
+
+/// How long to leave it at the connections that there are, when no further one could be made.
+const GROW_AGAIN: Duration = Duration::from_secs(10);
 
 /// What happens to the sessions.
 pub(super) enum Event {
@@ -96,8 +99,8 @@ impl Owner {
         self.want(demand);
         if let Some(session) = self.shared.usable() {
             self.demands.serve(&session);
-        } else if self.shared.has_living() {
-            // What is there is worn.
+        } else if let Some(worn) = self.shared.living() {
+            self.demands.serve(&worn);
             self.grow();
         }
         // Else it has just been lost, which is about to be noticed.
@@ -133,10 +136,15 @@ impl Owner {
             Event::Grown(grown) => {
                 self.growing = false;
                 match grown {
-                    Ok(session) => self.take_in(session),
+                    Ok(session) => {
+                        for worn in self.shared.take_worn() {
+                            tokio::spawn(worn.retire());
+                        }
+                        self.take_in(session);
+                    }
                     Err(error) => {
                         tracing::info!("no further connection: {error}");
-                        self.demands.refuse(&error);
+                        self.grow_after = deadline(GROW_AGAIN);
                     }
                 }
                 None
@@ -146,7 +154,8 @@ impl Owner {
 
     /// Makes one more connection, beside those that are there, without asking anybody.
     fn grow(&mut self) {
-        if self.growing || !self.shared.logs_in_silently() {
+        let too_early = Instant::now() < self.grow_after;
+        if self.growing || too_early || !self.shared.logs_in_silently() {
             return;
         }
         let (Some(pool), Some(target)) = (self.pool.upgrade(), self.target.clone()) else {

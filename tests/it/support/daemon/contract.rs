@@ -79,6 +79,14 @@ impl Contract {
         Some(message)
     }
 
+    /// Forgets a prompt that was answered. A chunk of it that comes all the same is still a breach.
+    pub(super) fn forget(&mut self, request_id: &str) {
+        let answered = |prompt: &mut Prompt| prompt.answered;
+        if self.prompts.get_mut(request_id).is_some_and(answered) {
+            self.prompts.remove(request_id);
+        }
+    }
+
     fn chunk(&mut self, params: &Value) {
         let name = params["requestId"].as_str().unwrap_or_default();
         let Some(prompt) = self.prompts.get_mut(name) else {

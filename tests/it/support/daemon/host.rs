@@ -1,5 +1,7 @@
 //! The host's side of the questions the daemon asks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 /// A request of the daemon's.
@@ -29,6 +31,8 @@ pub(crate) enum Answer {
     },
     /// Nothing, until the daemon cancels it: then the error −32800.
     Later,
+    /// This, after a while, even if the daemon cancels it before.
+    After(Duration, Box<Self>),
 }
 
 impl Answer {
@@ -87,6 +91,7 @@ impl Answer {
                 "error": {"code": code, "message": message, "data": data},
             }),
             Self::Later => Value::Null,
+            Self::After(_, answer) => answer.into_message(id),
         }
     }
 }

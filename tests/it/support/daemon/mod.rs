@@ -19,12 +19,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::journal::Journal;
-use super::processes::descendants;
+use super::processes::{descendants, descriptors};
 use contract::Contract;
 pub(crate) use host::{Answer, Question};
 
 /// How long a test waits for anything before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How many lines of stdout a failure shows.
+const LAST_LINES: usize = 12;
 
 /// A running daemon. Killed when dropped; dropping it also checks the contract of every line.
 pub(crate) struct Daemon {
@@ -48,6 +51,12 @@ enum Input {
     Close,
 }
 
+impl Input {
+    fn line(message: &Value) -> Self {
+        Self::Bytes(format!("{message}\n").into_bytes())
+    }
+}
+
 /// Everything that came and went.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
@@ -58,11 +67,16 @@ pub(crate) struct Traffic {
     /// Errors whose id was null.
     pub(crate) orphans: Vec<Value>,
     pub(crate) notifications: Vec<Value>,
+    /// The newest of every profile.
+    pub(crate) statuses: HashMap<String, Status>,
     pub(crate) questions: Vec<Asked>,
     /// The daemon closed its stdout.
     pub(crate) ended: bool,
     contract: Contract,
 }
+
+/// A connection's status, and when it came.
+pub(crate) type Status = (Instant, Value);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
@@ -296,13 +310,12 @@ impl Daemon {
     }
 
     pub(crate) async fn send_message(&self, message: &Value) {
-        self.send_raw(format!("{message}\n").into_bytes()).await;
+        self.send_input(Input::line(message)).await;
     }
 
     /// Sends bytes as they are.
     pub(crate) async fn send_raw(&self, bytes: impl Into<Vec<u8>>) {
-        // If the daemon is gone, the wait that follows says so better.
-        let _sent = self.input.send(Input::Bytes(bytes.into())).await;
+        self.send_input(Input::Bytes(bytes.into())).await;
     }
 
     /// Waits until everything that was sent has been taken by the pipe.
@@ -317,7 +330,12 @@ impl Daemon {
 
     /// Ends stdin.
     pub(crate) async fn close_stdin(&self) {
-        let _sent = self.input.send(Input::Close).await;
+        self.send_input(Input::Close).await;
+    }
+
+    async fn send_input(&self, input: Input) {
+        // If the daemon is gone, the wait that follows says so better.
+        let _sent = self.input.send(input).await;
     }
 
     // --- answering --------------------------------------------------------------------------
@@ -451,6 +469,34 @@ impl Daemon {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    // --- forgetting, for tests that run long ------------------------------------------------
+
+    /// Hands over what came of an answered prompt, its chunks and its reply, and keeps nothing of
+    /// it.
+    pub(crate) fn take(&self, ticket: &Ticket, request_id: &str) -> (Vec<Chunk>, Option<Reply>) {
+        self.traffic.update(|traffic| {
+            traffic.contract.forget(request_id);
+            let chunks = traffic.chunks.remove(request_id).unwrap_or_default();
+            (chunks, traffic.replies.remove(&ticket.id))
+        })
+    }
+
+    /// Forgets all notifications and questions, and all lines but the last.
+    pub(crate) fn forget(&self) {
+        self.traffic.update(|traffic| {
+            let old = traffic.lines.len().saturating_sub(LAST_LINES);
+            traffic.lines.drain(..old);
+            traffic.notifications.clear();
+            traffic.questions.clear();
+        });
+    }
+
+    /// What the daemon wrote to stderr since the last time.
+    pub(crate) fn take_stderr(&self) -> String {
+        let mut bytes = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&std::mem::take(&mut *bytes)).into_owned()
+    }
+
     // --- the process ------------------------------------------------------------------------
 
     /// Stops reading stdout, as a host that hangs.
@@ -465,22 +511,31 @@ impl Daemon {
     /// Memory that it fills now, and the most there ever was, in bytes. Of a debug build without
     /// the pages of the program file itself, which are many there.
     pub(crate) fn memory(&self) -> (u64, u64) {
+        let [now, ever, program] = self.status(["VmRSS:", "VmHWM:", "RssFile:"]);
+        let program = if cfg!(debug_assertions) { program } else { 0 };
+        (now.saturating_sub(program), ever.saturating_sub(program))
+    }
+
+    /// Memory that it fills now with what is in no file, in bytes.
+    pub(crate) fn anonymous_memory(&self) -> u64 {
+        let [now] = self.status(["RssAnon:"]);
+        now
+    }
+
+    /// These lines of the kernel's table of the process, in bytes.
+    fn status<const N: usize>(&self, names: [&str; N]) -> [u64; N] {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))
             .expect("the daemon is running");
-        let field = |name: &str| {
+        names.map(|name| {
             let line = status.lines().find(|line| line.starts_with(name));
             let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
             kibibytes.unwrap_or(0_u64) * 1024
-        };
-        let program = if cfg!(debug_assertions) {
-            field("RssFile:")
-        } else {
-            0
-        };
-        (
-            field("VmRSS:").saturating_sub(program),
-            field("VmHWM:").saturating_sub(program),
-        )
+        })
+    }
+
+    /// How many files, pipes and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        descriptors(self.pid)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -526,17 +581,21 @@ impl Daemon {
     /// Fails the test with what is needed to understand why.
     pub(crate) fn fail(&self, what: &str) -> ! {
         let stdout = self.read(|traffic| {
-            let from = traffic.lines.len().saturating_sub(12);
+            let from = traffic.lines.len().saturating_sub(LAST_LINES);
             traffic.lines[from..]
                 .iter()
                 .map(|line| line.chars().take(300).collect::<String>())
                 .collect::<Vec<_>>()
                 .join("\n")
         });
+        let statuses = self.read(|traffic| format!("{:#?}", traffic.statuses));
         let stderr = self.stderr();
         let tail = stderr.lines().rev().take(30).collect::<Vec<_>>();
         let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        panic!("{what}\n--- last lines of stdout\n{stdout}\n--- tail of stderr\n{tail}");
+        panic!(
+            "{what}\n--- last lines of stdout\n{stdout}\n--- connections\n{statuses}\n\
+             --- tail of stderr\n{tail}"
+        );
     }
 }
 
@@ -600,20 +659,18 @@ impl Ears {
                 Ok(_) => {}
             }
             let text = String::from_utf8_lossy(&line);
-            for answer in self.hear(text.trim_end_matches('\n')) {
-                let bytes = format!("{answer}\n").into_bytes();
-                if self.input.send(Input::Bytes(bytes)).await.is_err() {
-                    break;
-                }
+            if let Some(answer) = self.hear(text.trim_end_matches('\n')) {
+                // A daemon that is gone says no more, either.
+                let _sent = self.input.send(answer).await;
             }
         }
         self.traffic.update(|traffic| traffic.ended = true);
     }
 
     /// Files a line; returns what the host says to it.
-    fn hear(&self, line: &str) -> Vec<Value> {
+    fn hear(&self, line: &str) -> Option<Input> {
         let at = Instant::now();
-        let asked = self.traffic.update(|traffic| {
+        let heard = self.traffic.update(|traffic| {
             traffic.lines.push(line.to_owned());
             let message = traffic.contract.received(line)?;
             let params = &message["params"];
@@ -627,14 +684,16 @@ impl Ears {
                         },
                         cancelled: None,
                     };
-                    traffic.questions.push(asked.clone());
-                    return Some(asked);
+                    let heard = (id.clone(), Some(asked.question.clone()));
+                    traffic.questions.push(asked);
+                    return Some(heard);
                 }
                 (Some("$/cancelRequest"), None) => {
                     let mut asked = traffic.questions.iter_mut();
-                    let asked = asked.find(|asked| asked.id == params["id"])?;
-                    asked.cancelled = Some(at);
-                    return Some(asked.clone());
+                    if let Some(asked) = asked.find(|asked| asked.id == params["id"]) {
+                        asked.cancelled = Some(at);
+                    }
+                    return Some((params["id"].clone(), None));
                 }
                 (Some("remote-llm/stream-chunk"), None) => {
                     let name = params["requestId"].as_str().unwrap_or_default();
@@ -647,7 +706,14 @@ impl Ears {
                     let chunks = traffic.chunks.entry(name.to_owned());
                     chunks.or_default().push(chunk);
                 }
-                (Some(_), None) => traffic.notifications.push(message),
+                (Some(method), None) => {
+                    if method == "remote-llm/connection-status" {
+                        let config_id = params["configId"].as_str().unwrap_or_default();
+                        let status = (at, params.clone());
+                        traffic.statuses.insert(config_id.to_owned(), status);
+                    }
+                    traffic.notifications.push(message);
+                }
                 (None, _) => {
                     let outcome = match message.get("error") {
                         Some(error) => Err(RpcError::new(error)),
@@ -663,19 +729,26 @@ impl Ears {
             }
             None
         });
-        let Some(asked) = asked else {
-            return Vec::new();
-        };
-        let answer = if asked.cancelled.is_some() {
+        let (id, question) = heard?;
+        let answer = match question {
+            Some(question) => {
+                let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+                host(&question)
+            }
             // Whoever answers later than this answers twice, which the daemon must survive too.
-            Answer::cancelled()
-        } else {
-            let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
-            host(&asked.question)
+            None => Answer::cancelled(),
         };
         match answer {
-            Answer::Later => Vec::new(),
-            answer => vec![answer.into_message(&asked.id)],
+            Answer::Later => None,
+            Answer::After(delay, answer) => {
+                let input = self.input.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    let _sent = input.send(Input::line(&answer.into_message(&id))).await;
+                });
+                None
+            }
+            answer => Some(Input::line(&answer.into_message(&id))),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::random::{Random, fraction};
 use super::fault::Fault;
 
 /// A rate holds over this much time; shorter bursts are let through.
@@ -21,7 +22,7 @@ impl Pace {
     pub(super) fn new(stream: u64) -> Self {
         let now = Instant::now();
         Self {
-            random: Random(stream),
+            random: Random::new(stream),
             last_due: now,
             bucket: Bucket {
                 filled_at: now,
@@ -32,7 +33,9 @@ impl Pace {
 
     /// When something that arrives now may leave at the earliest.
     pub(super) fn due(&mut self, fault: &Fault) -> Instant {
-        let jitter = fault.jitter.mul_f64(self.random.fraction(fault.seed));
+        let jitter = fault
+            .jitter
+            .mul_f64(fraction(self.random.salted(fault.seed)));
         let due = (Instant::now() + fault.delay + jitter).max(self.last_due);
         self.last_due = due;
         due
@@ -73,19 +76,5 @@ impl Bucket {
         } else {
             Err(now + Duration::from_secs_f64(missing / rate as f64))
         }
-    }
-}
-
-/// SplitMix64, which needs no crate and is the same everywhere.
-struct Random(u64);
-
-impl Random {
-    /// In `0.0..1.0`.
-    fn fraction(&mut self, seed: u64) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0 ^ seed;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -49,6 +50,7 @@ struct Shared {
     dialect: Journal<Dialect>,
     answer: Journal<Answer>,
     exchanges: Journal<Vec<Exchange>>,
+    remembers: AtomicBool,
     hang_ups: Journal<HangUps>,
     /// How many connections are open now.
     open: Journal<usize>,
@@ -77,6 +79,7 @@ impl LlmServer {
             dialect: Journal::new(Dialect::default()),
             answer: Journal::new(Arc::new(|_: &Request| None)),
             exchanges: Journal::new(Vec::new()),
+            remembers: AtomicBool::new(true),
             hang_ups: Journal::new(HangUps::default()),
             open: Journal::new(0),
         });
@@ -114,6 +117,11 @@ impl LlmServer {
         self.shared
             .answer
             .update(|present| *present = Arc::new(answer));
+    }
+
+    /// Keeps no record of later requests, so that a long test does not grow.
+    pub(crate) fn remember_nothing(&self) {
+        self.shared.remembers.store(false, Ordering::Relaxed);
     }
 
     /// Ends the connections of the next requests, each once so many bytes of it were read.
@@ -213,22 +221,24 @@ async fn serve(socket: TcpStream, connection: usize, shared: &Shared) {
             return;
         };
         let reply = reply_to(&request, shared);
-        let index = shared.exchanges.update(|exchanges| {
-            exchanges.push(Exchange {
-                connection,
-                request,
-                received: Instant::now(),
-                answered: None,
-                abandoned: None,
-            });
-            exchanges.len() - 1
+        let remembered = shared.remembers.load(Ordering::Relaxed).then(|| {
+            shared.exchanges.update(|exchanges| {
+                exchanges.push(Exchange {
+                    connection,
+                    request,
+                    received: Instant::now(),
+                    answered: None,
+                    abandoned: None,
+                });
+                exchanges.len() - 1
+            })
         });
         let keep = tokio::select! {
             keep = write_reply(&mut writer, reply) => keep.unwrap_or(End::Abandoned),
             () = http::gone(&mut reader, &mut buffer) => End::Abandoned,
         };
         shared.exchanges.update(|exchanges| {
-            if let Some(exchange) = exchanges.get_mut(index) {
+            if let Some(exchange) = remembered.and_then(|index| exchanges.get_mut(index)) {
                 let now = Some(Instant::now());
                 match keep {
                     End::Kept => exchange.answered = now,

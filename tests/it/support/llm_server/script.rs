@@ -116,7 +116,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn steps(&self, index: usize) -> Vec<Step> {
+    pub(crate) fn steps(&self, index: usize) -> Vec<Step> {
         let mut steps = vec![chunk(
             &json!({"tool_calls": [{
                 "index": index, "id": self.id, "type": "function",
