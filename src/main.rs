@@ -40,6 +40,10 @@ struct Serve {
     log: Option<LevelFilter>,
 }
 
+/// Threads that read and write files and look names up. Not tokio's 512: a thousand prompts at
+/// once, each of which reads its profile, would have them all.
+const FILE_THREADS: usize = 32;
+
 fn main() -> ExitCode {
     #[cfg(unix)]
     if let Some(socket) = std::env::var_os(daemon::ASKPASS) {
@@ -87,6 +91,7 @@ fn serve(options: &Serve) -> ExitCode {
     std::panic::set_hook(Box::new(log_panic));
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(FILE_THREADS)
         .build()
     {
         Ok(runtime) => runtime,

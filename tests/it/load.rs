@@ -16,21 +16,10 @@ use crate::support::measured;
 use crate::support::peer::is_here;
 use crate::support::peer::sshd::{self, Sshd};
 use crate::support::processes::{allow_descriptors, descriptors};
+use crate::support::random::Random;
 use crate::support::ssh_server::Greeting;
 
 const MIB: u64 = 1024 * 1024;
-
-/// A sequence that looks random and is the same each time (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-}
 
 /// Lines of every kind, and how often each id must be answered.
 struct Flood {
@@ -44,12 +33,12 @@ impl Flood {
             lines: String::new(),
             due: HashMap::new(),
         };
-        let mut dice = Dice(seed);
+        let mut dice = Random::new(seed);
         let mut prompts = vec!["r0".to_owned()];
         for number in 0..requests {
             let id = format!("r{number}");
-            let any = |dice: &mut Dice| format!("r{}", dice.roll(requests as u64));
-            match dice.roll(10) {
+            let any = |dice: &mut Random| format!("r{}", dice.within(0..requests as u64));
+            match dice.within(0..10) {
                 0 | 1 => flood.request(&id, "remote-llm/status", &json!({"configId": CONFIG})),
                 2 => flood.request(&id, "remote-llm/list-configs", &json!({})),
                 3 => flood.request(&id, "remote-llm/make-coffee", &json!({"sugar": 2})),
@@ -60,7 +49,7 @@ impl Flood {
                 }
                 6 => {
                     // Somebody's id, who may still be in flight.
-                    let taken = prompts[dice.roll(prompts.len() as u64) as usize].clone();
+                    let taken = dice.pick(&prompts).clone();
                     flood.request(&taken, "remote-llm/list-configs", &json!({}));
                 }
                 7 => {
@@ -72,7 +61,7 @@ impl Flood {
                     prompts.push(id);
                 }
             }
-            if dice.roll(4) == 0 {
+            if dice.percent(25) {
                 let params = json!({"id": any(&mut dice)});
                 flood.push(
                     &json!({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": params}),
@@ -332,15 +321,15 @@ async fn a_thousand_streams_share_one_connection_of_an_sshd() {
 }
 
 /// Cancels its prompt at some moment: with its very line, or while it connects, waits or talks.
-async fn cancel_at_some_moment(daemon: Arc<Daemon>, name: String, mut dice: Dice) -> Instant {
+async fn cancel_at_some_moment(daemon: Arc<Daemon>, name: String, mut dice: Random) -> Instant {
     let ticket = daemon
         .send("remote-llm/stream-prompt", prompt(&name, &name))
         .await;
-    if dice.roll(8) > 0 {
-        tokio::time::sleep(Duration::from_millis(dice.roll(3000))).await;
+    if dice.percent(88) {
+        tokio::time::sleep(Duration::from_millis(dice.within(0..3000))).await;
     }
     let when = Instant::now();
-    if dice.roll(2) == 0 {
+    if dice.percent(50) {
         daemon.cancel(&ticket).await;
     } else {
         let params = json!({"requestId": name});
@@ -373,10 +362,10 @@ async fn a_storm_of_cancellations_leaves_nothing_behind() {
         .ok("remote-llm/connect", json!({"configId": CONFIG}))
         .await;
     let before = descriptors(daemon.pid());
-    let mut dice = Dice(7);
+    let mut dice = Random::new(7);
     let mut storm = JoinSet::new();
     for number in 0..STREAMS {
-        let (name, dice) = (format!("p{number}"), Dice(dice.roll(u64::MAX)));
+        let (name, dice) = (format!("p{number}"), Random::new(dice.next()));
         let daemon = Arc::clone(&daemon);
         storm.spawn(async move {
             let when = cancel_at_some_moment(daemon, name.clone(), dice).await;
