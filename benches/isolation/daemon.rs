@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -42,7 +42,9 @@ struct Heard {
 impl Daemon {
     /// Spawns the daemon and connects it; `ssh` is the way of its profiles.
     pub(crate) async fn start(bed: &Bed, ssh: &Value, model: u16, nowhere: u16) -> Self {
-        let mut child = bed.launch().command().spawn().expect("the daemon starts");
+        let mut command = bed.launch().command();
+        let child = command.stderr(Stdio::inherit()).spawn();
+        let mut child = child.expect("the daemon starts");
         let mut stdin = child.stdin.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
         let (input, lines) = mpsc::channel::<Vec<u8>>();

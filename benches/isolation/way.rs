@@ -19,6 +19,16 @@ pub(crate) enum Disturbance {
     Hang,
 }
 
+impl Disturbance {
+    /// Whether it is heard of at the model.
+    pub(crate) fn moves(self) -> bool {
+        match self {
+            Self::Unread | Self::Flood | Self::Upload => true,
+            Self::Nothing | Self::Hang => false,
+        }
+    }
+}
+
 impl fmt::Display for Disturbance {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(match self {
