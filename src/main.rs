@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use puffin_remote_llm::daemon::{self, Environment, LocalUser, LogTap};
+use puffin_remote_llm::daemon::{self, Ending, Environment, LocalUser, LogTap};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*};
@@ -96,15 +96,16 @@ fn serve(options: &Serve) -> ExitCode {
         }
     };
     let end = runtime.block_on(async {
-        let stop = CancellationToken::new();
-        tokio::spawn(stop_on_signal(stop.clone()));
-        tokio::spawn(stop_without_parent(stop.clone()));
+        let ending = Ending::default();
+        tokio::spawn(stop_on_signal(ending.stop.clone()));
+        tokio::spawn(notice_parent_s_end(ending.orphaned.clone()));
+        notice_reader_s_end(ending.orphaned.clone());
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place that hands stdout over"
         )]
         let output = io::stdout();
-        daemon::serve(io::stdin(), output, environment(), tap, stop).await
+        daemon::serve(io::stdin(), output, environment(), tap, ending).await
     });
     tracing::info!(?end, "ended");
     // What still runs has had its time. The stdin thread cannot be joined: its read may
@@ -242,17 +243,51 @@ async fn stop_on_signal(stop: CancellationToken) {
     }
 }
 
-/// The end of standard input tells that the host died, unless another process inherited the
-/// pipe's other end. Then the daemon's parent changes.
+/// A host that dies closes the other end of our standard output. That shows before anything is
+/// written, and where another process has inherited our standard input's other end.
 #[cfg(unix)]
-async fn stop_without_parent(stop: CancellationToken) {
+fn notice_reader_s_end(orphaned: CancellationToken) {
+    use std::os::fd::AsFd as _;
+
+    use nix::{
+        errno::Errno,
+        poll::{PollFd, PollFlags, PollTimeout, poll},
+    };
+
+    let watch = move || {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only looked at, never written to"
+        )]
+        let output = io::stdout();
+        // Nothing is asked for: what is reported without is an error or a hang-up.
+        let mut watched = [PollFd::new(output.as_fd(), PollFlags::empty())];
+        while poll(&mut watched, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        orphaned.cancel();
+    };
+    // Never joined. Without it the next write tells.
+    if let Err(error) = std::thread::Builder::new()
+        .name("stdout-end".into())
+        .spawn(watch)
+    {
+        tracing::warn!("cannot watch for the host's end: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+fn notice_reader_s_end(_: CancellationToken) {}
+
+/// Both pipes may have other ends in other processes, and a host that died does not close them.
+/// Then the daemon's parent changes.
+#[cfg(unix)]
+async fn notice_parent_s_end(orphaned: CancellationToken) {
     let parent = std::os::unix::process::parent_id();
     let mut second = tokio::time::interval(Duration::from_secs(1));
     while std::os::unix::process::parent_id() == parent {
         second.tick().await;
     }
-    stop.cancel();
+    orphaned.cancel();
 }
 
 #[cfg(not(unix))]
-async fn stop_without_parent(_: CancellationToken) {}
+async fn notice_parent_s_end(_: CancellationToken) {}

@@ -5,6 +5,7 @@
 //! into the wire's words; errors only in `failure`.
 
 mod admission;
+mod ending;
 mod failure;
 mod handler;
 mod host;
@@ -23,16 +24,14 @@ use std::{
     io::{Read, Write},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
-
-use tokio_util::sync::CancellationToken;
 
 use crate::{protocol, rpc};
 
 #[cfg(unix)]
 pub use crate::ssh::ask_through;
 pub use crate::ssh::{ASKPASS, LocalUser, Variables};
+pub use ending::Ending;
 pub use log::LogTap;
 
 /// What the daemon's surroundings say; read once, in `main.rs`.
@@ -63,29 +62,23 @@ pub struct Environment {
 /// Why [`serve`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The host closed our input or can't be written to.
+    /// The host closed our input, can't be written to, or is dead.
     HostGone,
-    /// `stop` was cancelled.
+    /// It was asked to.
     Stopped,
     /// The pipes could not be served at all.
     NotStarted,
 }
 
-/// For the replies of cancelled requests. With [`CLOSING`] it stays below the 2 s after which
-/// hosts lose patience.
-const DRAINING: Duration = Duration::from_millis(1200);
-
-/// For closing SSH connections.
-const CLOSING: Duration = Duration::from_millis(500);
-
-/// Serves a host until its end of input, `stop`, or its death; then cancels what runs, closes
-/// every connection, and returns within 2 s.
+/// Serves a host until its end of input, until it is asked to stop, or until the host's death;
+/// then cancels what runs, closes every connection, and returns: within 2 s, or within 300 ms
+/// where no host is left to be answered.
 pub async fn serve(
     input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
     environment: Environment,
     log: LogTap,
-    stop: CancellationToken,
+    ending: Ending,
 ) -> End {
     let limits = rpc::Limits {
         message_bytes: protocol::MAX_MESSAGE_BYTES,
@@ -102,23 +95,23 @@ pub async fn serve(
             return End::NotStarted;
         }
     };
-    let daemon = Arc::new(state::Daemon::new(outbound, environment, log, limits));
+    let daemon = Arc::new(state::Daemon::new(
+        outbound.clone(),
+        environment,
+        log,
+        limits,
+    ));
     let router = table::router(&daemon);
-    let end = incoming.serve(&router, &stop).await;
-    tracing::debug!(?end, "draining");
-    let drained = incoming.drain(DRAINING).await;
-    if drained.unanswered > 0 {
-        tracing::warn!(
-            unanswered = drained.unanswered,
-            "requests were left unanswered"
-        );
-    }
-    if tokio::time::timeout(CLOSING, daemon.close_connections())
-        .await
-        .is_err()
-    {
-        tracing::warn!("an SSH connection did not close in time");
-    }
+    tokio::spawn({
+        let outbound = outbound.clone();
+        async move {
+            ending.orphaned.cancelled().await;
+            outbound.give_up();
+        }
+    });
+    let end = incoming.serve(&router, &ending.stop).await;
+    tracing::debug!(?end, "leaving");
+    ending::leave(incoming, &outbound, &daemon).await;
     match end {
         rpc::End::Eof | rpc::End::HostGone => End::HostGone,
         rpc::End::Stopped => End::Stopped,

@@ -17,8 +17,10 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     protocol::{Event, Notification, StreamChunk, StreamChunkParams},
-    rpc::Outbound,
+    rpc::{NotSent, Outbound},
 };
+
+use super::wire::json_bytes;
 
 /// From this many waiting bytes on, the prompt waits for the host, and so does the server.
 const FULL: usize = 1024 * 1024;
@@ -26,8 +28,8 @@ const FULL: usize = 1024 * 1024;
 /// The same for all prompts together, each of which may have [`SHARE`] all the same.
 const ALL_FULL: usize = 4 * 1024 * 1024;
 
-/// What no other prompt can take from one.
-const SHARE: usize = 64 * 1024;
+/// What no other prompt can take from one; a thousand of them have this each.
+const SHARE: usize = 16 * 1024;
 
 /// The waiting bytes of all prompts.
 pub(super) type Total = Arc<AtomicUsize>;
@@ -170,12 +172,21 @@ impl Queue {
     }
 }
 
-/// The bytes of an event that can grow by merging.
+/// The bytes of an event, roughly; exactly of those that grow by merging.
 fn weight(event: &Event) -> usize {
+    const SMALL: usize = 64;
     match event {
         Event::TextDelta { text } | Event::ReasoningDelta { text } => text.len(),
         Event::ToolCallDelta { fragment, .. } => fragment.len(),
-        _ => 64,
+        Event::ToolCallReady { input, .. } => SMALL + json_bytes(input),
+        Event::ToolResult { preview, .. } => SMALL + preview.len(),
+        Event::Warning { message } => SMALL + message.len(),
+        Event::Started { .. }
+        | Event::Status { .. }
+        | Event::ToolCallStarted { .. }
+        | Event::Usage { .. } => SMALL,
+        // The answer is kept for the reply, too.
+        Event::Finished { .. } | Event::Failed { .. } => SMALL,
     }
 }
 
@@ -188,15 +199,20 @@ async fn forward(waiting: Arc<Waiting>, request_id: String, outbound: Outbound) 
             round,
             event,
         };
-        if outbound.notify(StreamChunk::METHOD, &chunk).await.is_err() {
-            // The host is gone; nobody is left to lose anything.
-            let mut queue = waiting.lock();
-            queue.abandoned = true;
-            queue.events.clear();
-            waiting.drained.notify_one();
-            return;
+        match outbound.notify(StreamChunk::METHOD, &chunk).await {
+            Ok(()) => seq += 1,
+            Err(problem @ (NotSent::TooBig { .. } | NotSent::NoJson(_))) => {
+                tracing::error!(%problem, "an event was lost");
+            }
+            Err(NotSent::Closed) => {
+                // Nobody is left to lose anything.
+                let mut queue = waiting.lock();
+                queue.abandoned = true;
+                queue.events.clear();
+                waiting.drained.notify_one();
+                return;
+            }
         }
-        seq += 1;
     }
 }
 
@@ -257,6 +273,21 @@ mod tests {
         assert!(!pushed.is_finished());
         waiting.next().await.unwrap();
         pushed.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_arguments_of_a_call_count_too() {
+        let waiting = Waiting::new(Total::default());
+        let arguments = serde_json::json!({ "text": "x".repeat(FULL) });
+        let call = Event::ToolCallReady {
+            id: "a".to_owned(),
+            name: "Write".to_owned(),
+            input: arguments.as_object().cloned().unwrap_or_default(),
+        };
+        waiting.lock().add(1, call);
+        assert!(waiting.is_full());
+        waiting.next().await.unwrap();
+        assert!(!waiting.is_full());
     }
 
     #[tokio::test]

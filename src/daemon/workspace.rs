@@ -7,7 +7,7 @@ use std::{
 };
 
 use secrecy::SecretString;
-use tokio::sync::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     config::{self, Approvals, Change, Profile, SecretField},
@@ -31,6 +31,10 @@ const HISTORY: conversation::Bounds = conversation::Bounds {
     bytes: 16 * 1024 * 1024,
 };
 
+/// An answer that is handed over is in memory several times: kept, told and written. Where the
+/// host does not read, or a thousand prompts end at once, only this many bytes of them are.
+const HANDING_OVER: u32 = 2 * 1024 * 1024;
+
 /// What `initialize` opens.
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -44,8 +48,8 @@ pub(super) struct Workspace {
     pub(super) history: conversation::History,
     /// The events that wait for the host, of all prompts.
     pub(super) waiting_events: Total,
-    /// Held while a long answer is handed over, so that only one is in memory several times.
-    pub(super) long_answer: Mutex<()>,
+    /// Bytes of answers that may be handed over at once.
+    handing_over: Semaphore,
 }
 
 impl Workspace {
@@ -68,8 +72,16 @@ impl Workspace {
             ssh_environment,
             history: conversation::History::new(HISTORY),
             waiting_events: Total::default(),
-            long_answer: Mutex::default(),
+            handing_over: Semaphore::new(HANDING_OVER as usize),
         }
+    }
+
+    /// Waits until an answer of so many bytes may be handed over; one that is larger than all
+    /// that may be goes alone.
+    pub(super) async fn turn(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let bytes = u32::try_from(bytes).map_or(HANDING_OVER, |bytes| bytes.min(HANDING_OVER));
+        // It is never closed.
+        self.handing_over.acquire_many(bytes).await.ok()
     }
 
     /// A saved profile, with what is to be said about it.

@@ -140,14 +140,22 @@ impl<E: Carrier> Question<E> {
     pub(super) fn again(&mut self, failed: &Failed<E>) -> Option<(String, Duration)> {
         let now = Instant::now();
         let mut budget = self.server.budget();
+        let failure = Failure::of(&failed.error, failed.reached);
+        let deadline = match failure {
+            // Getting through to the server has a clock of its own, however many attempts it takes.
+            Failure::Unsent { .. } => {
+                let connected = self.start + self.server.options.clocks.connect;
+                http::earliest(connected, Some(self.deadline()))
+            }
+            _ => self.deadline(),
+        };
         let situation = Situation {
             retries: self.server.options.retries,
             made: &self.resends,
-            time_left: self.deadline().saturating_duration_since(now),
+            time_left: deadline.saturating_duration_since(now),
             within_budget: budget.has_room(now),
             jitter: jitter(),
         };
-        let failure = Failure::of(&failed.error, failed.reached);
         let again = resend::decide(failure, &situation)?;
         budget.spend(now);
         drop(budget);
@@ -211,7 +219,8 @@ impl<E: Carrier> Question<E> {
         let outgoing = Outgoing {
             path: &format!("{prefix}/chat/completions"),
             headers: &self.headers,
-            fresh: self.is_resent(),
+            // A kept connection may be closing; what is sent on it then is gone.
+            fresh: self.is_resent() || !options.retries.allow_doubt(),
             body: Some(body),
             accept: "text/event-stream, application/json",
         };

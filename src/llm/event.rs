@@ -26,7 +26,8 @@ pub enum ChatEvent {
     },
     /// At most once, before [`ChatEvent::Finished`].
     Usage(Usage),
-    /// Something odd that did not stop the answer.
+    /// Something odd that did not stop the answer, or a failure after which the request is about
+    /// to be sent again.
     Warning(String),
     /// The last event: the whole answer, so that the events before it may be ignored.
     Finished(Completion),

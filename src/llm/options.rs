@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 /// How often a failed request for an answer may be sent again, where that is harmless or as good
-/// as: see [`resend`](super::resend). Waiting for a model that is loading is not part of it.
+/// as. Waiting for a model that is loading is not part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
     /// The most for one request, for whatever reasons; 0 is never.
@@ -29,6 +29,13 @@ pub struct Retries {
     /// Whether a request that the server may have read goes again when the connection died
     /// before any answer. The server may then work on it twice.
     pub ambiguous: bool,
+}
+
+impl Retries {
+    /// Whether a request may be put at the risk that nobody knows what became of it.
+    pub(crate) fn allow_doubt(&self) -> bool {
+        self.max > 0 && self.ambiguous
+    }
 }
 
 impl Default for Retries {

@@ -93,7 +93,7 @@ pub(super) struct Situation<'a> {
     pub(super) retries: Retries,
     /// What this request has been sent again for so far.
     pub(super) made: &'a [Kind],
-    /// Until an answer has to have begun.
+    /// Until an answer has to have begun; for a request that was not sent, until it has to be.
     pub(super) time_left: Duration,
     /// The server's budget has room.
     pub(super) within_budget: bool,

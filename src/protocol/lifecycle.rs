@@ -126,7 +126,7 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// Requests that may be in flight at once.
     pub max_in_flight: usize,
-    /// Prompts that may run at once; they are requests, too.
+    /// Prompts that there may be at once, running and waiting; they are requests, too.
     pub max_prompts: usize,
 }
 

@@ -130,6 +130,11 @@ impl Outbound {
         self.gone_token().cancelled()
     }
 
+    /// Tells that the host is gone, where that is known from elsewhere: nothing more is written.
+    pub fn give_up(&self) {
+        self.queue.give_up();
+    }
+
     async fn ask(&self, method: &str, params: &impl Serialize) -> Result<Answer, CallError> {
         let mut pending = self.calls.register().ok_or(CallError::Closed)?;
         let request = message::request(pending.id, method, params, self.message_bytes)?;

@@ -157,6 +157,12 @@ impl Queue {
         &self.gone
     }
 
+    /// The host is gone: senders that wait, and later ones, are told so.
+    pub(super) fn give_up(&self) {
+        self.gone.cancel();
+        self.bytes.close();
+    }
+
     fn charge(&self, length: usize) -> u32 {
         u32::try_from(length).map_or(self.budget, |length| length.min(self.budget))
     }

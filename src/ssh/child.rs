@@ -105,14 +105,23 @@ impl Drop for Child {
             return;
         };
         signal(group, Signal::HangUp);
+        // Also when the runtime ends before that, or is not there at all.
+        let last = Kill(group);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 tokio::time::sleep(FAREWELL).await;
-                signal(group, Signal::Kill);
+                drop(last);
             });
-        } else {
-            signal(group, Signal::Kill);
         }
+    }
+}
+
+/// Kills a process group when it is dropped.
+struct Kill(u32);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        signal(self.0, Signal::Kill);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelOpenFailure, Disconnect, Error as RusshError};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::auth::LoggedIn;
 use super::channel_io::{ChannelIo, Pump};
@@ -32,8 +32,11 @@ const WORDS_LIMIT: Duration = Duration::from_millis(100);
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// After so many channels closed from this side, russh's leavings are worth a
-/// new connection: about 7 MiB.
-const WORN_AFTER: usize = if cfg!(test) { 16 } else { 2048 };
+/// new connection: about 1.5 MiB.
+const WORN_AFTER: usize = if cfg!(test) { 16 } else { 512 };
+
+/// How soon a stream is opened by somebody who was given a connection.
+const GIVEN_LIMIT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 2_000 });
 
 /// The steps of an orderly end: channels, goodbye, russh's end, the last bytes.
 const CLOSE_CHANNELS_LIMIT: Duration = Duration::from_millis(300);
@@ -228,6 +231,28 @@ impl Session {
         matches!(self.0.link.cause(), Cause::Closed)
     }
 
+    /// Ends the connection in good order when it has no streams, and those who were given it have
+    /// had the time to open one.
+    pub(super) async fn retire(self) {
+        let mut activity = self.activity();
+        loop {
+            let now = *activity.borrow_and_update();
+            let unused = async {
+                if now.streams > 0 {
+                    std::future::pending::<()>().await;
+                }
+                sleep_until(now.last + GIVEN_LIMIT).await;
+            };
+            tokio::select! {
+                biased;
+                // The sender is ours, so it lives.
+                _ = activity.changed() => {}
+                () = unused => break,
+            }
+        }
+        self.close().await;
+    }
+
     /// When it was used last; `None`: never. A stream that is open is in use now.
     pub(super) fn last_use(&self) -> Option<Instant> {
         let activity = *self.0.link.activity.borrow();
@@ -262,6 +287,11 @@ impl Session {
     /// The error for everything that was under way.
     pub(super) fn loss(&self) -> Error {
         self.0.link.loss()
+    }
+
+    #[cfg(test)]
+    pub(super) fn link(&self) -> &Link {
+        &self.0.link
     }
 
     pub(super) fn stream_opened(&self) {

@@ -12,6 +12,8 @@ const STREAMS: usize = 4;
 const TOKENS: u64 = 10_000;
 const PAUSE: Duration = Duration::from_secs(10);
 const MEMORY: u64 = 64 * 1024 * 1024;
+/// The longest message.
+const LINE: usize = 16 * 1024 * 1024;
 
 fn token(number: u64) -> String {
     format!("token number {number:06} of a long and steady stream; ")
@@ -140,4 +142,108 @@ async fn a_flood_nobody_reads_does_not_fill_the_memory() {
     daemon
         .ok("remote-llm/list-models", json!({"configId": CONFIG}))
         .await;
+}
+
+/// Pieces of 8 KiB, each of which JSON makes a little longer.
+fn page(number: u64) -> String {
+    format!("{number:08}\n{}", "\"eight\" KiB ".repeat(680))
+}
+
+/// A model that writes pages.
+fn write_pages(bed: &Bed, count: u64) -> String {
+    bed.llm.on_chat(move |_| {
+        let mut steps = vec![
+            script::role(),
+            Step::Tokens {
+                count: Some(count),
+                every: Duration::from_millis(3),
+                text: page,
+            },
+        ];
+        steps.extend(script::finish("stop", 5, count));
+        Reply::Stream(steps)
+    });
+    (0..count).map(page).collect()
+}
+
+fn json_bytes(text: &str) -> usize {
+    json!(text).to_string().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terminal_event_and_the_reply_have_the_whole_answer_up_to_the_longest_line() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    // Twice in one line, once in one line, and nearly as much as a line may hold.
+    for (name, pages) in [("short", 800), ("long", 1200), ("longest", 1730)] {
+        let whole = write_pages(&bed, pages);
+        assert!(json_bytes(&whole) < LINE);
+        let result = daemon
+            .ok("remote-llm/stream-prompt", prompt(name, "Write."))
+            .await;
+        assert!(daemon.text(name) == whole, "{name}: the deltas");
+        let chunks = daemon.chunks(name);
+        let last = &chunks.last().unwrap().event["result"];
+        for result in [&result, last] {
+            assert!(result["message"]["content"][0]["text"] == whole, "{name}");
+            let twice = 2 * json_bytes(&whole) < LINE;
+            let messages = result["messages"].as_array().unwrap();
+            assert_eq!(messages.len(), usize::from(twice), "{name}");
+            let warnings = result["warnings"].as_array().unwrap();
+            assert_eq!(warnings.is_empty(), twice, "{warnings:?}");
+        }
+        let params = json!({"conversationId": result["conversationId"]});
+        let kept = daemon.call("remote-llm/get-conversation", params).await;
+        if let Ok(kept) = kept {
+            assert!(kept["messages"][1]["content"][0]["text"] == whole, "{name}");
+        }
+    }
+    let (_, ever) = daemon.memory();
+    crate::support::measured(&format!("answers to 15 MiB: at most {} KiB", ever / 1024));
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_longer_than_a_line_is_told_by_its_deltas_and_never_called_empty() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    let whole = write_pages(&bed, 2200);
+    assert!(json_bytes(&whole) > LINE);
+    let result = daemon
+        .ok("remote-llm/stream-prompt", prompt("p", "Write."))
+        .await;
+    assert!(daemon.text("p") == whole, "the deltas");
+    assert_eq!(result["stopReason"], "end_turn");
+    assert_eq!(result["message"]["content"], json!([]));
+    assert_eq!(result["warnings"].as_array().unwrap().len(), 2);
+    let error = daemon
+        .err("remote-llm/submit-prompt", prompt("q", "Write."))
+        .await;
+    assert_eq!((error.number, error.code()), (-32008, "RESPONSE_TOO_BIG"));
+    assert!(error.message.contains("stream-prompt"), "{error:?}");
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_answer_longer_than_a_line_is_still_called_cut() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    bed.llm.on_chat(|_| {
+        Reply::Stream(vec![
+            script::role(),
+            Step::Tokens {
+                count: Some(2200),
+                every: Duration::from_millis(3),
+                text: page,
+            },
+            Step::Cut,
+        ])
+    });
+    let error = daemon
+        .err("remote-llm/stream-prompt", prompt("p", "Write."))
+        .await;
+    assert_eq!(error.code(), "STREAM_INTERRUPTED");
+    assert!(error.data["partial"].is_null());
+    assert_eq!(daemon.chunks("p").last().unwrap().kind(), "failed");
+    daemon.shut_down().await;
 }

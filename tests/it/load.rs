@@ -2,14 +2,20 @@
 //! cancellations leaves nothing behind, and the daemon stays small.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::support::bed::{Bed, CONFIG, prompt};
+use crate::support::bed::{Bed, CONFIG, by_key, prompt, with};
 use crate::support::daemon::{Daemon, PATIENCE, Ticket};
 use crate::support::llm_server::{Reply, Step, script};
+use crate::support::measured;
+use crate::support::peer::is_here;
+use crate::support::peer::sshd::{self, Sshd};
+use crate::support::processes::{allow_descriptors, descriptors};
 use crate::support::ssh_server::Greeting;
 
 const MIB: u64 = 1024 * 1024;
@@ -118,6 +124,7 @@ impl Flood {
 
 /// As the flood of a host that reads all the time, and of one that first writes everything.
 async fn every_request_is_answered_once(reads_meanwhile: bool) {
+    allow_descriptors();
     let bed = Bed::start().await;
     let daemon = bed.configured().await;
     let flood = Flood::new(10_000, 4);
@@ -130,11 +137,11 @@ async fn every_request_is_answered_once(reads_meanwhile: bool) {
     daemon.resume_stdout();
     let codes = flood.answered(&daemon).await;
     let (_, most) = daemon.memory();
-    eprintln!(
-        "10000 requests, host reads meanwhile: {reads_meanwhile}; {:?}, at most {} KiB, {codes:?}",
+    measured(&format!(
+        "10000 requests, host reads meanwhile: {reads_meanwhile}: {:?}, at most {} KiB, {codes:?}",
         begun.elapsed(),
         most / 1024
-    );
+    ));
     assert!(most <= 150 * MIB, "{} MiB", most / MIB);
     assert!(codes.contains_key("ok"), "{codes:?}");
     daemon
@@ -162,16 +169,24 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     let prompts = hello["limits"]["maxPrompts"].as_u64().unwrap();
     assert!(prompts >= 1000 && prompts < hello["limits"]["maxInFlight"].as_u64().unwrap());
     bed.configure(&daemon).await;
+    let other = json!({
+        "configId": "other", "name": "Other", "ssh": bed.ssh_params(), "llm": bed.llm_params(),
+    });
+    daemon.ok("remote-llm/configure", other).await;
     let mut tickets = Vec::new();
     for number in 0..prompts {
-        let params = prompt(&format!("p{number}"), "Wait.");
+        let mut params = prompt(&format!("p{number}"), "Wait.");
+        // However many one profile has, there are places for others.
+        if number >= prompts - OTHERS {
+            if number == prompts - OTHERS {
+                assert_busy(&daemon).await;
+            }
+            params["configId"] = "other".into();
+            params["model"] = "smol".into();
+        }
         tickets.push(daemon.send("remote-llm/submit-prompt", params).await);
     }
-    let error = daemon
-        .err("remote-llm/stream-prompt", prompt("last", "Straw."))
-        .await;
-    assert_eq!((error.number, error.code()), (5002, "HOST_BUSY"));
-    assert_eq!(error.data["retryable"], true);
+    assert_busy(&daemon).await;
 
     let config = json!({"configId": CONFIG});
     let status = daemon.ok("remote-llm/status", config.clone()).await;
@@ -197,6 +212,16 @@ async fn one_prompt_too_many_is_told_to_wait_and_everything_else_gets_through() 
     for ticket in tickets.iter().skip(1).chain([&connect]) {
         assert_eq!(daemon.reply(ticket).await.unwrap_err().number, -32800);
     }
+}
+
+/// Places that the first profile can't have.
+const OTHERS: u64 = 24;
+
+async fn assert_busy(daemon: &Daemon) {
+    let params = prompt("last", "Straw.");
+    let error = daemon.err("remote-llm/stream-prompt", params).await;
+    assert_eq!((error.number, error.code()), (5002, "HOST_BUSY"));
+    assert_eq!(error.data["retryable"], true);
 }
 
 const STREAMS: usize = 1000;
@@ -242,18 +267,14 @@ async fn start_streams(daemon: &Daemon) -> Vec<(String, Ticket)> {
     streams
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_streams_share_one_connection() {
-    let bed = Bed::alone().await;
-    let daemon = bed.configured().await;
-    daemon
-        .ok("remote-llm/connect", json!({"configId": CONFIG}))
-        .await;
+/// Runs a thousand streams that are all open at once, on a connection that is there; `all_open`
+/// looks at it then.
+async fn run_streams(bed: &Bed, daemon: &Daemon, all_open: impl FnOnce()) {
     let (idle, _) = daemon.memory();
-    let go = told_in_two_parts(&bed);
-    let streams = start_streams(&daemon).await;
-    let seen = bed.ssh.seen();
-    assert_eq!((seen.connections, seen.open_channels), (1, STREAMS));
+    assert!(idle <= 15 * MIB, "{} MiB", idle / MIB);
+    let go = told_in_two_parts(bed);
+    let streams = start_streams(daemon).await;
+    all_open();
     let (open, _) = daemon.memory();
     go.send_replace(true);
     for (name, ticket) in &streams {
@@ -263,13 +284,142 @@ async fn a_thousand_streams_share_one_connection() {
         assert_eq!(result["message"]["content"][0]["text"], whole);
     }
     let (_, most) = daemon.memory();
-    eprintln!(
+    measured(&format!(
         "1000 streams: idle {} KiB, all open {} KiB, at most {} KiB",
         idle / 1024,
         open / 1024,
         most / 1024
-    );
-    assert_eq!(bed.ssh.seen().connections, 1);
+    ));
     assert!(most <= 64 * MIB, "{} MiB", most / MIB);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_share_one_connection() {
+    allow_descriptors();
+    let bed = Bed::alone().await;
+    let daemon = bed.configured().await;
+    daemon
+        .ok("remote-llm/connect", json!({"configId": CONFIG}))
+        .await;
+    run_streams(&bed, &daemon, || {
+        let seen = bed.ssh.seen();
+        assert_eq!((seen.connections, seen.open_channels), (1, STREAMS));
+    })
+    .await;
+    assert_eq!(bed.ssh.seen().connections, 1);
     daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_streams_share_one_connection_of_an_sshd() {
+    if !is_here("sshd", sshd::available()) {
+        return;
+    }
+    allow_descriptors();
+    let bed = Bed::alone().await;
+    let sshd = Sshd::start(&[]);
+    bed.write_known_hosts(&sshd.host_key_line());
+    let daemon = bed.daemon().await;
+    let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
+    let llm = with(bed.llm_params(), &json!({"defaultModel": "smol"}));
+    bed.configure_with(&daemon, ssh, llm).await;
+    daemon
+        .ok("remote-llm/connect", json!({"configId": CONFIG}))
+        .await;
+    run_streams(&bed, &daemon, || ()).await;
+    assert_eq!(sshd.logins(), 1);
+    daemon.shut_down().await;
+}
+
+/// Cancels its prompt at some moment: with its very line, or while it connects, waits or talks.
+async fn cancel_at_some_moment(daemon: Arc<Daemon>, name: String, mut dice: Dice) -> Instant {
+    let ticket = daemon
+        .send("remote-llm/stream-prompt", prompt(&name, &name))
+        .await;
+    if dice.roll(8) > 0 {
+        tokio::time::sleep(Duration::from_millis(dice.roll(3000))).await;
+    }
+    let when = Instant::now();
+    if dice.roll(2) == 0 {
+        daemon.cancel(&ticket).await;
+    } else {
+        let params = json!({"requestId": name});
+        daemon.ok("remote-llm/cancel", params).await;
+    }
+    let error = daemon.reply(&ticket).await.unwrap_err();
+    assert_eq!((error.number, error.code()), (-32800, "CANCELLED"));
+    when
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_cancellations_leaves_nothing_behind() {
+    allow_descriptors();
+    let bed = Bed::alone().await;
+    bed.llm.on_chat(|request| {
+        let name = request.last("user").unwrap_or_default().as_bytes();
+        let wait = u64::from(*name.last().unwrap_or(&0)) * 10;
+        Reply::Stream(vec![
+            Step::Pause(Duration::from_millis(wait)),
+            script::role(),
+            Step::Tokens {
+                count: None,
+                every: Duration::from_millis(250),
+                text: |number| format!("word{number} "),
+            },
+        ])
+    });
+    let daemon = Arc::new(bed.configured().await);
+    daemon
+        .ok("remote-llm/connect", json!({"configId": CONFIG}))
+        .await;
+    let before = descriptors(daemon.pid());
+    let mut dice = Dice(7);
+    let mut storm = JoinSet::new();
+    for number in 0..STREAMS {
+        let (name, dice) = (format!("p{number}"), Dice(dice.roll(u64::MAX)));
+        let daemon = Arc::clone(&daemon);
+        storm.spawn(async move {
+            let when = cancel_at_some_moment(daemon, name.clone(), dice).await;
+            (name, when)
+        });
+    }
+    let cancelled: HashMap<String, Instant> = storm.join_all().await.into_iter().collect();
+
+    assert_eq!(bed.llm.wait_open(0, PATIENCE).await, Ok(()));
+    // A connection that is worn out by the storm gives way to another one.
+    let closed = bed.ssh.wait(PATIENCE, |seen| {
+        (seen.open_channels == 0 && seen.live_connections == 1).then_some(seen.connections)
+    });
+    let connections = closed.await;
+    assert!(
+        connections.is_some_and(|count| count <= 3),
+        "{:?}",
+        bed.ssh.seen()
+    );
+    let deadline = Instant::now() + PATIENCE;
+    while descriptors(daemon.pid()) != before {
+        assert!(Instant::now() < deadline, "{}", descriptors(daemon.pid()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let chats = bed.llm.chats();
+    let mut latencies: Vec<_> = chats
+        .iter()
+        .filter_map(|chat| {
+            let name = chat.request.last("user")?;
+            let seen = chat.abandoned.expect("none came to its end");
+            Some(seen.saturating_duration_since(*cancelled.get(name)?))
+        })
+        .collect();
+    latencies.sort();
+    measured(&format!(
+        "cancelled to closed at the server, of {} that got there: p50 {:?}, p99 {:?}",
+        latencies.len(),
+        latencies[latencies.len() / 2],
+        latencies[latencies.len() * 99 / 100],
+    ));
+    bed.llm.on_chat(|_| Reply::text(&["Still here."]));
+    daemon
+        .ok("remote-llm/stream-prompt", prompt("last", "Still there?"))
+        .await;
+    Arc::into_inner(daemon).unwrap().shut_down().await;
 }

@@ -17,6 +17,7 @@ mod dead_peers;
 mod drafts;
 mod forwarding;
 mod hops;
+mod host_death;
 mod host_keys;
 mod interrupted;
 mod lifecycle;

@@ -54,6 +54,14 @@ pub(super) fn busy(prompts: usize) -> ErrorObject {
     )
 }
 
+/// A whole answer that is longer than a message may be.
+pub(super) fn answer_too_long() -> ErrorObject {
+    plain(
+        ErrorCode::ResponseTooBig,
+        "The answer is longer than a message may be. `remote-llm/stream-prompt` tells one of any length, piece by piece.",
+    )
+}
+
 /// A message that can't be understood.
 pub(super) fn malformed(malformed: &Malformed) -> ErrorObject {
     let Malformed { field, problem } = malformed;

@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
 
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -57,11 +58,8 @@ pub(in crate::daemon) async fn stream(
     job.run(prompt, Some(events)).await
 }
 
-/// The turn of a long answer to be handed over.
-type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
-
-/// From this many bytes on, an answer is long.
-const LONG: usize = 1024 * 1024;
+/// The turn of an answer to be handed over.
+type Turn<'a> = tokio::sync::SemaphorePermit<'a>;
 
 /// A prompt that runs.
 struct Job {
@@ -176,7 +174,15 @@ impl Job {
             .map_or(1, |(outcome, _)| outcome.rounds.max(1));
         let (terminal, reply, _turn) = match answer {
             Ok((outcome, turn)) => {
+                let answered = outcome.answer().is_some();
                 let (terminal, reply) = self.conclude(outcome).await;
+                // Without events, nothing would have told the answer.
+                let reply = reply.and_then(|result| {
+                    if events.is_none() && answered && result.message.content.is_empty() {
+                        return Err(self.placed(failure::answer_too_long()));
+                    }
+                    Ok(result)
+                });
                 (terminal, reply, turn)
             }
             Err(error) => {
@@ -196,8 +202,8 @@ impl Job {
         reply.map(Arc::unwrap_or_clone)
     }
 
-    /// Connects, then talks to the model until it has answered. A long answer comes with its
-    /// turn to be handed over.
+    /// Connects, then talks to the model until it has answered. The answer comes with its turn
+    /// to be handed over.
     async fn answer(
         &self,
         prompt: conversation::Prompt,
@@ -220,12 +226,18 @@ impl Job {
                     )
                     .await;
             }
+            let begun = Instant::now();
             // Apart from the prompt's own clocks: a person may have to answer a question.
             let connected = tokio::select! {
                 connected = self.route.session(&self.workspace) => connected,
                 () = self.token.cancelled() => return Ok((Outcome::cancelled(), None)),
             };
-            connected.map_err(|error| failure::ssh(&error))?;
+            match connected {
+                Ok(_) => {}
+                // The way may be there in a moment: what follows tries again, and says so.
+                Err(error) if error.is_transient() && begun.elapsed() < self.route.patience => {}
+                Err(error) => return Err(failure::ssh(&error)),
+            }
         }
         let tools = HostTools::new(
             self.workspace.outbound.clone(),
@@ -241,11 +253,7 @@ impl Job {
         let asked_at = SystemTime::now();
         let sink = HostSink { events };
         let outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
-        let turn = if text_bytes(&outcome.messages) > LONG {
-            Some(self.workspace.long_answer.lock().await)
-        } else {
-            None
-        };
+        let turn = self.workspace.turn(text_bytes(&outcome.messages)).await;
         self.record(asked, asked_at, &outcome).await;
         Ok((outcome, turn))
     }
@@ -350,14 +358,15 @@ impl Job {
             }
             End::Cancelled => {
                 let result = result(protocol::StopReason::Cancelled, None);
-                let error = self.placed(failure::cancelled(Some(outcome.text())));
+                let partial = wire::prompt::partial(outcome.text());
+                let error = self.placed(failure::cancelled(partial));
                 (protocol::Event::Finished { result }, Err(error))
             }
             End::Failed(error) => {
                 let mut error = failure::conversation(error, &self.scene);
                 // What was said or done is not undone by asking again.
                 error.data.retryable &= outcome.may_retry();
-                error.data.partial = Some(outcome.text());
+                error.data.partial = wire::prompt::partial(outcome.text());
                 if error.data.code == ErrorCode::ApiInvalidModel {
                     self.name_models(&mut error).await;
                 }

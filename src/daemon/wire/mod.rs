@@ -7,3 +7,26 @@ pub(super) mod config;
 pub(super) mod message;
 pub(super) mod model;
 pub(super) mod prompt;
+
+use std::io;
+
+use serde::Serialize;
+
+/// How long a value's JSON is; it is not kept.
+pub(super) fn json_bytes(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What has no JSON form is not sent at all.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}

@@ -7,11 +7,16 @@ use serde_json::{Map, Value};
 use crate::{
     conversation::{self, Outcome},
     llm,
-    protocol::{self, LimitParams, PromptParams, ToolChoiceMode, ToolChoiceParam},
+    protocol::{
+        self, LimitParams, MAX_MESSAGE_BYTES, PromptParams, ToolChoiceMode, ToolChoiceParam,
+    },
     ssh,
 };
 
-use super::message::{self, Malformed};
+use super::{
+    json_bytes,
+    message::{self, Malformed, text_bytes},
+};
 
 /// What the host asks, before the history that it continues is put in front.
 pub(in crate::daemon) fn read(
@@ -123,13 +128,14 @@ pub(in crate::daemon) fn usage(usage: &llm::Usage) -> protocol::Usage {
     }
 }
 
-/// The most text that a result can hold: a line has at most 16 MiB, and JSON escapes.
-const TELLABLE: usize = 10 * 1024 * 1024;
-
-/// The most text that a result can hold as the last message and among all messages, too.
-const TELLABLE_TWICE: usize = 3 * 1024 * 1024;
+/// What a line holds besides a prompt's result or its partial text and besides its names, at
+/// most: the rest of the result or error is short.
+const ENVELOPE: usize = 64 * 1024;
 
 /// The result of a prompt that came to an end.
+///
+/// It fits into one line: if need be without `messages`, and else without content in `message`
+/// too, each of which a warning tells.
 pub(in crate::daemon) fn result(
     outcome: &Outcome<ssh::Error>,
     request_id: String,
@@ -139,43 +145,22 @@ pub(in crate::daemon) fn result(
     raw_finish_reason: Option<String>,
 ) -> protocol::PromptResult {
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let bytes = message::text_bytes(&outcome.messages);
-    let mut warnings = outcome.warnings.clone();
-    let answer = outcome
-        .answer()
-        .filter(|answer| message::text_bytes(std::slice::from_ref(*answer)) <= TELLABLE);
-    let messages: &[llm::Message] = if bytes <= TELLABLE_TWICE {
-        &outcome.messages
-    } else {
-        warnings.push(
-            "The answer is too long to be told again as a whole; the events had all of it."
-                .to_owned(),
-        );
-        &[]
-    };
-    protocol::PromptResult {
-        request_id,
-        conversation_id,
+    let usages = outcome.usage.per_round.iter();
+    let mut result = protocol::PromptResult {
         model: outcome
             .model
             .clone()
             .unwrap_or_else(|| asked_model.to_owned()),
-        message: answer.map_or_else(
-            || protocol::Message {
-                role: protocol::Role::Assistant,
-                content: Vec::new(),
-            },
-            message::write,
-        ),
-        messages: messages.iter().map(message::write).collect(),
+        message: protocol::Message {
+            role: protocol::Role::Assistant,
+            content: Vec::new(),
+        },
+        messages: Vec::new(),
         stop_reason,
         raw_finish_reason,
         usage: protocol::TotalUsage {
             total: usage(&outcome.usage.total()),
-            per_round: outcome
-                .usage
-                .per_round
-                .iter()
+            per_round: usages
                 .map(|round| round.as_ref().map(usage).unwrap_or_default())
                 .collect(),
         },
@@ -187,8 +172,43 @@ pub(in crate::daemon) fn result(
         },
         rounds: outcome.rounds,
         tool_calls: outcome.tool_calls,
-        warnings,
+        warnings: outcome.warnings.clone(),
+        request_id,
+        conversation_id,
+    };
+    let room = MAX_MESSAGE_BYTES.saturating_sub(ENVELOPE + json_bytes(&result.request_id));
+    let room = room.saturating_sub(json_bytes(&result));
+    let answer = outcome.answer();
+    // JSON is never shorter than its text: what is too long for sure is not even copied.
+    let least = answer.map_or(0, |answer| text_bytes(std::slice::from_ref(answer)));
+    if least <= room
+        && let Some(message) = answer.map(message::write)
+        && json_bytes(&message) <= room
+    {
+        result.message = message;
+    } else if answer.is_some() {
+        result.warnings.push(format!(
+            "The answer is longer than a message may be ({MAX_MESSAGE_BYTES} bytes) and is not \
+             told again: the events had all of it."
+        ));
     }
+    let room = room.saturating_sub(json_bytes(&result.message));
+    if text_bytes(&outcome.messages) <= room {
+        result.messages = outcome.messages.iter().map(message::write).collect();
+    }
+    if json_bytes(&result.messages) > room || result.messages.len() < outcome.messages.len() {
+        result.messages.clear();
+        result.warnings.push(
+            "`messages` is left out: with it, this would be longer than a message may be."
+                .to_owned(),
+        );
+    }
+    result
+}
+
+/// The text of a prompt that failed, if it fits into one line with the error.
+pub(in crate::daemon) fn partial(text: String) -> Option<String> {
+    Some(text).filter(|text| json_bytes(text) <= MAX_MESSAGE_BYTES - 2 * ENVELOPE)
 }
 
 /// Why the last answer is the last.

@@ -4,6 +4,7 @@ use std::{future::poll_fn, io, time::Duration};
 
 use bytes::Bytes;
 use hyper::{body::Incoming, header::HeaderMap};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -14,6 +15,10 @@ use super::{
 
 /// Longest wait for the body of an error.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A task reads this many bytes of a body in a row, then others have their turn. What they mean
+/// takes some ten times as long as reading them, and a server that floods us always has more.
+const STRETCH: usize = 16 * 1024;
 
 /// A response whose body has not been read yet. Dropping it closes the connection.
 pub(in crate::llm) struct Exchange {
@@ -26,6 +31,8 @@ pub(in crate::llm) struct Exchange {
     pub(super) connection: Connection,
     pub(super) body: Incoming,
     pub(super) ended: bool,
+    /// Bytes read since others had their turn.
+    pub(super) unbroken: usize,
     pub(super) pool: Pool,
 }
 
@@ -43,8 +50,15 @@ impl Exchange {
         if self.ended {
             return None;
         }
+        if self.unbroken >= STRETCH {
+            self.unbroken = 0;
+            yield_now().await;
+        }
         match poll_fn(|cx| self.connection.poll_chunk(&mut self.body, cx)).await {
-            Some(Ok(data)) => Some(Ok(data)),
+            Some(Ok(data)) => {
+                self.unbroken += data.len();
+                Some(Ok(data))
+            }
             Some(Err(BodyError(source))) => Some(Err(source)),
             None => {
                 self.ended = true;

@@ -130,6 +130,7 @@ impl<E: Carrier> Client<E> {
                         connection,
                         body,
                         ended: false,
+                        unbroken: 0,
                         pool: self.pool.clone(),
                     };
                     return self.check(exchange).map_err(|error| Unanswered {

@@ -122,7 +122,7 @@ async fn a_request_that_may_have_been_read_is_not_sent_again_where_that_is_not_w
 
 #[tokio::test(start_paused = true)]
 async fn a_kept_connection_that_closes_under_the_question_is_replaced_at_once() {
-    let (server, peer, mut connection) = after_one_answer().await;
+    let (server, peer, mut connection) = after_one_answer(Options::default()).await;
     let asked = peer.play([say("two")]);
     let start = Instant::now();
     let ((events, result), ()) = tokio::join!(outcome(&server), async {
@@ -133,6 +133,16 @@ async fn a_kept_connection_that_closes_under_the_question_is_replaced_at_once() 
     assert_eq!(warnings(&events).len(), 1);
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(asked.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_could_not_be_sent_again_is_not_put_at_the_risk_of_a_kept_connection() {
+    for options in [retries(0, true), retries(2, false)] {
+        let (server, peer, _kept) = after_one_answer(options).await;
+        let asked = peer.play([say("two")]);
+        assert_eq!(text(&outcome(&server).await.1.unwrap()), "two");
+        assert_eq!(asked.requests().len(), 1);
+    }
 }
 
 /// Two connections are kept and both are dead: the second is not tried with what the first may
@@ -683,38 +693,15 @@ async fn a_way_that_only_a_person_can_mend_is_tried_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_way_that_hangs_has_the_connect_clock_each_time() {
+async fn a_way_that_hangs_has_the_connect_clock_once() {
     let start = Instant::now();
     let (_, error, gaps) = over(clocks(10, 600, 60, None), [Way::Hangs]).await;
-    assert!(
-        matches!(
-            error,
-            Some(Error::Timeout {
-                clock: Clock::Connect,
-                ..
-            })
-        ),
-        "{error:?}"
-    );
-    assert_eq!(gaps.len(), 2);
-    assert!(
-        start.elapsed() < Duration::from_secs(31),
-        "{:?}",
-        start.elapsed()
-    );
-    // And all of them together have the deadline.
-    let start = Instant::now();
-    let (_, error, gaps) = over(clocks(10, 15, 60, None), [Way::Hangs]).await;
-    assert!(
-        matches!(
-            error,
-            Some(Error::Timeout {
-                clock: Clock::FirstToken,
-                ..
-            })
-        ),
-        "{error:?}"
-    );
-    assert_eq!(gaps.len(), 1);
-    assert_eq!(start.elapsed(), Duration::from_secs(15));
+    let ran_out = |error: &Option<Error<_>>| match error {
+        Some(Error::Timeout { clock, .. }) => *clock == Clock::Connect,
+        _ => false,
+    };
+    assert!(ran_out(&error), "{error:?}");
+    assert_eq!(gaps.len(), 0);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(11), "{took:?}");
 }

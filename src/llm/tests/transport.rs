@@ -71,8 +71,8 @@ async fn the_request_says_what_servers_want_to_hear() {
 }
 
 /// A server that has answered once, and the connection it did so on, still open.
-pub(super) async fn after_one_answer() -> (Server<Refused>, Peer, Connection) {
-    let (server, mut peer) = server(Options::default());
+pub(super) async fn after_one_answer(options: Options) -> (Server<Refused>, Peer, Connection) {
+    let (server, mut peer) = server(options);
     let (mut first, connection) =
         tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
             let mut connection = peer.accept().await;
@@ -86,7 +86,7 @@ pub(super) async fn after_one_answer() -> (Server<Refused>, Peer, Connection) {
 
 #[tokio::test(start_paused = true)]
 async fn a_finished_answer_leaves_its_connection_for_the_next_question() {
-    let (server, peer, mut connection) = after_one_answer().await;
+    let (server, peer, mut connection) = after_one_answer(Options::default()).await;
     advance(Duration::from_millis(3900)).await;
     let (mut second, ()) = tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
         connection.request().await;
@@ -100,7 +100,7 @@ async fn a_finished_answer_leaves_its_connection_for_the_next_question() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_four_seconds() {
-    let (server, mut peer, mut connection) = after_one_answer().await;
+    let (server, mut peer, mut connection) = after_one_answer(Options::default()).await;
     let kept = Instant::now();
     connection.closed().await;
     assert_eq!(kept.elapsed(), Duration::from_secs(4));

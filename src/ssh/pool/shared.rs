@@ -88,8 +88,22 @@ impl Shared {
         self.lock().iter().any(|known| known.is(session))
     }
 
-    pub(super) fn has_living(&self) -> bool {
-        self.lock().iter().any(Session::is_alive)
+    /// A session that will do until there is a better one. Counts as use.
+    pub(super) fn living(&self) -> Option<Session> {
+        let sessions = self.lock();
+        let session = sessions.iter().find(|session| session.is_alive())?;
+        session.touch();
+        Some(session.clone())
+    }
+
+    /// Takes the worn sessions out.
+    pub(super) fn take_worn(&self) -> Vec<Session> {
+        let mut sessions = self.lock();
+        let (worn, good) = std::mem::take(&mut *sessions)
+            .into_iter()
+            .partition(Session::is_worn);
+        *sessions = good;
+        worn
     }
 
     /// Whether one more can be made without asking anybody.

@@ -143,13 +143,68 @@ async fn a_worn_connection_is_replaced_and_its_streams_live_on() {
         worn.open(somewhere()).await.unwrap().close().await;
         soon(server.wait_for(&Event::Closed)).await;
     }
-    assert!(pool.current(&target).is_none());
-    let fresh = ask(&pool, &target).await.unwrap();
+    // It will do until there is another one.
+    assert!(ask(&pool, &target).await.unwrap().is(&worn));
+    let fresh = soon(async {
+        loop {
+            if let Some(session) = pool.current(&target) {
+                return session;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(!fresh.is(&worn));
     stream.write_all(b"still").await.unwrap();
     let mut text = [0; 5];
     soon(stream.read_exact(&mut text)).await.unwrap();
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+    // With its last stream it goes.
+    drop(stream);
+    soon(worn.closed()).await;
+    assert!(fresh.is_alive());
+}
+
+/// Takes so long to open a channel, as far as the connection knows.
+fn saturate(session: &Session) {
+    for took in [1, 900, 900, 900, 900, 900, 900, 900] {
+        session.link().opened(Duration::from_millis(took));
+    }
+}
+
+#[tokio::test]
+async fn a_saturated_connection_gets_another_one_beside_it_if_the_profile_wants_that() {
+    let fixture = Fixture::new();
+    let server = Server::start(Script::default()).await;
+    fixture.trust(&server);
+    let pool = pool(&fixture);
+    let mut target = fixture.target(&server);
+    target.max_connections = 2;
+    let first = ask(&pool, &target).await.unwrap();
+    let _stream = first.open(somewhere()).await.unwrap();
+    saturate(&first);
+    let second = soon(async {
+        loop {
+            let session = pool.current(&target).unwrap();
+            if !session.is(&first) {
+                return session;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    saturate(&first);
+    saturate(&second);
+    let mut states = pool.watch(&target);
+    soon(pool.probe(&target)).await;
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+
+    // As long as one is left, there is a connection.
+    second.give_up();
+    soon(second.closed()).await;
+    soon(pool.probe(&target)).await;
+    assert!(pool.current(&target).unwrap().is(&first));
+    assert!(matches!(*states.borrow_and_update(), State::Ready { .. }));
 }
 
 #[tokio::test]

@@ -11,3 +11,9 @@ pub(crate) mod processes;
 pub(crate) mod random;
 pub(crate) mod row;
 pub(crate) mod ssh_server;
+
+/// Tells a figure to whoever runs the test with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "of this test's, not of the daemon's")]
+pub(crate) fn measured(figure: &str) {
+    eprintln!("measured: {figure}");
+}

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 /// How often to look at something that does not tell when it changes.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -96,6 +98,21 @@ pub(crate) fn sockets_to(port: u16) -> usize {
         open && fields.get(2).is_some_and(|address| *address == remote)
     });
     sockets.count()
+}
+
+/// How many files, pipes and sockets a process has open.
+pub(crate) fn descriptors(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
+}
+
+/// Lets this process, and those that it starts, have thousands of descriptors: the servers of a
+/// test with a thousand streams need three for each, and many a machine allows 1024.
+pub(crate) fn allow_descriptors() {
+    const ENOUGH: u64 = 8192;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    if soft < ENOUGH {
+        setrlimit(Resource::RLIMIT_NOFILE, ENOUGH.min(hard), hard).expect("below the hard limit");
+    }
 }
 
 /// The inodes of a process's sockets.

@@ -2,6 +2,7 @@
 
 mod contract;
 mod host;
+mod mortal_host;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,12 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::journal::Journal;
-use super::processes::descendants;
+use super::processes::{descendants, descriptors};
 use contract::Contract;
 pub(crate) use host::{Answer, Question};
 
@@ -31,6 +33,7 @@ const LAST_LINES: usize = 12;
 pub(crate) struct Daemon {
     child: Child,
     pid: u32,
+    ears: JoinHandle<()>,
     next_id: AtomicU64,
     input: mpsc::Sender<Input>,
     reading: watch::Sender<bool>,
@@ -168,9 +171,14 @@ impl Launch {
 
     /// The command, with nothing of this machine's user in its environment.
     pub(crate) fn command(&self) -> std::process::Command {
-        let mut command = std::process::Command::new(binary());
+        let mut command = self.command_of(binary());
+        command.args(&self.arguments);
         command
-            .args(&self.arguments)
+    }
+
+    fn command_of(&self, program: &Path) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
+        command
             .env_clear()
             .env("HOME", &self.home)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -196,28 +204,42 @@ impl Daemon {
             .kill_on_drop(true)
             .spawn()
             .expect("the daemon's binary starts");
+        let pid = child.id().expect("a running child has a pid");
+        let stdin = child.stdin.take().expect("piped");
+        let stdout = child.stdout.take().expect("piped");
+        Self::over(child, pid, stdin, stdout)
+    }
+
+    /// The daemon `pid` on these pipes; `child` is itself, or its parent.
+    fn over(
+        mut child: Child,
+        pid: u32,
+        stdin: impl AsyncWrite + Send + Unpin + 'static,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Self {
         let (input, inputs) = mpsc::channel(4096);
         let traffic = Arc::new(Journal::new(Traffic::default()));
         let stderr = Arc::default();
         let host: Arc<Mutex<Host>> = Arc::new(Mutex::new(Box::new(Answer::unknown_method)));
         let reading = watch::Sender::new(true);
-        tokio::spawn(write(child.stdin.take().expect("piped"), inputs));
+        tokio::spawn(write(stdin, inputs));
         tokio::spawn(keep(
             child.stderr.take().expect("piped"),
             Arc::clone(&stderr),
         ));
-        tokio::spawn(
+        let ears = tokio::spawn(
             Ears {
                 traffic: Arc::clone(&traffic),
                 host: Arc::clone(&host),
                 input: input.clone(),
                 reading: reading.subscribe(),
             }
-            .listen(child.stdout.take().expect("piped")),
+            .listen(stdout),
         );
         Self {
-            pid: child.id().expect("a running child has a pid"),
+            pid,
             child,
+            ears,
             next_id: AtomicU64::new(1),
             input,
             reading,
@@ -486,10 +508,11 @@ impl Daemon {
         self.reading.send_replace(true);
     }
 
-    /// Memory that it fills now, and the most there ever was, in bytes: without the pages of
-    /// the program file itself, which are many in a debug build and cost nobody anything.
+    /// Memory that it fills now, and the most there ever was, in bytes. Of a debug build without
+    /// the pages of the program file itself, which are many there.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let [now, ever, program] = self.status(["VmRSS:", "VmHWM:", "RssFile:"]);
+        let program = if cfg!(debug_assertions) { program } else { 0 };
         (now.saturating_sub(program), ever.saturating_sub(program))
     }
 
@@ -512,8 +535,7 @@ impl Daemon {
 
     /// How many files, pipes and sockets it has open.
     pub(crate) fn descriptors(&self) -> usize {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid));
-        open.expect("the daemon is running").count()
+        descriptors(self.pid)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -592,7 +614,7 @@ impl fmt::Debug for Daemon {
     }
 }
 
-async fn write(mut stdin: ChildStdin, mut inputs: mpsc::Receiver<Input>) {
+async fn write(mut stdin: impl AsyncWrite + Unpin, mut inputs: mpsc::Receiver<Input>) {
     loop {
         match inputs.recv().await {
             Some(Input::Bytes(bytes)) => {
@@ -624,7 +646,7 @@ struct Ears {
 }
 
 impl Ears {
-    async fn listen(mut self, stdout: ChildStdout) {
+    async fn listen(mut self, stdout: impl AsyncRead + Unpin) {
         let mut stdout = BufReader::new(stdout);
         let mut line = Vec::new();
         loop {
