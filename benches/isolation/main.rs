@@ -94,7 +94,7 @@ async fn main() -> ExitCode {
     let proxy = FaultProxy::before(sshd.port())
         .await
         .expect("loopback has ports");
-    bed.write_known_hosts(&sshd.known_hosts_at(proxy.port()));
+    bed.write_known_hosts(&sshd.known_hosts_at(sshd.port()));
     let model = Model::start().expect("loopback has ports");
     let nowhere = BlackHole::dig().await.expect("loopback has ports");
     let ports = Ports {
@@ -110,7 +110,7 @@ async fn main() -> ExitCode {
     };
     let wanted = |name: &str| name.contains(&arguments.way);
     if wanted("daemon") {
-        let ssh = by_key(sshd.username(), proxy.port(), &sshd.keys.ed25519);
+        let ssh = by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519);
         let daemon = Daemon::start(&bed, &ssh, ports.model, ports.nowhere).await;
         bench.measure_all(&daemon).await;
     }
@@ -170,16 +170,6 @@ impl Bench<'_> {
             gaps: arrivals.between(begin, end),
             moved: (after - before) as f64 / 1e6 / (end - begin).as_secs_f64(),
         }
-    }
-
-    /// Twice what it is undisturbed.
-    fn limit(&self, way: &str) -> Duration {
-        let undisturbed = self
-            .rows
-            .iter()
-            .filter(|row| row.way == way && row.disturbance == Disturbance::Nothing);
-        let p99 = undisturbed.map(|row| row.gaps.p99).max();
-        2 * p99.unwrap_or_default().max(FLOOR)
     }
 
     /// Waits until nothing is under way any more.

@@ -20,6 +20,7 @@ mod hops;
 mod host_death;
 mod host_keys;
 mod interrupted;
+mod isolation;
 mod lifecycle;
 mod load;
 mod matrix;

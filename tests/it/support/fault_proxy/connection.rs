@@ -1,5 +1,6 @@
 //! One connection: both ways of it, and how it ends.
 
+use std::io;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -7,9 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::Shared;
 use super::fault::{Admission, End, Way};
 use super::lane::{Lane, Side};
+use super::{KERNEL_BUFFER, Shared};
 
 /// How long a closed connection is still read: a socket with unread bytes would say RST.
 const LINGER: Duration = Duration::from_secs(1);
@@ -24,8 +25,8 @@ pub(super) async fn serve(
     let mut far = match admission {
         Admission::Silent => None,
         Admission::Open | Admission::Refused => match TcpStream::connect(shared.to).await {
-            Ok(far) => Some(far),
-            Err(_) => return reset(&near),
+            Ok(far) if limit(&far).is_ok() => Some(far),
+            Ok(_) | Err(_) => return reset(&near),
         },
     };
     let carried = async {
@@ -49,6 +50,10 @@ pub(super) async fn serve(
             let _in_time = tokio::time::timeout(LINGER, closed).await;
         }
     }
+}
+
+fn limit(far: &TcpStream) -> io::Result<()> {
+    SockRef::from(far).set_recv_buffer_size(KERNEL_BUFFER)
 }
 
 /// Waits until the test ends the connection. When the proxy itself is gone, so is this task.
