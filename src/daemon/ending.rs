@@ -1,7 +1,7 @@
 //! The end: what runs is cancelled, connections are closed, and nothing is waited for longer
 //! than somebody waits for us.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,18 @@ const CLOSING: Patience = Patience {
     limit: Duration::from_millis(500),
     orphaned: Duration::from_millis(150),
 };
+
+impl Ending {
+    /// Does `work`, and lets the host go as soon as it is known to be dead.
+    pub(super) async fn attend<T>(&self, outbound: &Outbound, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        tokio::select! {
+            done = &mut work => return done,
+            () = self.orphaned.cancelled() => outbound.give_up(),
+        }
+        work.await
+    }
+}
 
 /// Cancels what runs, answers it, and closes every connection.
 pub(super) async fn leave(incoming: Incoming, outbound: &Outbound, daemon: &Daemon) {

@@ -102,16 +102,13 @@ pub async fn serve(
         limits,
     ));
     let router = table::router(&daemon);
-    tokio::spawn({
-        let outbound = outbound.clone();
-        async move {
-            ending.orphaned.cancelled().await;
-            outbound.give_up();
-        }
-    });
-    let end = incoming.serve(&router, &ending.stop).await;
-    tracing::debug!(?end, "leaving");
-    ending::leave(incoming, &outbound, &daemon).await;
+    let work = async {
+        let end = incoming.serve(&router, &ending.stop).await;
+        tracing::debug!(?end, "leaving");
+        ending::leave(incoming, &outbound, &daemon).await;
+        end
+    };
+    let end = ending.attend(&outbound, work).await;
     match end {
         rpc::End::Eof | rpc::End::HostGone => End::HostGone,
         rpc::End::Stopped => End::Stopped,
