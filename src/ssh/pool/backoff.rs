@@ -14,8 +14,8 @@ use crate::ssh::error::Cause;
 const BASE: Duration = Duration::from_millis(250);
 
 /// The longest wait in the first minute. With full jitter a machine that is back waits for less
-/// than 0.78 of it in 95 of 100 cases: 1.4 s.
-const FIRST_CAP: Duration = Duration::from_millis(1800);
+/// than 0.78 of it in 95 of 100 cases: 1.2 s, and is to be used within 1.5 s.
+const FIRST_CAP: Duration = Duration::from_millis(1500);
 
 /// How long the first cap holds.
 const FIRST: Duration = Duration::from_secs(60);
@@ -123,7 +123,7 @@ mod tests {
         for _ in 0..5 {
             waits.push(backoff.failed(&refused(), start, ALWAYS));
         }
-        assert_eq!(ms(&waits), [0, 250, 500, 1000, 1800, 1800]);
+        assert_eq!(ms(&waits), [0, 250, 500, 1000, 1500, 1500]);
         let later = start + FIRST;
         assert_eq!(ms(&[backoff.failed(&refused(), later, ALWAYS)]), [8000]);
         for _ in 0..100 {
