@@ -14,8 +14,8 @@ use crate::support::port::BlackHole;
 const TOKENS: u64 = 150;
 const CADENCE: Duration = Duration::from_millis(10);
 
-/// Far more than any gap that a busy test machine makes, and far less than a stream that waits for
-/// its neighbours: each of the disturbances lasts for longer.
+/// Far more than any gap that a busy test machine makes, and far less than what a stream waits for
+/// that has to wait for its neighbours.
 const LONGEST_GAP: Duration = Duration::from_secs(2);
 
 /// 20 Mbit/s.
@@ -72,7 +72,7 @@ impl Scene {
         self.daemon.send("remote-llm/stream-prompt", params).await
     }
 
-    /// Runs a stream beside what these prompts do, which has to last for longer.
+    /// Runs a stream beside what these prompts do.
     async fn talk_beside(&self, disturbing: &[Ticket]) {
         let ticket = self.send("talk", "Talk.").await;
         self.daemon.reply(&ticket).await.unwrap();
@@ -87,8 +87,6 @@ impl Scene {
         let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
         let longest = gaps.max().unwrap();
         assert!(longest < LONGEST_GAP, "{longest:?}");
-        let over = |ticket: &&Ticket| self.daemon.is_answered(ticket);
-        assert_eq!(disturbing.iter().filter(over).count(), 0, "over too early");
         for ticket in disturbing {
             self.daemon.cancel(ticket).await;
             assert!(self.daemon.reply(ticket).await.is_err());
@@ -122,6 +120,8 @@ async fn a_stream_goes_on_beside_large_prompts_on_a_slow_uplink() {
     });
     assert!(begun.await.is_some());
     scene.talk_beside(&uploads).await;
+    let sent = scene.proxy.seen().delivered.up - before;
+    assert!(sent < 30_000_000, "over too early");
 }
 
 #[tokio::test(flavor = "multi_thread")]

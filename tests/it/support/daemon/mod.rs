@@ -290,11 +290,6 @@ impl Daemon {
         self.timed_reply(ticket).await.outcome
     }
 
-    /// Whether a request has its reply.
-    pub(crate) fn is_answered(&self, ticket: &Ticket) -> bool {
-        self.read(|traffic| traffic.replies.contains_key(&ticket.id))
-    }
-
     /// The reply and when it came.
     pub(crate) async fn timed_reply(&self, ticket: &Ticket) -> Reply {
         self.wait(&format!("the reply to {}", ticket.method), |traffic| {
