@@ -279,7 +279,8 @@ pub(super) struct LookingUp {
 impl LookingUp {
     /// There is no way.
     pub(super) fn failed(mut self, error: &ssh::Error) {
-        self.links.set(status::failed(&self.config_id, error));
+        let state = ssh::State::after(error.clone());
+        self.links.set(status::of(&self.config_id, &state));
         self.failed = true;
     }
 }

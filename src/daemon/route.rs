@@ -126,24 +126,24 @@ struct Tunnel {
     route: Route,
 }
 
+impl Tunnel {
+    async fn session(&self) -> Result<ssh::Session, ssh::Error> {
+        let Some(workspace) = self.workspace.upgrade() else {
+            return Err(self.route.plan.closed());
+        };
+        self.route.session(&workspace).await
+    }
+}
+
 impl Opener<ssh::Error> for Tunnel {
     fn reach(&self) -> BoxFuture<'_, Result<(), ssh::Error>> {
-        Box::pin(async move {
-            let Some(workspace) = self.workspace.upgrade() else {
-                return Err(self.route.plan.closed());
-            };
-            self.route.session(&workspace).await.map(drop)
-        })
+        Box::pin(async move { self.session().await.map(drop) })
     }
 
     fn open(&self, to: &Dial) -> BoxFuture<'_, Result<Box<dyn ByteStream>, ssh::Error>> {
         let destination = destination(to);
         Box::pin(async move {
-            let Some(workspace) = self.workspace.upgrade() else {
-                return Err(self.route.plan.closed());
-            };
-            let session = self.route.session(&workspace).await?;
-            let stream = session.open(destination).await?;
+            let stream = self.session().await?.open(destination).await?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }

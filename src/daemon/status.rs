@@ -25,20 +25,6 @@ pub(super) fn plain(config_id: &str, state: ConnectionState) -> ConnectionStatus
     }
 }
 
-/// What connecting led to, where it got nowhere.
-pub(super) fn failed(config_id: &str, error: &ssh::Error) -> ConnectionStatus {
-    // Only a person can help where something has to be decided, typed or repaired.
-    let state = if error.is_transient() {
-        ConnectionState::Failed
-    } else {
-        ConnectionState::NeedsUser
-    };
-    ConnectionStatus {
-        error: Some(failure::ssh(error)),
-        ..plain(config_id, state)
-    }
-}
-
 /// What the owner of the connection says.
 pub(super) fn of(config_id: &str, state: &ssh::State) -> ConnectionStatus {
     let plain = |state| plain(config_id, state);

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::prompt::PromptFailure;
 
 /// Longer limits are none; it also keeps the sums below from overflowing.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What all questions of one login may take together.
 const PROMPT_BUDGET: Duration = Duration::from_secs(110);

@@ -234,22 +234,7 @@ impl Session {
     /// Ends the connection in good order when it has no streams, and those who were given it have
     /// had the time to open one.
     pub(super) async fn retire(self) {
-        let mut activity = self.activity();
-        loop {
-            let now = *activity.borrow_and_update();
-            let unused = async {
-                if now.streams > 0 {
-                    std::future::pending::<()>().await;
-                }
-                sleep_until(now.last + GIVEN_LIMIT).await;
-            };
-            tokio::select! {
-                biased;
-                // The sender is ours, so it lives.
-                _ = activity.changed() => {}
-                () = unused => break,
-            }
-        }
+        unused_for(&mut self.activity(), Some(GIVEN_LIMIT)).await;
         self.close().await;
     }
 
@@ -328,6 +313,26 @@ impl fmt::Debug for Session {
             .field("place", &self.0.link.place)
             .field("alive", &self.is_alive())
             .finish_non_exhaustive()
+    }
+}
+
+/// Waits until a connection has had no streams, and was given to nobody, for so long; for ever if
+/// `None`. Later use shows as a change of `activity`.
+pub(super) async fn unused_for(activity: &mut watch::Receiver<Activity>, idle: Option<Duration>) {
+    loop {
+        let now = *activity.borrow_and_update();
+        let unused = async {
+            match idle.and_then(|idle| now.last.checked_add(idle)) {
+                Some(end) if now.streams == 0 => sleep_until(end).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // Its sender lives as long as the session that is watched.
+            _ = activity.changed() => {}
+            () = unused => return,
+        }
     }
 }
 

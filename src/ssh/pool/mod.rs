@@ -25,6 +25,7 @@ use self::key::Key;
 use self::owner::{Order, Owner};
 use self::shared::Shared;
 pub use self::state::{State, Step};
+use super::clock::LONGEST;
 use super::connect::{Dialer, no_route, place};
 use super::error::{Cause, Error};
 use super::observe::Observer;
@@ -301,7 +302,5 @@ impl Handle {
 }
 
 fn deadline(patience: Duration) -> Instant {
-    /// Longer waits are as good as endless; it also keeps the sum from overflowing.
-    const LONGEST: Duration = Duration::from_secs(24 * 3600);
     Instant::now() + patience.min(LONGEST)
 }

@@ -42,7 +42,7 @@ pub struct Step {
 
 impl State {
     /// Where a connect ends that did not work.
-    pub(super) fn after(error: Error) -> Self {
+    pub fn after(error: Error) -> Self {
         if error.is_transient() {
             Self::Failed { error }
         } else {

@@ -10,7 +10,6 @@ use crate::ssh::connect::Dialer;
 use crate::ssh::error::Error;
 use crate::ssh::observe::{Observer, StageOutcome, StageReport};
 use crate::ssh::pool::deadline;
-use crate::ssh::pool::demands::Demands;
 use crate::ssh::pool::shared::Shared;
 use crate::ssh::pool::state::Step;
 use crate::ssh::prompt::NoPrompter;
@@ -76,8 +75,7 @@ impl Owner {
                         let _ = done.send(());
                     }
                     Some(Order::Disconnect(done)) => {
-                        self.demands = Demands::default();
-                        let _ = done.send(());
+                        self.dismiss(done);
                         return Tried::Disconnected;
                     }
                     None => return Tried::Disconnected,

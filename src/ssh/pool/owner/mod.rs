@@ -194,6 +194,12 @@ impl Owner {
         }
     }
 
+    /// Those who wait learn that it is closed; there is nothing else to close.
+    fn dismiss(&mut self, done: oneshot::Sender<()>) {
+        self.demands = Demands::default();
+        let _ = done.send(());
+    }
+
     fn fail(&mut self, error: Error) {
         self.last = Some(error.clone());
         self.shared.set(State::after(error.clone()));

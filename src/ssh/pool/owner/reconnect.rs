@@ -7,7 +7,6 @@ use tokio::time::{Instant, sleep_until};
 use super::attempt::Tried;
 use super::{Order, Owner, jitter};
 use crate::ssh::error::Error;
-use crate::ssh::pool::demands::Demands;
 use crate::ssh::pool::state::State;
 use crate::ssh::session::Session;
 
@@ -128,8 +127,7 @@ impl Owner {
                         now
                     }
                     Some(Order::Disconnect(done)) => {
-                        self.demands = Demands::default();
-                        let _ = done.send(());
+                        self.dismiss(done);
                         return Waited::Disconnected;
                     }
                     None => return Waited::Disconnected,

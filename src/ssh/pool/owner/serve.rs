@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::attempt::BEFORE;
 use super::{Order, Owner};
@@ -18,7 +18,7 @@ use crate::ssh::pool::demands::Demand;
 use crate::ssh::pool::shared::Shared;
 use crate::ssh::pool::state::State;
 use crate::ssh::prompt::NoPrompter;
-use crate::ssh::session::Session;
+use crate::ssh::session::{Session, unused_for};
 
 /// How long to leave it at the connections that there are, when no further one could be made.
 const GROW_AGAIN: Duration = Duration::from_secs(10);
@@ -243,27 +243,16 @@ async fn watch_over(shared: Arc<Shared>, session: Session, idle: Option<Duration
     tokio::pin!(gone);
     let mut activity = session.activity();
     loop {
-        let now = *activity.borrow_and_update();
-        let unused = async {
-            match idle.and_then(|idle| now.last.checked_add(idle)) {
-                Some(end) if now.streams == 0 => sleep_until(end).await,
-                _ => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             () = &mut gone => return Event::Gone(session),
-            changed = activity.changed() => if changed.is_err() {
-                return Event::Gone(session);
-            },
-            () = unused => {
-                // Who was given it at the last moment has touched it.
-                let used = || activity.has_changed().unwrap_or(false);
-                if shared.remove_unless(&session, used) {
-                    session.close().await;
-                    return Event::Unused;
-                }
-            }
+            () = unused_for(&mut activity, idle) => {}
+        }
+        // Who was given it at the last moment has touched it.
+        let used = || activity.has_changed().unwrap_or(false);
+        if shared.remove_unless(&session, used) {
+            session.close().await;
+            return Event::Unused;
         }
     }
 }
