@@ -28,6 +28,9 @@ const FULL: usize = 1024 * 1024;
 /// The same for all prompts together, each of which may have [`SHARE`] all the same.
 const ALL_FULL: usize = 4 * 1024 * 1024;
 
+/// The longest delta that others join. The host reads the events of other prompts between two.
+const LONGEST: usize = 64 * 1024;
+
 /// What no other prompt can take from one; a thousand of them have this each.
 const SHARE: usize = 16 * 1024;
 
@@ -120,6 +123,14 @@ impl Waiting {
         queue.bytes >= limit && !queue.abandoned
     }
 
+    /// Nobody is left to lose anything.
+    fn abandon(&self) {
+        let mut queue = self.lock();
+        queue.abandoned = true;
+        queue.events.clear();
+        self.drained.notify_one();
+    }
+
     /// The next event, or `None` after the last one.
     async fn next(&self) -> Option<(u32, Event)> {
         loop {
@@ -155,7 +166,9 @@ impl Queue {
         match self.events.back_mut() {
             Some((last_round, last)) if *last_round == round => match (last, event) {
                 (Event::TextDelta { text }, Event::TextDelta { text: more })
-                | (Event::ReasoningDelta { text }, Event::ReasoningDelta { text: more }) => {
+                | (Event::ReasoningDelta { text }, Event::ReasoningDelta { text: more })
+                    if text.len() < LONGEST =>
+                {
                     text.push_str(&more);
                 }
                 (
@@ -164,7 +177,7 @@ impl Queue {
                         id: same,
                         fragment: more,
                     },
-                ) if *id == same => fragment.push_str(&more),
+                ) if *id == same && fragment.len() < LONGEST => fragment.push_str(&more),
                 (_, event) => self.events.push_back((round, event)),
             },
             _ => self.events.push_back((round, event)),
@@ -191,27 +204,28 @@ fn weight(event: &Event) -> usize {
 }
 
 async fn forward(waiting: Arc<Waiting>, request_id: String, outbound: Outbound) {
+    let lane = outbound.lane();
     let mut seq = 0;
-    while let Some((round, event)) = waiting.next().await {
+    loop {
+        // First the turn: what comes meanwhile joins what waits.
+        let Ok(turn) = lane.turn().await else {
+            return waiting.abandon();
+        };
+        let Some((round, event)) = waiting.next().await else {
+            return;
+        };
         let chunk = StreamChunkParams {
             request_id: &request_id,
             seq,
             round,
             event,
         };
-        match outbound.notify(StreamChunk::METHOD, &chunk).await {
+        match turn.notify(StreamChunk::METHOD, &chunk).await {
             Ok(()) => seq += 1,
             Err(problem @ (NotSent::TooBig { .. } | NotSent::NoJson(_))) => {
                 tracing::error!(%problem, "an event was lost");
             }
-            Err(NotSent::Closed) => {
-                // Nobody is left to lose anything.
-                let mut queue = waiting.lock();
-                queue.abandoned = true;
-                queue.events.clear();
-                waiting.drained.notify_one();
-                return;
-            }
+            Err(NotSent::Closed) => return waiting.abandon(),
         }
     }
 }
@@ -258,6 +272,18 @@ mod tests {
                 (2, r#"{"type":"text-delta","text":"d"}"#.to_owned()),
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_long_delta_takes_no_more_in() {
+        let waiting = Waiting::new(Total::default());
+        for piece in ["x".repeat(LONGEST - 1), "xx".to_owned(), "y".to_owned()] {
+            waiting.push(1, text(&piece)).await;
+        }
+        let told: Vec<_> = all(&waiting).await;
+        let lengths: Vec<_> = told.iter().map(|(_, event)| event.len()).collect();
+        let frame = r#"{"type":"text-delta","text":""}"#.len();
+        assert_eq!(lengths, [frame + LONGEST + 1, frame + 1]);
     }
 
     #[tokio::test]

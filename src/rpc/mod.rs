@@ -28,6 +28,7 @@ mod decode;
 mod error;
 mod in_flight;
 mod incoming;
+mod lane;
 mod line;
 mod message;
 mod outbound;
@@ -41,6 +42,7 @@ mod tests;
 pub use decode::Unreadable;
 pub use error::{CallError, ErrorReply, NotSent, code};
 pub use incoming::{Drained, End, Incoming};
+pub use lane::{Lane, Turn};
 pub use outbound::Outbound;
 pub use router::{Call, Router};
 

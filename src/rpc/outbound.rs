@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::calls::{Answer, Calls, Pending};
 use super::decode::decode;
 use super::error::{CallError, NotSent, code};
+use super::lane::Lane;
 use super::message;
 use super::queue::{Closed, Message, Queue, Slot};
 
@@ -80,11 +81,26 @@ impl Outbound {
         method: &'static str,
         params: &(impl Serialize + ?Sized),
     ) -> Result<(), NotSent> {
+        self.notify_in_turn(method, params, None).await
+    }
+
+    pub(super) async fn notify_in_turn(
+        &self,
+        method: &'static str,
+        params: &(impl Serialize + ?Sized),
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), NotSent> {
         let message = message::notification(method, &params, self.message_bytes)?;
-        self.queue
-            .push(message)
-            .await
-            .map_err(|Closed| NotSent::Closed)
+        let slot = self.reserve_slot(message.len()).await;
+        slot.map_err(|Closed| NotSent::Closed)?
+            .fill_in_turn(message, turn);
+        Ok(())
+    }
+
+    /// A way to the host for one stream among many.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        Lane::new(self.clone())
     }
 
     /// Queues a notification that may be lost (logs, status): `false` when it was, because the

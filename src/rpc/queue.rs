@@ -54,11 +54,19 @@ pub(super) struct Slot<'a> {
     bytes: OwnedSemaphorePermit,
 }
 
+/// What a message holds until it is written, or lost.
+#[derive(Debug)]
+pub(super) struct Held {
+    _bytes: OwnedSemaphorePermit,
+    /// Its sender's turn, where that has a lane of its own.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
 /// What the stdout thread receives.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// To be written. Its bytes count until it is dropped.
-    Message(Message, OwnedSemaphorePermit),
+    /// To be written.
+    Message(Message, Held),
     /// To be answered when everything before it is written and flushed.
     Flush(oneshot::Sender<()>),
 }
@@ -172,7 +180,15 @@ impl Queue {
 
 impl Slot<'_> {
     pub(super) fn fill(self, message: Message) {
-        self.permit.send(Item::Message(message, self.bytes));
+        self.fill_in_turn(message, None);
+    }
+
+    pub(super) fn fill_in_turn(self, message: Message, turn: Option<OwnedSemaphorePermit>) {
+        let held = Held {
+            _bytes: self.bytes,
+            _turn: turn,
+        };
+        self.permit.send(Item::Message(message, held));
     }
 }
 

@@ -116,7 +116,7 @@ fn write_all(writer: &mut impl Write, outlet: &mut Outlet) -> io::Result<()> {
     while outlet.take(&mut batch, BATCH) > 0 {
         for item in batch.drain(..) {
             match item {
-                Item::Message(message, _bytes) => {
+                Item::Message(message, _held) => {
                     writer.write_all(message.as_bytes())?;
                     writer.write_all(b"\n")?;
                 }

@@ -794,6 +794,53 @@ async fn a_blocked_writer_bounds_the_queue_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_lane_only_two_messages_are_ahead_of_everybody_else_s() {
+    let gate = Gate::default();
+    let (stdin, _host_stdin) = StdStream::pair().unwrap();
+    let (outbound, _incoming) = Peer::start(stdin, gate.clone(), Limits::default()).unwrap();
+    let lane = outbound.lane();
+    // Longer than the writer's buffer.
+    let long = json!({"padding": "x".repeat(100_000)});
+    for _ in 0..2 {
+        let turn = lane.turn().await.unwrap();
+        turn.notify("flood", &long).await.unwrap();
+    }
+    let mut third = Box::pin(lane.turn());
+    assert!(third.as_mut().now_or_never().is_none());
+    let neighbour = outbound.lane();
+    let turn = neighbour.turn().await.unwrap();
+    turn.notify("token", &json!({})).await.unwrap();
+
+    gate.open();
+    let turn = third.await.unwrap();
+    turn.notify("flood", &long).await.unwrap();
+    outbound.flush().await.unwrap();
+    let written = String::from_utf8(gate.written()).unwrap();
+    let methods = written
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["method"].clone());
+    assert!(methods.eq(["flood", "flood", "token", "flood"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_turn_learns_that_the_host_is_gone() {
+    let (stdin, _host_stdin) = StdStream::pair().unwrap();
+    let (outbound, _incoming) = Peer::start(stdin, Gate::default(), Limits::default()).unwrap();
+    let lane = outbound.lane();
+    // Longer than the writer's buffer.
+    let long = json!({"padding": "x".repeat(100_000)});
+    for _ in 0..2 {
+        let turn = lane.turn().await.unwrap();
+        turn.notify("flood", &long).await.unwrap();
+    }
+    let mut third = Box::pin(lane.turn());
+    assert!(third.as_mut().now_or_never().is_none());
+    // The writer hangs for good.
+    outbound.give_up();
+    assert!(matches!(third.await, Err(NotSent::Closed)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lossy_news_is_lost_when_the_queue_is_full() {
     let gate = Gate::default();
     let (stdin, _host_stdin) = StdStream::pair().unwrap();

@@ -32,8 +32,10 @@ const REACH_LIMIT: Duration = Duration::from_secs(10);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const AUTH_LIMIT: Duration = Duration::from_secs(20);
 
-/// A channel's receive window, granted by russh whether or not we read.
-const WINDOW: u32 = 8 * 1024 * 1024;
+/// A channel's receive window, granted by russh whether or not we read. What a flood has under way
+/// is in front of its neighbours' next tokens, so it is no larger than an answer needs: 10 MB/s
+/// at 100 ms there and back.
+const WINDOW: u32 = 1024 * 1024;
 const PACKET: u32 = 32 * 1024;
 
 /// Messages between russh's loop and a pump. The pump never waits, so this only

@@ -49,9 +49,9 @@ struct Settings {
 async fn in_every_trouble_nothing_is_lost_doubled_reordered_falsely_completed_or_leaked() {
     run(Settings {
         seed: 1,
-        time: Duration::from_secs(12),
+        time: Duration::from_secs(6),
         prompts: 12,
-        stretch: Duration::from_secs(12),
+        stretch: Duration::from_secs(6),
         talks: false,
     })
     .await;
@@ -71,7 +71,7 @@ async fn soak() {
         seed,
         time,
         prompts: 20,
-        stretch: (time / 12).clamp(Duration::from_secs(10), Duration::from_secs(40)),
+        stretch: (time / 12).clamp(Duration::from_secs(10), Duration::from_secs(30)),
         talks: true,
     })
     .await;

@@ -68,7 +68,7 @@ impl Plan {
             0..40 => {}
             40..50 => {
                 last.tokens = random.within(200..1000);
-                last.filler = random.within(500..1000) as usize;
+                last.filler = random.within(200..400) as usize;
                 last.pause = Duration::ZERO;
             }
             50..56 => {

@@ -55,8 +55,7 @@ pub(super) struct Road {
 }
 
 impl Road {
-    async fn to(config: &[&str]) -> Self {
-        let sshd = server(config);
+    async fn to(sshd: Sshd) -> Self {
         let proxy = FaultProxy::before(sshd.port()).await;
         let proxy = proxy.expect("loopback has ports");
         Self { sshd, proxy }
@@ -76,17 +75,25 @@ impl World {
         let bed = Bed::start().await;
         bed.llm.remember_nothing();
         let llm = FaultProxy::before(bed.llm.port()).await;
+        let (plain, bastion, inner, narrow, straight, lonely) = tokio::join!(
+            server(&[]),
+            server(&[]),
+            server(&[]),
+            server(&["MaxStartups 3:100:3", "RekeyLimit 1M"]),
+            server(&[]),
+            server(&[]),
+        );
         let tally = Tally::default();
         let launch = bed.launch().argument("--log").argument("info");
         let world = Self {
             daemon: bed.launched(&launch).await,
             llm: llm.expect("loopback has ports"),
-            plain: Road::to(&[]).await,
-            bastion: Road::to(&[]).await,
-            inner: Road::to(&[]).await,
-            narrow: Road::to(&["MaxStartups 3:100:3", "RekeyLimit 1M"]).await,
-            straight: server(&[]),
-            lonely: server(&[]),
+            plain: Road::to(plain).await,
+            bastion: Road::to(bastion).await,
+            inner: Road::to(inner).await,
+            narrow: Road::to(narrow).await,
+            straight,
+            lonely,
             ledger: Ledger::new(tally.clone()),
             bed,
             tally,
@@ -180,13 +187,16 @@ impl World {
 }
 
 /// A server that keeps no log to speak of, and no session of a client that is gone without a word.
-fn server(config: &[&str]) -> Sshd {
+async fn server(config: &'static [&str]) -> Sshd {
     const ALL: &[&str] = &[
         "LogLevel ERROR",
         "ClientAliveInterval 3",
         "ClientAliveCountMax 2",
     ];
-    Sshd::start(&[config, ALL].concat())
+    // It makes its keys first, which takes a while.
+    tokio::task::spawn_blocking(move || Sshd::start(&[config, ALL].concat()))
+        .await
+        .expect("it starts")
 }
 
 /// A dead connection is noticed within some four seconds.

@@ -254,5 +254,10 @@ async fn watch_over(shared: Arc<Shared>, session: Session, idle: Option<Duration
             session.close().await;
             return Event::Unused;
         }
+        // One that is worn is closed by who took it out.
+        if !shared.has(&session) {
+            gone.await;
+            return Event::Gone(session);
+        }
     }
 }
