@@ -20,6 +20,7 @@ use super::{
     error::{Clock, Error},
     http::{self, Exchange, Outgoing, Patience, Unanswered},
     message::ChatRequest,
+    model::ServerKind,
     options::{InvalidHeader, Options},
     refusal::{self, Refusal, RefusalKind},
     resend::{self, Failure, Kind, Reached, Situation},
@@ -35,6 +36,8 @@ pub(super) struct Learned {
     /// Which of [`Endpoint::api_prefixes`](super::Endpoint) has the API.
     pub(super) prefix: Option<usize>,
     pub(super) adjustments: Adjustments,
+    /// Which program it is, once discovery has asked.
+    pub(super) kind: Option<ServerKind>,
 }
 
 /// One question, which can be asked again as long as nothing of an answer was told.

@@ -71,12 +71,21 @@ pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery,
         ServerKind::Ollama
         | ServerKind::LlamaCppPython
         | ServerKind::Sglang
+        | ServerKind::LmStudio
+        | ServerKind::Tgi
+        | ServerKind::LiteLlm
+        | ServerKind::LocalAi
         | ServerKind::TabbyApi
         | ServerKind::KoboldCpp
         | ServerKind::TensorRtLlm
+        | ServerKind::Mlx
+        | ServerKind::TextGenerationWebui
         | ServerKind::OpenRouter => {}
     }
-    server.learn(|learned| learned.adjustments.return_progress = info.kind == ServerKind::LlamaCpp);
+    server.learn(|learned| {
+        learned.kind = Some(info.kind);
+        learned.adjustments.return_progress = info.kind == ServerKind::LlamaCpp;
+    });
     Ok(Discovery {
         server: info,
         models,

@@ -22,9 +22,18 @@ pub enum ServerKind {
     LlamaCppPython,
     Vllm,
     Sglang,
+    LmStudio,
+    /// Hugging Face's Text Generation Inference.
+    Tgi,
+    LiteLlm,
+    LocalAi,
     TabbyApi,
     KoboldCpp,
     TensorRtLlm,
+    /// mlx-lm's server.
+    Mlx,
+    /// oobabooga's text-generation-webui.
+    TextGenerationWebui,
     OpenRouter,
     /// Speaks the protocol; which program it is, nothing tells.
     Generic,
@@ -40,9 +49,15 @@ impl ServerKind {
             Self::LlamaCppPython => "llama-cpp-python",
             Self::Vllm => "vllm",
             Self::Sglang => "sglang",
+            Self::LmStudio => "lm-studio",
+            Self::Tgi => "tgi",
+            Self::LiteLlm => "litellm",
+            Self::LocalAi => "localai",
             Self::TabbyApi => "tabbyapi",
             Self::KoboldCpp => "koboldcpp",
             Self::TensorRtLlm => "tensorrt-llm",
+            Self::Mlx => "mlx",
+            Self::TextGenerationWebui => "text-generation-webui",
             Self::OpenRouter => "openrouter",
             Self::Generic => "generic",
         }
