@@ -30,6 +30,7 @@ mod prompt;
 mod proxy_command;
 mod proxy_command_trust;
 mod real;
+mod real_servers;
 mod reconnect;
 mod refused;
 mod resend;

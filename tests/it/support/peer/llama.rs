@@ -1,11 +1,6 @@
 //! llama.cpp's server with SmolLM2-135M-Instruct: small, and real.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::SocketAddr,
-    path::Path,
-    process::Command,
-};
+use std::{io::Write as _, net::SocketAddr, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,13 +18,22 @@ pub(crate) const CONTEXT_WINDOW: u32 = 4096;
 /// Ok if `tests/lab/install` has built the server and fetched the model.
 pub(crate) fn available() -> Result<(), String> {
     installed(&["setpriv"])?;
-    for name in ["llama-server", "smol.gguf"] {
-        // The note that it is whole.
-        if !lab().join(format!("{name}.from")).exists() {
-            return Err(format!("{name} is not in the test lab; ./check builds it"));
-        }
+    is_whole("llama-server")?;
+    model_available()
+}
+
+/// Ok if `tests/lab/install` has fetched the model.
+pub(crate) fn model_available() -> Result<(), String> {
+    is_whole("smol.gguf")
+}
+
+/// Looks for the note that it is.
+fn is_whole(name: &str) -> Result<(), String> {
+    if lab().join(format!("{name}.from")).exists() {
+        Ok(())
+    } else {
+        Err(format!("{name} is not in the test lab; ./check builds it"))
     }
-    Ok(())
 }
 
 /// A running llama-server.
@@ -43,6 +47,15 @@ impl Llama {
     /// Starts a llama-server that has loaded its model. `options` are added to its
     /// command line: `--api-key KEY`, `--metrics`.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_until(is_healthy, options)
+    }
+
+    /// Starts a llama-server that listens, and loads its model yet.
+    pub(crate) fn start_loading(options: &[&str]) -> Self {
+        Self::start_until(|address| process::connect(address).is_some(), options)
+    }
+
+    fn start_until(there: impl Fn(SocketAddr) -> bool, options: &[&str]) -> Self {
         let folder = TempDir::with_prefix("puffin-llama-").expect("a folder");
         let data = data();
         let command = |port: u16| {
@@ -58,7 +71,7 @@ impl Llama {
             command
         };
         let log = folder.path().join("log");
-        let (process, port) = Process::start_on_free_port(&log, command, is_healthy);
+        let (process, port) = Process::start_on_free_port(&log, command, there);
         Self {
             process,
             port,
@@ -104,8 +117,6 @@ fn is_healthy(address: SocketAddr) -> bool {
     let Some(mut stream) = process::connect(address) else {
         return false;
     };
-    let mut status = [0; 12];
     let asked = stream.write_all(b"GET /health HTTP/1.0\r\n\r\n");
-    let read = asked.and_then(|()| stream.read_exact(&mut status));
-    read.is_ok() && status.ends_with(b" 200")
+    asked.is_ok() && process::is_ok(&mut stream)
 }

@@ -1,5 +1,5 @@
-//! Real peers on loopback: OpenSSH's sshd and agent, dropbear, asyncssh, and llama.cpp's
-//! llama-server.
+//! Real peers on loopback: OpenSSH's sshd and agent, dropbear, asyncssh, llama.cpp's
+//! llama-server, LiteLLM's proxy and llama-cpp-python's server.
 //!
 //! Each is a value: `start` returns when it answers, dropping it kills it with all
 //! its children, and it dies with the test process however that ends. They share
@@ -19,6 +19,7 @@ pub(crate) mod dropbear;
 pub(crate) mod keys;
 pub(crate) mod llama;
 mod process;
+pub(crate) mod python;
 pub(crate) mod sshd;
 mod tests;
 

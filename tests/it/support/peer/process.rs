@@ -139,6 +139,12 @@ pub(super) fn greets_as_ssh(address: SocketAddr) -> bool {
     read.is_ok() && line.starts_with("SSH-2.0-")
 }
 
+/// Whether an HTTP answer with status 200 arrives.
+pub(super) fn is_ok(stream: &mut TcpStream) -> bool {
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).is_ok() && status.ends_with(b" 200")
+}
+
 /// A connection whose connect, reads and writes each end within two seconds.
 pub(super) fn connect(address: SocketAddr) -> Option<TcpStream> {
     let limit = Duration::from_secs(2);

@@ -1,0 +1,155 @@
+//! LLM servers in Python: LiteLLM's proxy and llama-cpp-python's server.
+
+use std::{fs, io::Write as _, net::SocketAddr, path::Path, process::Command};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    find, installed, lab, llama,
+    process::{self, Process},
+};
+
+/// The key that [`LiteLlm`] wants.
+pub(crate) const KEY: &str = "sk-lab-1";
+/// The model group of [`LiteLlm`].
+pub(crate) const POOL: &str = "pool";
+
+/// Ok if `tests/lab/install` has installed LiteLLM.
+pub(crate) fn litellm_available() -> Result<(), String> {
+    available("litellm")
+}
+
+/// Ok if `tests/lab/install` has built llama-cpp-python and fetched its model.
+pub(crate) fn llama_cpp_python_available() -> Result<(), String> {
+    llama::model_available()?;
+    available("llama-cpp-python")
+}
+
+fn available(name: &str) -> Result<(), String> {
+    installed(&["python3", "setpriv"])?;
+    // The note that it is whole.
+    let whole = lab().join(format!("{name}.from")).exists();
+    whole
+        .then_some(())
+        .ok_or_else(|| format!("{name} is not in the test lab; ./check installs it"))
+}
+
+/// LiteLLM's proxy in front of other servers, which all are the model [`POOL`].
+pub(crate) struct LiteLlm(Server);
+
+impl LiteLlm {
+    /// Starts a proxy in front of servers of [`llama::MODEL`] on these ports.
+    pub(crate) fn start(backends: &[u16]) -> Self {
+        let model = |port: &u16| {
+            json!({
+                "model_name": POOL,
+                "litellm_params": {
+                    "model": format!("openai/{}", llama::MODEL),
+                    "api_base": format!("http://127.0.0.1:{port}/v1"),
+                    "api_key": "none",
+                },
+            })
+        };
+        // YAML takes JSON.
+        let config = json!({
+            "model_list": backends.iter().map(model).collect::<Vec<Value>>(),
+            "general_settings": {"master_key": KEY},
+            "router_settings": {"num_retries": 0},
+        });
+        let start = |folder: &Path, port: u16| {
+            let file = folder.join("config.yaml");
+            fs::write(&file, config.to_string()).expect("a configuration");
+            let mut command = python("litellm");
+            command.args(["-c", "from litellm import run_server; run_server()"]);
+            command.arg("--config").arg(&file);
+            command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+            command.args(["--telemetry", "False"]);
+            command
+        };
+        Self(Server::start(start, "/health/liveliness"))
+    }
+
+    /// Its port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.0.process.log()
+    }
+}
+
+/// llama-cpp-python's server with [`llama::MODEL`].
+pub(crate) struct LlamaCppPython(Server);
+
+impl LlamaCppPython {
+    /// The tokens that it holds.
+    pub(crate) const CONTEXT_WINDOW: u32 = 2048;
+
+    /// Starts a server that has loaded its model.
+    pub(crate) fn start() -> Self {
+        let start = |_: &Path, port: u16| {
+            let mut command = python("llama-cpp-python");
+            command.args(["-m", "llama_cpp.server", "--model"]);
+            command.arg(lab().join("smol.gguf"));
+            command.args(["--model_alias", llama::MODEL, "--n_threads", "1"]);
+            command.args(["--n_ctx", &Self::CONTEXT_WINDOW.to_string()]);
+            command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+            command
+        };
+        Self(Server::start(start, "/v1/models"))
+    }
+
+    /// Its port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.0.process.log()
+    }
+}
+
+struct Server {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts a server; it is there when it answers 200 under `path`.
+    fn start(command: impl Fn(&Path, u16) -> Command, path: &str) -> Self {
+        let folder = TempDir::with_prefix("puffin-python-").expect("a folder");
+        let log = folder.path().join("log");
+        let (process, port) = Process::start_on_free_port(
+            &log,
+            |port| command(folder.path(), port),
+            |address| answers(address, path),
+        );
+        Self {
+            process,
+            port,
+            _folder: folder,
+        }
+    }
+}
+
+/// Python with the packages of one folder of the lab, and no way to the internet to look for.
+fn python(packages: &str) -> Command {
+    let mut command = Command::new("env");
+    command.arg(format!("PYTHONPATH={}", lab().join(packages).display()));
+    command.args(["LITELLM_LOCAL_MODEL_COST_MAP=True", "DO_NOT_TRACK=1"]);
+    command.arg(find("python3").expect("python3"));
+    command
+}
+
+fn answers(address: SocketAddr, path: &str) -> bool {
+    let Some(mut stream) = process::connect(address) else {
+        return false;
+    };
+    let asked = write!(stream, "GET {path} HTTP/1.0\r\n\r\n");
+    asked.is_ok() && process::is_ok(&mut stream)
+}
