@@ -40,10 +40,6 @@ struct Serve {
     log: Option<LevelFilter>,
 }
 
-/// Gives memory back once a burst is over. The system's own does so on some systems only.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Threads that read and write files and look names up. Not tokio's 512: a thousand prompts at
 /// once, each of which reads its profile, would have them all.
 const FILE_THREADS: usize = 32;
