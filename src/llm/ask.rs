@@ -15,17 +15,22 @@ use uuid::Uuid;
 
 use super::{
     Inner,
+    api_type::ApiType,
     carrier::Carrier,
-    dialect::openai::{self, Adjustments, Answer, Names},
+    dialect::{Adjustments, Answer, Dialect, Names, ollama},
     error::{Clock, Error},
+    event::ChatEvent,
     http::{self, Exchange, Outgoing, Patience, Unanswered},
     message::ChatRequest,
     model::ServerKind,
+    ollama::Version,
     options::{InvalidHeader, Options},
     refusal::{self, Refusal, RefusalKind},
     resend::{self, Failure, Kind, Reached, Situation},
     retry_after::retry_after,
 };
+
+mod prepare;
 
 /// Names a question in the logs of whoever passes it on. One for all its requests.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,12 +43,21 @@ pub(super) struct Learned {
     pub(super) adjustments: Adjustments,
     /// Which program it is, once discovery has asked.
     pub(super) kind: Option<ServerKind>,
+    /// Whether it is an Ollama, as far as that was asked apart.
+    ollama: Option<bool>,
+    pub(super) ollama_version: Option<Version>,
 }
 
 /// One question, which can be asked again as long as nothing of an answer was told.
 pub(super) struct Question<E: Carrier> {
     server: Arc<Inner<E>>,
     request: ChatRequest,
+    /// Settled with the terms, before it is first sent.
+    dialect: Dialect,
+    terms: ollama::Terms,
+    is_prepared: bool,
+    /// The server did not say whether it is an Ollama.
+    is_guess: bool,
     names: Names,
     headers: HeaderMap,
     start: Instant,
@@ -59,6 +73,8 @@ pub(super) struct Question<E: Carrier> {
 
 /// The server's reaction.
 pub(super) enum Reply {
+    /// None yet: this is to be told before the question is put.
+    News(Vec<ChatEvent>),
     /// An answer begins.
     Head(Box<Exchange>),
     /// The model is being loaded.
@@ -82,6 +98,10 @@ impl<E: Carrier> Question<E> {
         Ok(Self {
             server,
             request,
+            dialect: Dialect::OpenAi,
+            terms: ollama::Terms::default(),
+            is_prepared: false,
+            is_guess: false,
             names,
             headers,
             start,
@@ -97,7 +117,8 @@ impl<E: Carrier> Question<E> {
     pub(super) fn blank_answer(&self) -> Answer {
         let mut seed = Uuid::new_v4().simple().to_string();
         seed.truncate(7);
-        Answer::new(self.names.clone(), self.server.options.redactor(), seed)
+        let redactor = self.server.options.redactor();
+        Answer::new(self.dialect, self.names.clone(), redactor, seed)
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -175,9 +196,16 @@ impl<E: Carrier> Question<E> {
 
     /// Sends the request. Each refusal that can be learned from is met at most once.
     pub(super) async fn ask(&mut self) -> Result<Reply, Failed<E>> {
-        let prefixes = self.server.endpoint.api_prefixes();
+        if !self.is_prepared {
+            let news = self.prepare().await?;
+            self.is_prepared = true;
+            if !news.is_empty() {
+                return Ok(Reply::News(news));
+            }
+        }
         loop {
-            let Some(prefix) = prefixes.get(self.tried) else {
+            let paths = self.dialect.paths(&self.server.endpoint);
+            let Some(path) = paths.get(self.tried) else {
                 // Every place said that there is nothing; the first was the likeliest.
                 let unknown = || Error::Protocol("no path to ask under".to_owned());
                 let first_refusal = self.first_refusal.take();
@@ -186,21 +214,32 @@ impl<E: Carrier> Question<E> {
                     reached: Reached::Head,
                 });
             };
-            let body = openai::body(&self.request, &self.names, self.adjustments);
+            let body = self
+                .dialect
+                .body(&self.request, &self.names, self.adjustments, &self.terms);
             let body = Bytes::from(Value::from(body).to_string());
-            let exchange = self.send(prefix, body.clone()).await?;
+            let exchange = self.send(path, body.clone()).await?;
             if exchange.status == 200 {
-                self.server.learn(|server| {
-                    server.confirm(self.tried, self.learned.adjustments, self.adjustments);
-                });
+                self.confirm();
                 return Ok(Reply::Head(Box::new(exchange)));
             }
             let (refusal, said) = self.refusal(exchange).await;
-            if adjust(&mut self.adjustments, &refusal, &said, &body) {
+            if adjust(&mut self.adjustments, &refusal, &said, &body)
+                || self.think_no_more(&refusal, &said)
+            {
                 continue;
             }
             match refusal.kind {
                 RefusalKind::Loading => return Ok(Reply::Loading(refusal)),
+                // Not what it looked like.
+                RefusalKind::WrongPath
+                    if self.dialect == Dialect::Ollama
+                        && self.server.options.api_type == ApiType::Auto =>
+                {
+                    self.dialect = Dialect::OpenAi;
+                    self.tried = self.learned.prefix.unwrap_or(0);
+                    self.is_guess = true;
+                }
                 RefusalKind::WrongPath
                     if refusal.status == Some(404) && self.learned.prefix.is_none() =>
                 {
@@ -217,15 +256,47 @@ impl<E: Carrier> Question<E> {
         }
     }
 
-    async fn send(&self, prefix: &str, body: Bytes) -> Result<Exchange, Failed<E>> {
+    /// What was asked of the model's thinking is not for this one.
+    fn think_no_more(&mut self, refusal: &Refusal, said: &str) -> bool {
+        let refused = matches!(refusal.status, Some(400 | 422))
+            && refusal.kind == RefusalKind::Other
+            && said.contains("think")
+            && self.terms.think.take().is_some();
+        if refused && let Some(facts) = self.server.models().get_mut(&self.request.model) {
+            facts.thinking = Some(false);
+        }
+        refused
+    }
+
+    /// Remembers what a request that was accepted looked like, where it differs from what was
+    /// known before.
+    fn confirm(&self) {
+        self.server.learn(|known| {
+            match self.dialect {
+                Dialect::OpenAi => known.prefix = Some(self.tried),
+                Dialect::Ollama => {}
+            }
+            if self.is_guess {
+                known.ollama = Some(self.dialect == Dialect::Ollama);
+            }
+            let (before, now) = (self.learned.adjustments, self.adjustments);
+            let known = &mut known.adjustments;
+            known.no_stream_options |= now.no_stream_options;
+            known.empty_content |= now.empty_content;
+            known.return_progress &= now.return_progress == before.return_progress;
+            known.no_truncate |= now.no_truncate;
+        });
+    }
+
+    async fn send(&self, path: &str, body: Bytes) -> Result<Exchange, Failed<E>> {
         let options = &self.server.options;
         let outgoing = Outgoing {
-            path: &format!("{prefix}/chat/completions"),
+            path,
             headers: &self.headers,
             // A kept connection may be closing; what is sent on it then is gone.
             fresh: self.is_resent() || !options.retries.allow_doubt(),
             body: Some(body),
-            accept: "text/event-stream, application/json",
+            accept: self.dialect.accept(),
         };
         let patience = Patience {
             connect: options.clocks.connect,
@@ -325,6 +396,7 @@ fn when(delay: Duration) -> String {
 /// is made at most once, so this ends.
 fn adjust(adjustments: &mut Adjustments, refusal: &Refusal, said: &str, sent: &[u8]) -> bool {
     let status = refusal.status.unwrap_or_default();
+    let has = |member: &[u8]| sent.windows(member.len()).any(|window| window == member);
     if matches!(status, 400 | 422) {
         if !adjustments.no_stream_options
             && (said.contains("stream_options") || said.contains("include_usage"))
@@ -336,17 +408,21 @@ fn adjust(adjustments: &mut Adjustments, refusal: &Refusal, said: &str, sent: &[
             adjustments.return_progress = false;
             return true;
         }
+        if !adjustments.no_truncate
+            && refusal.kind == RefusalKind::Other
+            && (said.contains("truncate") || said.contains("shift"))
+            && has(TRUNCATE)
+        {
+            adjustments.no_truncate = true;
+            return true;
+        }
     }
     // Templates that join strings fail on null, in their own words and often with a 500.
-    let has_null = || {
-        sent.windows(NULL_CONTENT.len())
-            .any(|window| window == NULL_CONTENT)
-    };
     if matches!(status, 400 | 422 | 500)
         && refusal.kind == RefusalKind::Other
         && !adjustments.empty_content
         && said.contains("content")
-        && has_null()
+        && has(NULL_CONTENT)
     {
         adjustments.empty_content = true;
         return true;
@@ -356,15 +432,12 @@ fn adjust(adjustments: &mut Adjustments, refusal: &Refusal, said: &str, sent: &[
 
 /// Within a JSON string the quotes would be escaped.
 const NULL_CONTENT: &[u8] = b"\"content\":null";
+const TRUNCATE: &[u8] = b"\"truncate\":false";
 
 impl Learned {
-    /// Remembers what a request that was accepted looked like, where it differs from what was
-    /// known before.
-    fn confirm(&mut self, prefix: usize, before: Adjustments, now: Adjustments) {
-        self.prefix = Some(prefix);
-        let known = &mut self.adjustments;
-        known.no_stream_options |= now.no_stream_options;
-        known.empty_content |= now.empty_content;
-        known.return_progress &= now.return_progress == before.return_progress;
+    /// Discovery knows more than a look at one route.
+    fn is_ollama(&self) -> Option<bool> {
+        let kind = self.kind.map(|kind| kind == ServerKind::Ollama);
+        kind.or(self.ollama)
     }
 }

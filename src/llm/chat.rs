@@ -9,7 +9,7 @@ use super::{
     Inner,
     ask::{Failed, Question, Reply},
     carrier::{BoxFuture, Carrier},
-    dialect::openai::Answer,
+    dialect::Answer,
     error::{Error, Fault},
     event::{ChatEvent, Phase, Timing, Usage},
     message::ChatRequest,
@@ -17,6 +17,7 @@ use super::{
     resend::Reached,
 };
 
+mod framing;
 mod reader;
 
 /// How often a server that loads its model is asked again.
@@ -51,6 +52,8 @@ enum State<E: Carrier> {
 type Asked<E> = (Box<Question<E>>, Result<Begun, Failed<E>>);
 
 enum Begun {
+    /// There is something to tell before the question is put.
+    News(Vec<ChatEvent>),
     Reading(Box<Reader>),
     /// The server said "not yet".
     Loading(Refusal),
@@ -137,7 +140,14 @@ impl<E: Carrier> ChatStream<E> {
         };
         let (question, reply) = asking.await;
         match reply {
+            Ok(Begun::News(news)) => {
+                self.events.extend(news);
+                self.state = State::Asking(Box::pin(ask(question, Instant::now())));
+                Ok(())
+            }
             Ok(Begun::Reading(reader)) => {
+                // Only now is it known how it is to be read.
+                self.answer = question.blank_answer();
                 self.connect = reader.connect_time();
                 self.state = State::Reading {
                     reader,
@@ -250,6 +260,7 @@ async fn ask<E: Carrier>(mut question: Box<Question<E>>, at: Instant) -> Asked<E
                 error,
                 reached: Reached::Head,
             }),
+        Ok(Reply::News(news)) => Ok(Begun::News(news)),
         Ok(Reply::Loading(refusal)) => Ok(Begun::Loading(refusal)),
         Err(failed) => Err(failed),
     };

@@ -23,6 +23,8 @@ mod list;
 mod llama_cpp;
 mod ollama;
 
+pub(super) use self::ollama::{is_ollamas_list, num_ctx};
+
 /// Largest model list.
 const MAX_LIST: usize = 4 * 1024 * 1024;
 

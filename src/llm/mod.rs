@@ -9,10 +9,11 @@
 //! Server ── discovery ──┐
 //!        └─ chat ─ ask ─┴─ http (pool, connection, tap) ── Opener
 //!            ├─ resend: failures → once more?  (no I/O)
-//!            ├─ sse: bytes → frames            (no I/O)
+//!            ├─ sse, ndjson: bytes → frames    (no I/O)
 //!            └─ dialect: frames → events       (no I/O)
 //! ```
 
+mod api_type;
 mod ask;
 mod carrier;
 mod chat;
@@ -24,6 +25,8 @@ mod event;
 mod http;
 mod message;
 mod model;
+mod ndjson;
+mod ollama;
 mod options;
 mod refusal;
 mod resend;
@@ -40,10 +43,11 @@ use std::{
 
 use hyper::header::HeaderMap;
 
-use self::{ask::Learned, http::Client, resend::Budget};
 pub use self::{
+    api_type::ApiType,
     carrier::{BoxFuture, ByteStream, Carrier, Opener},
     chat::ChatStream,
+    dialect::Dialect,
     endpoint::{Dial, Endpoint, EndpointError},
     error::{Clock, Error},
     event::{ChatEvent, Completion, InvalidCall, Phase, StopReason, Timing, Usage},
@@ -52,9 +56,11 @@ pub use self::{
         Capabilities, ContextWindow, Discovery, Model, ModelState, Parameters, ServerInfo,
         ServerKind,
     },
+    ollama::{KeepAlive, OllamaSettings, Think},
     options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries},
     refusal::{Refusal, RefusalKind},
 };
+use self::{ask::Learned, http::Client, ollama::Known, resend::Budget};
 
 /// One LLM server. Clone = same connections, the same memory of what the server cannot do, and the
 /// same budget of requests sent again.
@@ -69,6 +75,8 @@ struct Inner<E: Carrier> {
     /// What every request carries; checked once, told when first needed.
     headers: Result<HeaderMap, InvalidHeader>,
     learned: Mutex<Learned>,
+    /// What Ollama said of its models.
+    models: Mutex<Known>,
     budget: Mutex<Budget>,
 }
 
@@ -86,6 +94,7 @@ impl<E: Carrier> Server<E> {
                 options,
                 headers,
                 learned: Mutex::default(),
+                models: Mutex::default(),
                 budget: Mutex::default(),
             }),
         }
@@ -99,12 +108,15 @@ impl<E: Carrier> Server<E> {
     /// # Errors
     /// When there is no model list to be had.
     pub async fn discover(&self) -> Result<Discovery, Error<E>> {
+        // Models may have been replaced.
+        self.inner.models().clear();
         discovery::discover(&self.inner).await
     }
 
-    /// Asks for an answer; returns with the head of the response, or as soon as the server says
-    /// that it is still loading the model, or when the request has to be sent again: the stream
-    /// warns of that before it does it. Waits under the connect and first-token clocks.
+    /// Asks for an answer; returns with the head of the response, or as soon as there is something
+    /// to tell before: that the model is being loaded, that the prompt is going to be cut, or that
+    /// the request has to be sent again. Waits under the connect and first-token clocks; which API
+    /// the server has, if that is not known yet, is found out under the discovery clock.
     ///
     /// Dropping the future, or the stream, closes the connection at once: the server stops.
     ///
@@ -124,6 +136,10 @@ impl<E: Carrier> Inner<E> {
 
     fn learn(&self, lesson: impl FnOnce(&mut Learned)) {
         lesson(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn models(&self) -> MutexGuard<'_, Known> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {

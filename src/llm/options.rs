@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sanitize::Redactor;
+use super::{api_type::ApiType, ollama::OllamaSettings, sanitize::Redactor};
 
 /// `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Options {
     pub affinity_header: Option<String>,
     pub clocks: Clocks,
     pub retries: Retries,
+    pub api_type: ApiType,
+    pub ollama: OllamaSettings,
 }
 
 /// How often a failed request for an answer may be sent again, where that is harmless or as good

@@ -25,9 +25,10 @@ pub(crate) enum TooLong {
     Event,
 }
 
-const LINE: usize = 1024 * 1024;
+/// Longest line, in bytes.
+pub(super) const LINE: usize = 1024 * 1024;
 const EVENT: usize = 4 * 1024 * 1024;
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// See the module's documentation.
 #[derive(Debug, Default)]

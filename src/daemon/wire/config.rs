@@ -433,6 +433,7 @@ pub(in crate::daemon) fn options(
         affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
         clocks: clocks(profile),
         retries: retries(profile),
+        ..llm::Options::default()
     })
 }
 

@@ -7,16 +7,17 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use super::framing::Framing;
 use crate::llm::{
     ask::Question,
     carrier::Carrier,
-    dialect::openai::Answer,
+    dialect::Answer,
     error::{Clock, Error},
     event::ChatEvent,
     http::{Exchange, earliest},
     options::Clocks,
     sanitize::Redactor,
-    sse::{Decoder, Frame, TooLong},
+    sse::{Frame, TooLong},
 };
 
 /// After the reason for stopping only counts are missing.
@@ -54,7 +55,7 @@ pub(super) struct Reader {
 }
 
 enum Form {
-    Events(Decoder),
+    Framed(Framing),
     /// One JSON object: not every server streams when asked to.
     Whole(Vec<u8>),
 }
@@ -86,12 +87,12 @@ impl Reader {
             .unwrap_or_default()
             .trim()
             .to_ascii_lowercase();
-        let form = match essence.as_str() {
-            "text/event-stream" => Form::Events(Decoder::default()),
-            json if json == "application/json" || json.ends_with("+json") => {
+        let form = match (Framing::of(&essence), essence.as_str()) {
+            (Some(framing), _) => Form::Framed(framing),
+            (None, json) if json == "application/json" || json.ends_with("+json") => {
                 Form::Whole(Vec::new())
             }
-            _ => {
+            (None, _) => {
                 let body = exchange.read_error(None).await;
                 return Err(Error::UnexpectedContent {
                     content_type,
@@ -218,8 +219,8 @@ impl Reader {
                 body.extend_from_slice(data);
                 MAX_WHOLE
             }
-            Form::Events(decoder) => {
-                let fed = decoder.feed(data, &mut frames);
+            Form::Framed(framing) => {
+                let fed = framing.feed(data, &mut frames);
                 self.take(&frames, answer, events)?;
                 fed.map_err(too_long)?;
                 MAX_STREAM
@@ -250,8 +251,8 @@ impl Reader {
             }
             answer.take(frame, events)?;
         }
-        if let Form::Events(decoder) = &mut self.form
-            && decoder.take_invalid_utf8()
+        if let Form::Framed(framing) = &mut self.form
+            && framing.take_invalid_utf8()
             && !std::mem::replace(&mut self.warned_of_utf8, true)
         {
             events.push(ChatEvent::Warning(
@@ -275,9 +276,9 @@ impl Reader {
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), Error<E>> {
         match &mut self.form {
-            Form::Events(decoder) => {
+            Form::Framed(framing) => {
                 let mut frames = Vec::new();
-                decoder.finish(clean, &mut frames).map_err(too_long)?;
+                framing.finish(clean, &mut frames).map_err(too_long)?;
                 // As below.
                 frames.retain(|frame| !is_half(frame));
                 self.take(&frames, answer, events)

@@ -71,11 +71,21 @@ async fn ask_show<E: Carrier>(inquiry: &Inquiry<'_, E>, model: &mut Model) {
     }
 }
 
+/// Whether an answer of `/api/tags` is Ollama's own.
+pub(in crate::llm) fn is_ollamas_list(tags: &Value) -> bool {
+    let models = tags.get("models").and_then(Value::as_array);
+    models.is_some_and(|models| !models.iter().any(is_imitated))
+}
+
 /// Others answer `/api/tags` too, with digests that nobody computed.
 fn is_imitated(tag: &Value) -> bool {
     let digest = text(tag, "digest").unwrap_or_default();
     let digest = digest.strip_prefix("sha256:").unwrap_or(&digest);
-    digest.is_empty() || digest.starts_with("sglang") || digest.bytes().all(|byte| byte == b'0')
+    // Its digest is another one's.
+    text(tag, "name").is_some_and(|name| name == "koboldcpp")
+        || digest.is_empty()
+        || digest.starts_with("sglang")
+        || digest.bytes().all(|byte| byte == b'0')
 }
 
 fn add_tag(tag: &Value, model: &mut Model) {
@@ -121,7 +131,7 @@ fn add_show(show: &Value, model: &mut Model) {
 }
 
 /// The Modelfile's parameters are lines of a name and a value.
-fn num_ctx(parameters: &str) -> Option<u64> {
+pub(in crate::llm) fn num_ctx(parameters: &str) -> Option<u64> {
     parameters.lines().find_map(|line| {
         let (name, value) = line.trim().split_once(char::is_whitespace)?;
         (name == "num_ctx").then(|| value.trim().parse().ok())?

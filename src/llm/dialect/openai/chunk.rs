@@ -2,37 +2,40 @@
 
 use serde_json::Value;
 
-use crate::llm::event::Usage;
+use crate::llm::{
+    dialect::delta::{Content, Delta},
+    event::Usage,
+};
 
-/// What the first choice adds.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Delta<'a> {
-    pub(super) text: String,
-    pub(super) reasoning: String,
-    pub(super) refusal: &'a str,
-    pub(super) calls: &'a [Value],
-    pub(super) finish: Option<&'a str>,
-    /// A stop sequence of the request was met.
-    pub(super) stop_matched: bool,
+/// Reads an object of a stream, or one that is the whole answer.
+pub(in crate::llm::dialect) fn delta(chunk: &Value) -> Delta<'_> {
+    Delta {
+        content: first_choice(chunk).map(content),
+        usage: usage(chunk),
+        model: chunk.get("model").and_then(Value::as_str),
+        progress: progress(chunk),
+        last: false,
+    }
 }
 
 /// The choice with index 0, or without an index.
-pub(super) fn first_choice(chunk: &Value) -> Option<&Value> {
+fn first_choice(chunk: &Value) -> Option<&Value> {
     chunk.get("choices")?.as_array()?.iter().find(|choice| {
         let index = choice.get("index").and_then(Value::as_u64);
         choice.is_object() && index.unwrap_or(0) == 0
     })
 }
 
-/// Reads a choice whose content is under `key`: `delta` in a stream, `message` otherwise.
-pub(super) fn delta<'a>(choice: &'a Value, key: &str) -> Delta<'a> {
+/// Pieces are under `delta`, all at once is under `message`.
+fn content<'a>(choice: &'a Value) -> Content<'a> {
     let string = |value: Option<&'a Value>| {
         value
             .and_then(Value::as_str)
             .filter(|text| !text.is_empty())
     };
-    let content = choice.get(key);
-    let field = |name: &str| content.and_then(|content| content.get(name));
+    let whole = !choice.get("delta").is_some_and(Value::is_object);
+    let message = choice.get(if whole { "message" } else { "delta" });
+    let field = |name: &str| message.and_then(|message| message.get(name));
     let (text, thought) = parts(field("content"));
     let reasoning = [
         field("reasoning_content").and_then(reasoning_text),
@@ -40,7 +43,7 @@ pub(super) fn delta<'a>(choice: &'a Value, key: &str) -> Delta<'a> {
         field("reasoning_details").and_then(reasoning_text),
         Some(thought),
     ];
-    Delta {
+    Content {
         text,
         // Gateways send the same text under two names.
         reasoning: reasoning
@@ -56,6 +59,7 @@ pub(super) fn delta<'a>(choice: &'a Value, key: &str) -> Delta<'a> {
         stop_matched: string(choice.get("matched_stop"))
             .or_else(|| string(choice.get("stop_reason")))
             .is_some(),
+        whole,
     }
 }
 
@@ -94,7 +98,7 @@ fn reasoning_text(value: &Value) -> Option<String> {
 }
 
 /// The usage of a chunk. All zero is what servers send that do not count: unknown.
-pub(super) fn usage(chunk: &Value) -> Option<Usage> {
+fn usage(chunk: &Value) -> Option<Usage> {
     let usage = chunk.get("usage")?;
     let number = |name: &str| usage.get(name).and_then(Value::as_u64);
     let detail = |of: &str, name: &str| usage.get(of)?.get(name)?.as_u64();
@@ -113,14 +117,14 @@ pub(super) fn usage(chunk: &Value) -> Option<Usage> {
 }
 
 /// How far the prompt has been read, 0 to 1.
-pub(super) fn progress(chunk: &Value) -> Option<f64> {
+fn progress(chunk: &Value) -> Option<f64> {
     let progress = chunk.get("prompt_progress")?;
     let number = |name: &str| progress.get(name).and_then(Value::as_f64);
     ratio(number("processed")?, number("total")?)
 }
 
 /// mlx-lm's comment: `keepalive 512/2048`.
-pub(super) fn comment_progress(comment: &str) -> Option<f64> {
+pub(in crate::llm::dialect) fn comment_progress(comment: &str) -> Option<f64> {
     let (done, total) = comment
         .trim()
         .strip_prefix("keepalive")?

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, Names};
 use crate::llm::{
+    dialect::{Answer, Dialect, Names},
     error::Fault,
     event::{ChatEvent, Completion, Timing},
     message::Block,
@@ -44,7 +44,7 @@ const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assis
 pub(super) fn play<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
     let names = Names::new(["fs.read", "get_weather"]);
     let redactor = Redactor::new(["sk-canary-1".into()]);
-    let mut answer = Answer::new(names, redactor, "made000".into());
+    let mut answer = Answer::new(Dialect::OpenAi, names, redactor, "made000".into());
     let mut decoder = Decoder::default();
     let mut events = Vec::new();
     let outcome = pieces

@@ -1,18 +1,13 @@
 //! OpenAI's chat completions, as servers that imitate them really speak.
 
-mod answer;
-mod arguments;
-mod calls;
 mod chunk;
 mod message;
-mod names;
 mod request;
 
 #[cfg(test)]
 mod conformance;
 
-pub(in crate::llm) use self::{
-    answer::Answer,
-    names::Names,
-    request::{Adjustments, body},
+pub(super) use self::{
+    chunk::{comment_progress, delta},
+    request::body,
 };

@@ -2,19 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{message::messages, names::Names};
-use crate::llm::message::{ChatRequest, Tool, ToolChoice};
-
-/// What was learned of the server on the way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::llm) struct Adjustments {
-    /// It refuses `stream_options`.
-    pub(in crate::llm) no_stream_options: bool,
-    /// It refuses `content: null` beside tool calls, which others insist on.
-    pub(in crate::llm) empty_content: bool,
-    /// It tells how far the prompt has been read when asked (llama.cpp).
-    pub(in crate::llm) return_progress: bool,
-}
+use super::message::messages;
+use crate::llm::{
+    dialect::{Adjustments, Names, tool::function},
+    message::{ChatRequest, ToolChoice},
+};
 
 /// Members of the body that `extra` cannot set: they are what was asked, or how we read.
 const RESERVED: &[&str] = &[
@@ -27,8 +19,8 @@ const RESERVED: &[&str] = &[
     "n",
 ];
 
-/// Always asks for a stream: only then does a server notice that its client has gone.
-pub(in crate::llm) fn body(
+/// The body of a request.
+pub(in crate::llm::dialect) fn body(
     request: &ChatRequest,
     names: &Names,
     adjustments: Adjustments,
@@ -91,26 +83,6 @@ pub(in crate::llm) fn body(
     body
 }
 
-fn function(tool: &Tool, names: &Names) -> Value {
-    let mut function = Map::new();
-    function.insert("name".to_owned(), names.to_wire(&tool.name).into());
-    if let Some(description) = &tool.description {
-        function.insert("description".to_owned(), description.as_str().into());
-    }
-    function.insert("parameters".to_owned(), parameters(&tool.input_schema));
-    json!({"type": "function", "function": function})
-}
-
-/// Templates index into `type` and `properties` without asking.
-fn parameters(schema: &Value) -> Value {
-    let mut schema = schema.as_object().cloned().unwrap_or_default();
-    schema.entry("type").or_insert_with(|| "object".into());
-    if schema.get("type").and_then(Value::as_str) == Some("object") {
-        schema.entry("properties").or_insert_with(|| json!({}));
-    }
-    schema.into()
-}
-
 /// `auto` is left out: it is the default, and some servers refuse to hear it.
 fn tool_choice(choice: &ToolChoice, names: &Names) -> Option<Value> {
     match choice {
@@ -126,7 +98,7 @@ fn tool_choice(choice: &ToolChoice, names: &Names) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::message::{Block, Message, Role, Sampling};
+    use crate::llm::message::{Block, Message, Role, Sampling, Tool};
 
     fn request() -> ChatRequest {
         ChatRequest {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::llm::message::{Block, Message, Role};
 
 fn text(text: &str) -> Block {
     Block::Text { text: text.into() }

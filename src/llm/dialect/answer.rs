@@ -6,8 +6,9 @@
 use serde_json::Value;
 
 use super::{
+    Dialect,
     calls::Calls,
-    chunk::{self, Delta},
+    delta::{Content, Delta},
     names::Names,
 };
 use crate::llm::{
@@ -22,6 +23,7 @@ use crate::llm::{
 /// See the module's documentation.
 #[derive(Debug)]
 pub(in crate::llm) struct Answer {
+    dialect: Dialect,
     names: Names,
     redactor: Redactor,
     text: String,
@@ -31,16 +33,22 @@ pub(in crate::llm) struct Answer {
     stop_matched: bool,
     refused: bool,
     done: bool,
-    /// A delta has come, so a `message` beside it would say everything twice.
-    has_delta: bool,
+    /// A piece has come, so a whole answer beside it would say everything twice.
+    has_pieces: bool,
     usage: Option<Usage>,
     model: Option<String>,
 }
 
 impl Answer {
     /// `seed`: beginning of ids for calls that have none.
-    pub(in crate::llm) fn new(names: Names, redactor: Redactor, seed: String) -> Self {
+    pub(in crate::llm) fn new(
+        dialect: Dialect,
+        names: Names,
+        redactor: Redactor,
+        seed: String,
+    ) -> Self {
         Self {
+            dialect,
             names,
             redactor,
             text: String::new(),
@@ -50,7 +58,7 @@ impl Answer {
             stop_matched: false,
             refused: false,
             done: false,
-            has_delta: false,
+            has_pieces: false,
             usage: None,
             model: None,
         }
@@ -68,7 +76,7 @@ impl Answer {
     ) -> Result<(), Fault> {
         let (event, data) = match frame {
             Frame::Comment(text) => {
-                out.extend(chunk::comment_progress(text).map(prefill));
+                out.extend(self.dialect.comment_progress(text).map(prefill));
                 return Ok(());
             }
             Frame::Event { event, data } => (event.as_deref(), data.trim()),
@@ -114,21 +122,16 @@ impl Answer {
         if let Some(said) = refusal::error_in(event, json) {
             return Err(self.refusal(&said));
         }
-        self.note(json, out);
-        let Some(choice) = chunk::first_choice(json) else {
-            return Ok(());
-        };
-        let has_delta = choice.get("delta").is_some_and(Value::is_object);
-        self.has_delta |= has_delta;
-        let key = if has_delta || self.has_delta {
-            "delta"
-        } else {
-            "message"
-        };
-        self.add(&chunk::delta(choice, key), out)
+        let delta = self.dialect.delta(json);
+        self.note(&delta, out);
+        if let Some(content) = delta.content {
+            self.add(content, out)?;
+        }
+        self.done |= delta.last;
+        Ok(())
     }
 
-    /// Takes a whole completion: some servers answer so although a stream was asked for.
+    /// Takes a whole answer: some servers answer so although a stream was asked for.
     pub(in crate::llm) fn take_whole(
         &mut self,
         json: &Value,
@@ -137,50 +140,57 @@ impl Answer {
         if let Some(said) = refusal::error_in(None, json) {
             return Err(self.refusal(&said));
         }
-        self.note(json, out);
-        let Some(choice) = chunk::first_choice(json) else {
+        let delta = self.dialect.delta(json);
+        self.note(&delta, out);
+        let Some(content) = delta.content else {
             let text = self.redactor.excerpt(&json.to_string());
             return Err(Fault::Protocol(format!(
-                "the answer has no choices: {text}"
+                "the answer has nothing of the model's: {text}"
             )));
         };
-        self.add(&chunk::delta(choice, "message"), out)?;
-        self.done = true;
+        let whole = content.whole;
+        self.add(content, out)?;
+        self.done |= whole || delta.last;
         Ok(())
     }
 
-    /// What any chunk may carry beside choices.
-    fn note(&mut self, json: &Value, out: &mut Vec<ChatEvent>) {
+    /// What any object may carry beside content.
+    fn note(&mut self, delta: &Delta<'_>, out: &mut Vec<ChatEvent>) {
         // Counts that come with every chunk are running totals.
-        self.usage = chunk::usage(json).or(self.usage);
-        if let Some(model) = json
-            .get("model")
-            .and_then(Value::as_str)
-            .filter(|model| !model.is_empty())
+        self.usage = delta.usage.or(self.usage);
+        if let Some(model) = delta.model.filter(|model| !model.is_empty())
             && self.model.is_none()
         {
             self.model = Some(sanitize(model));
         }
-        out.extend(chunk::progress(json).map(prefill));
+        out.extend(delta.progress.map(prefill));
     }
 
-    fn add(&mut self, delta: &Delta<'_>, out: &mut Vec<ChatEvent>) -> Result<(), Fault> {
-        if !delta.reasoning.is_empty() {
-            self.reasoning.push_str(&delta.reasoning);
-            out.push(ChatEvent::Reasoning(delta.reasoning.clone()));
+    fn add(&mut self, mut content: Content<'_>, out: &mut Vec<ChatEvent>) -> Result<(), Fault> {
+        if content.whole && self.has_pieces {
+            content = Content {
+                finish: content.finish,
+                stop_matched: content.stop_matched,
+                ..Content::default()
+            };
         }
-        for text in [delta.text.as_str(), delta.refusal] {
+        self.has_pieces |= !content.whole;
+        if !content.reasoning.is_empty() {
+            self.reasoning.push_str(&content.reasoning);
+            out.push(ChatEvent::Reasoning(content.reasoning));
+        }
+        for text in [content.text.as_str(), content.refusal] {
             if !text.is_empty() {
                 self.text.push_str(text);
                 out.push(ChatEvent::Text(text.to_owned()));
             }
         }
-        self.refused |= !delta.refusal.is_empty();
-        for element in delta.calls {
+        self.refused |= !content.refusal.is_empty();
+        for element in content.calls {
             self.calls.take(element, &self.names, out)?;
         }
-        self.stop_matched |= delta.stop_matched;
-        match delta.finish {
+        self.stop_matched |= content.stop_matched;
+        match content.finish {
             Some(word @ ("error" | "abort")) => Err(Fault::Refused(Refusal {
                 kind: RefusalKind::Other,
                 status: None,

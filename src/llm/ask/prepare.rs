@@ -1,0 +1,146 @@
+//! What has to be known before a question can be put: the dialect, and with Ollama how large a
+//! prompt the model can take.
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Failed, Question};
+use crate::llm::{
+    api_type::ApiType,
+    carrier::Carrier,
+    dialect::{Dialect, ollama},
+    endpoint::Dial,
+    error::Error,
+    event::{ChatEvent, Phase},
+    ollama::{
+        Loaded, Lookup, Think, Version, estimate,
+        window::{self, Situation},
+    },
+    resend::Reached,
+};
+
+impl<E: Carrier> Question<E> {
+    /// Finds it out; returns what is to be told before the question is put. A server that does
+    /// not say is taken as one that is not Ollama, or as one of which nothing is known.
+    pub(super) async fn prepare(&mut self) -> Result<Vec<ChatEvent>, Failed<E>> {
+        // The question itself has not been sent, whatever went wrong.
+        let unsent = |error| Failed {
+            error,
+            reached: Reached::Nothing,
+        };
+        self.find_out().await.map_err(unsent)
+    }
+
+    async fn find_out(&mut self) -> Result<Vec<ChatEvent>, Error<E>> {
+        let prompt = estimate::tokens(&self.request);
+        let is_ollama = match self.server.options.api_type {
+            ApiType::Ollama => true,
+            ApiType::Auto => self.is_ollama().await?,
+            // It only matters if the prompt could be too large for it; and who named the API is
+            // not to see others asked for without a reason.
+            ApiType::OpenAiCompatible => {
+                let suspected = self.server.learned().is_ollama().is_some() || self.is_its_port();
+                prompt > window::SMALLEST && suspected && self.is_ollama().await?
+            }
+        };
+        if is_ollama && self.server.options.api_type != ApiType::OpenAiCompatible {
+            self.dialect = Dialect::Ollama;
+            // It has one place only.
+            self.tried = 0;
+        }
+        if is_ollama {
+            self.size_up(prompt).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Whether the server is an Ollama; asked once.
+    async fn is_ollama(&mut self) -> Result<bool, Error<E>> {
+        if let Some(known) = self.server.learned().is_ollama() {
+            return Ok(known);
+        }
+        let found = self.lookup().is_ollama().await?;
+        self.server.learn(|learned| learned.ollama = found);
+        self.is_guess = found.is_none();
+        Ok(found.unwrap_or(false))
+    }
+
+    fn is_its_port(&self) -> bool {
+        matches!(self.server.endpoint.dial(), Dial::Tcp { port: 11434, .. })
+    }
+
+    /// Settles on what to ask of Ollama, and tells what is going to happen.
+    async fn size_up(&mut self, prompt: u64) -> Result<Vec<ChatEvent>, Error<E>> {
+        let native = self.dialect == Dialect::Ollama;
+        let options = self.server.options.ollama.clone();
+        let model = self.request.model.clone();
+        let lookup = self.lookup();
+        let mut version = self.server.learned().ollama_version;
+        if version.is_none() && native {
+            version = lookup.version().await?;
+        }
+        let facts = lookup.facts(&model).await?;
+        let loaded = match facts.remote {
+            true => Loaded::Unknown,
+            false => lookup.loaded(&model).await?,
+        };
+        self.server
+            .learn(|learned| learned.ollama_version = version);
+
+        let situation = Situation {
+            configured: options.num_ctx,
+            prompt,
+            answer: self.request.sampling.max_output_tokens,
+            loaded,
+            facts,
+        };
+        let given = self.request.extra.get("options");
+        let given = given.and_then(|options| options.get("num_ctx"));
+        let num_ctx = match given {
+            Some(given) => given.as_u64(),
+            None if native && !facts.remote => situation.num_ctx(),
+            None => None,
+        };
+        if native {
+            self.terms = ollama::Terms {
+                num_ctx,
+                think: Think::of_model(options.think, facts.thinking),
+                keep_alive: options.keep_alive,
+                no_shift: version.is_some_and(Version::can_stop_shifting),
+            };
+        }
+
+        let mut events = Vec::new();
+        let left_out = match native {
+            true => ollama::unsendable_images(&self.request),
+            false => 0,
+        };
+        if left_out > 0 {
+            events.push(ChatEvent::Warning(format!(
+                "{left_out} image(s) were left out: Ollama takes JPEG, PNG and WebP only"
+            )));
+        }
+        // Who can refuse to cut a prompt will do so.
+        let refuses = native
+            && !self.adjustments.no_truncate
+            && self.request.extra.get("truncate") != Some(&Value::Bool(true))
+            && version.is_some_and(Version::can_refuse_to_cut);
+        if !refuses && !facts.remote {
+            let window = situation.window(num_ctx.filter(|_| native));
+            let warning = situation.warning(&self.request, window, self.dialect);
+            events.extend(warning.map(ChatEvent::Warning));
+        }
+        if loaded == Loaded::No {
+            events.push(ChatEvent::Status {
+                phase: Phase::LoadingModel,
+                progress: None,
+            });
+        }
+        Ok(events)
+    }
+
+    fn lookup(&self) -> Lookup<'_, E> {
+        Lookup::new(&self.server, self.deadline().max(Instant::now()))
+    }
+}

@@ -1,0 +1,51 @@
+//! The two ways to cut a stream into events.
+
+use crate::llm::{
+    ndjson,
+    sse::{self, Frame, TooLong},
+};
+
+/// The decoder that fits the stream's content type.
+pub(super) enum Framing {
+    Events(sse::Decoder),
+    Lines(ndjson::Decoder),
+}
+
+impl Framing {
+    /// Whether a content type, in lower case and without parameters, is that of a stream.
+    pub(super) fn of(content_type: &str) -> Option<Self> {
+        match content_type {
+            "text/event-stream" => Some(Self::Events(sse::Decoder::default())),
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/jsonlines" => Some(Self::Lines(ndjson::Decoder::default())),
+            _ => None,
+        }
+    }
+
+    /// Decodes more bytes; what they complete is pushed to `frames`, also before an error.
+    pub(super) fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), TooLong> {
+        match self {
+            Self::Events(decoder) => decoder.feed(bytes, frames),
+            Self::Lines(decoder) => decoder.feed(bytes, frames),
+        }
+    }
+
+    /// The input has ended, cleanly or not.
+    pub(super) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLong> {
+        match self {
+            Self::Events(decoder) => decoder.finish(clean, frames),
+            Self::Lines(decoder) => decoder.finish(clean, frames),
+        }
+    }
+
+    /// Whether bytes that are not UTF-8 were replaced since this was last asked.
+    pub(super) fn take_invalid_utf8(&mut self) -> bool {
+        match self {
+            Self::Events(decoder) => decoder.take_invalid_utf8(),
+            Self::Lines(decoder) => decoder.take_invalid_utf8(),
+        }
+    }
+}

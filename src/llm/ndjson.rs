@@ -1,0 +1,234 @@
+//! A decoder for newline-delimited JSON that does no I/O: bytes in, frames out.
+//!
+//! A line is an event; blank lines are none. What [`sse`](super::sse) promises holds here too: a
+//! last line without its newline is delivered at a clean end, no line grows without bound, and
+//! every byte is looked at once, however the input is cut.
+
+use std::{borrow::Cow, mem};
+
+use super::sse::{BOM, Frame, LINE, TooLong};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    /// The line so far, without its terminator.
+    line: Vec<u8>,
+    /// The first line has been taken, so no BOM can follow.
+    past_start: bool,
+    invalid_utf8: bool,
+    failed: Option<TooLong>,
+}
+
+impl Decoder {
+    /// Decodes more bytes; what they complete is pushed to `frames`, also before an error.
+    ///
+    /// # Errors
+    /// When a line is too long. The decoder is of no use afterwards and repeats the error.
+    pub(crate) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        frames: &mut Vec<Frame>,
+    ) -> Result<(), TooLong> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        loop {
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+            if self.line.len() + piece.len() > LINE {
+                *self = Self {
+                    failed: Some(TooLong::Line),
+                    ..Self::default()
+                };
+                return Err(TooLong::Line);
+            }
+            self.line.extend_from_slice(piece);
+            let Some((_newline, rest)) = rest.split_first() else {
+                return Ok(());
+            };
+            bytes = rest;
+            self.end_line(frames);
+        }
+    }
+
+    /// The input has ended. After a clean end an unfinished line counts as finished; after a cut
+    /// it may be half of something and is forgotten.
+    pub(crate) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLong> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if clean {
+            self.end_line(frames);
+        }
+        *self = Self {
+            invalid_utf8: self.invalid_utf8,
+            ..Self::default()
+        };
+        Ok(())
+    }
+
+    /// Whether bytes that are not UTF-8 were replaced since this was last asked.
+    pub(crate) fn take_invalid_utf8(&mut self) -> bool {
+        mem::take(&mut self.invalid_utf8)
+    }
+
+    fn end_line(&mut self, frames: &mut Vec<Frame>) {
+        let mut line = mem::take(&mut self.line);
+        self.take_line(&line, frames);
+        // Keep the allocation, unless one huge line blew it up.
+        if line.capacity() <= 64 * 1024 {
+            line.clear();
+            self.line = line;
+        }
+    }
+
+    fn take_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) {
+        let line = match mem::replace(&mut self.past_start, true) {
+            false => line.strip_prefix(BOM).unwrap_or(line),
+            true => line,
+        };
+        // The CR of a CRLF, too, is white space to JSON.
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        let text = String::from_utf8_lossy(line);
+        self.invalid_utf8 |= matches!(text, Cow::Owned(_));
+        frames.push(Frame::Event {
+            event: None,
+            data: text.into_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Decodes pieces and a clean end; the lines, and whether there was invalid UTF-8.
+    fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, bool) {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        let mut invalid = false;
+        for piece in pieces {
+            decoder.feed(piece, &mut frames).unwrap();
+            invalid |= decoder.take_invalid_utf8();
+        }
+        decoder.finish(true, &mut frames).unwrap();
+        invalid |= decoder.take_invalid_utf8();
+        let lines = frames.into_iter().map(|frame| match frame {
+            Frame::Event { event: None, data } => data,
+            other => panic!("{other:?}"),
+        });
+        (lines.collect(), invalid)
+    }
+
+    #[test]
+    fn every_line_that_is_not_blank_is_an_event() {
+        let cases: &[(&[u8], &[&str], bool)] = &[
+            (b"", &[], false),
+            (b"\n\r\n \t\n", &[], false),
+            (
+                b"{\"a\":1}\n{\"b\":2}\n",
+                &["{\"a\":1}", "{\"b\":2}"],
+                false,
+            ),
+            (
+                b"{\"a\":1}\r\n\r\n{\"b\":2}\r\n",
+                &["{\"a\":1}", "{\"b\":2}"],
+                false,
+            ),
+            (b"{\"a\":1}\n{\"b\":2}", &["{\"a\":1}", "{\"b\":2}"], false),
+            (b"\xEF\xBB\xBF{}\n", &["{}"], false),
+            (b"\xEF\xBB\xBF", &[], false),
+            (b"{}\n\xEF\xBB\xBF{}\n", &["{}", "\u{feff}{}"], false),
+            (b"\"a\rb\"\n", &["\"a\rb\""], false),
+            ("\"é🦀\"\n".as_bytes(), &["\"é🦀\""], false),
+            (b"\"\xff\xc3\"\n{}\n", &["\"\u{fffd}\u{fffd}\"", "{}"], true),
+        ];
+        for (bytes, lines, invalid) in cases {
+            let expected = (
+                lines.iter().map(|line| (*line).to_owned()).collect(),
+                *invalid,
+            );
+            assert_eq!(decode([*bytes]), expected, "{bytes:?}");
+            assert_eq!(decode(bytes.chunks(1)), expected, "{bytes:?}, bytewise");
+            for at in 0..=bytes.len() {
+                let (a, b) = bytes.split_at(at);
+                assert_eq!(decode([a, b]), expected, "{bytes:?}, cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_there_as_soon_as_it_has_ended() {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        decoder.feed(b"{}\r\n{\"half\":", &mut frames).unwrap();
+        assert_eq!(frames.len(), 1);
+    }
+
+    #[test]
+    fn half_a_line_is_nothing_after_a_cut() {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        decoder.feed(b"{\"done\":true}", &mut frames).unwrap();
+        decoder.finish(false, &mut frames).unwrap();
+        assert_eq!(frames, []);
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_kept() {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        decoder.feed(&[b' '; LINE], &mut frames).unwrap();
+        for _ in 0..2 {
+            assert_eq!(decoder.feed(b"x", &mut frames), Err(TooLong::Line));
+        }
+        assert_eq!(decoder.finish(true, &mut frames), Err(TooLong::Line));
+        assert_eq!((frames, decoder.line.capacity()), (Vec::new(), 0));
+    }
+
+    /// Bytes that look like lines of JSON often enough to be interesting.
+    const TOKENS: &[&[u8]] = &[
+        b"{\"a\":\"",
+        b"\"}",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        BOM,
+        b"\xff",
+        b"\xC3\xA9",
+        b"x",
+        b" ",
+    ];
+
+    proptest! {
+        #[test]
+        fn any_cut_gives_the_same_lines(
+            tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..40),
+            cuts in prop::collection::vec(0..200usize, 0..8),
+        ) {
+            let bytes = tokens.concat();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut start = 0;
+            for cut in cuts {
+                pieces.push(&bytes[start..cut]);
+                start = cut;
+            }
+            pieces.push(&bytes[start..]);
+            let whole = decode([bytes.as_slice()]);
+            prop_assert_eq!(decode(pieces), whole.clone());
+            prop_assert_eq!(decode(bytes.chunks(1)), whole);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 1..20usize) {
+            prop_assert_eq!(decode(bytes.chunks(size)), decode([bytes.as_slice()]));
+        }
+    }
+}
