@@ -23,15 +23,15 @@ mod list;
 mod llama_cpp;
 mod ollama;
 
-pub(super) use self::ollama::{is_ollamas_list, num_ctx};
+pub(super) use self::ollama::{is_ollamas_list, maximum_context, num_ctx};
 
-/// Largest model list.
-const MAX_LIST: usize = 4 * 1024 * 1024;
+/// Largest answer: a model list's.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// One server being asked, until its deadline.
-struct Inquiry<'a, E: Carrier> {
-    server: &'a Inner<E>,
-    deadline: Instant,
+pub(super) struct Inquiry<'a, E: Carrier> {
+    pub(super) server: &'a Inner<E>,
+    pub(super) deadline: Instant,
 }
 
 pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery, Error<E>> {
@@ -157,9 +157,7 @@ impl<E: Carrier> Inquiry<'_, E> {
     }
 
     async fn detail(&self, route: &str, body: Option<Bytes>) -> Option<Value> {
-        let path = format!("{}{route}", self.server.endpoint.root());
-        let fetched = self.fetch(&path, body).await;
-        match fetched {
+        match self.fetch_route(route, body).await {
             Ok(fetched) if fetched.status == 200 => serde_json::from_slice(&fetched.body).ok(),
             Ok(_) => None,
             Err(error) => {
@@ -167,6 +165,16 @@ impl<E: Carrier> Inquiry<'_, E> {
                 None
             }
         }
+    }
+
+    /// One of the server's own routes, such as `/props`.
+    pub(super) async fn fetch_route(
+        &self,
+        route: &str,
+        body: Option<Bytes>,
+    ) -> Result<Fetched, Error<E>> {
+        let path = format!("{}{route}", self.server.endpoint.root());
+        self.fetch(&path, body).await
     }
 
     async fn fetch(&self, path: &str, body: Option<Bytes>) -> Result<Fetched, Error<E>> {
@@ -185,7 +193,7 @@ impl<E: Carrier> Inquiry<'_, E> {
         };
         self.server
             .client
-            .fetch(&outgoing, patience, MAX_LIST)
+            .fetch(&outgoing, patience, MAX_ANSWER)
             .await
     }
 }

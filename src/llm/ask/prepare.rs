@@ -32,27 +32,27 @@ impl<E: Carrier> Question<E> {
     }
 
     async fn find_out(&mut self) -> Result<Vec<ChatEvent>, Error<E>> {
+        let api_type = self.server.options.api_type;
+        // Who named the API is not to see others asked for without a reason.
+        if api_type == ApiType::OpenAiCompatible && !self.may_be_ollama() {
+            return Ok(Vec::new());
+        }
         let prompt = estimate::tokens(&self.request);
-        let is_ollama = match self.server.options.api_type {
+        let is_ollama = match api_type {
             ApiType::Ollama => true,
             ApiType::Auto => self.is_ollama().await?,
-            // It only matters if the prompt could be too large for it; and who named the API is
-            // not to see others asked for without a reason.
-            ApiType::OpenAiCompatible => {
-                let suspected = self.server.learned().is_ollama().is_some() || self.is_its_port();
-                prompt > window::SMALLEST && suspected && self.is_ollama().await?
-            }
+            // It only matters if the prompt could be too large for it.
+            ApiType::OpenAiCompatible => prompt > window::SMALLEST && self.is_ollama().await?,
         };
-        if is_ollama && self.server.options.api_type != ApiType::OpenAiCompatible {
+        if !is_ollama {
+            return Ok(Vec::new());
+        }
+        if api_type != ApiType::OpenAiCompatible {
             self.dialect = Dialect::Ollama;
             // It has one place only.
             self.tried = 0;
         }
-        if is_ollama {
-            self.size_up(prompt).await
-        } else {
-            Ok(Vec::new())
-        }
+        self.size_up(prompt).await
     }
 
     /// Whether the server is an Ollama; asked once.
@@ -66,8 +66,13 @@ impl<E: Carrier> Question<E> {
         Ok(found.unwrap_or(false))
     }
 
-    fn is_its_port(&self) -> bool {
-        matches!(self.server.endpoint.dial(), Dial::Tcp { port: 11434, .. })
+    /// By what is known, or by Ollama's port.
+    fn may_be_ollama(&self) -> bool {
+        let is_its_port = || matches!(self.server.endpoint.dial(), Dial::Tcp { port: 11434, .. });
+        self.server
+            .learned()
+            .is_ollama()
+            .unwrap_or_else(is_its_port)
     }
 
     /// Settles on what to ask of Ollama, and tells what is going to happen.

@@ -20,15 +20,10 @@ const PARALLEL: usize = 4;
 
 /// Adds what Ollama knows of its models; false if this is not Ollama.
 pub(super) async fn add<E: Carrier>(inquiry: &Inquiry<'_, E>, models: &mut [Model]) -> bool {
-    let Some(tags) = inquiry.get("/api/tags").await else {
+    let tags = inquiry.get("/api/tags").await;
+    let Some(tags) = tags.as_ref().and_then(ollamas_models) else {
         return false;
     };
-    let Some(tags) = tags.get("models").and_then(Value::as_array) else {
-        return false;
-    };
-    if tags.iter().any(is_imitated) {
-        return false;
-    }
     let running = inquiry.get("/api/ps").await;
     let running = running
         .as_ref()
@@ -73,8 +68,12 @@ async fn ask_show<E: Carrier>(inquiry: &Inquiry<'_, E>, model: &mut Model) {
 
 /// Whether an answer of `/api/tags` is Ollama's own.
 pub(in crate::llm) fn is_ollamas_list(tags: &Value) -> bool {
-    let models = tags.get("models").and_then(Value::as_array);
-    models.is_some_and(|models| !models.iter().any(is_imitated))
+    ollamas_models(tags).is_some()
+}
+
+fn ollamas_models(tags: &Value) -> Option<&[Value]> {
+    let models = tags.get("models")?.as_array()?;
+    (!models.iter().any(is_imitated)).then_some(models)
 }
 
 /// Others answer `/api/tags` too, with digests that nobody computed.
@@ -103,15 +102,11 @@ fn add_tag(tag: &Value, model: &mut Model) {
 fn add_show(show: &Value, model: &mut Model) {
     if let Some(info) = show.get("model_info") {
         model.parameters.count = number(info, "general.parameter_count").or(model.parameters.count);
-        if let Some(architecture) = text(info, "general.architecture") {
-            model.context_window.maximum = number(info, &format!("{architecture}.context_length"));
-        }
     }
+    let window = &mut model.context_window;
+    window.maximum = maximum_context(show).or(window.maximum);
     if model.context_window.effective.is_none()
-        && let Some(context) = show
-            .get("parameters")
-            .and_then(Value::as_str)
-            .and_then(num_ctx)
+        && let Some(context) = num_ctx(show)
     {
         model.context_window = ContextWindow {
             effective: Some(context),
@@ -130,8 +125,17 @@ fn add_show(show: &Value, model: &mut Model) {
     }
 }
 
-/// The Modelfile's parameters are lines of a name and a value.
-pub(in crate::llm) fn num_ctx(parameters: &str) -> Option<u64> {
+/// The context that a model was made for, by the answer of `/api/show`.
+pub(in crate::llm) fn maximum_context(show: &Value) -> Option<u64> {
+    let info = show.get("model_info")?;
+    let architecture = text(info, "general.architecture")?;
+    number(info, &format!("{architecture}.context_length"))
+}
+
+/// The context that a model's Modelfile asks for, by the answer of `/api/show`. The parameters are
+/// lines of a name and a value.
+pub(in crate::llm) fn num_ctx(show: &Value) -> Option<u64> {
+    let parameters = show.get("parameters")?.as_str()?;
     parameters.lines().find_map(|line| {
         let (name, value) = line.trim().split_once(char::is_whitespace)?;
         (name == "num_ctx").then(|| value.trim().parse().ok())?

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::llm::discovery::num_ctx;
+use crate::llm::discovery::{maximum_context, num_ctx};
 
 /// `0.12.6` and the like; what follows the numbers is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,17 +53,12 @@ impl Facts {
     /// Reads the answer of `/api/show`.
     pub(in crate::llm) fn read(show: &Value) -> Self {
         let capabilities = show.get("capabilities").and_then(Value::as_array);
-        let info = show.get("model_info");
-        let maximum = info.and_then(|info| {
-            let architecture = info.get("general.architecture")?.as_str()?;
-            info.get(format!("{architecture}.context_length"))?.as_u64()
-        });
-        let text = |name: &str| show.get(name).and_then(Value::as_str);
+        let remote = show.get("remote_host").and_then(Value::as_str);
         Self {
             thinking: capabilities.map(|all| all.iter().any(|item| item == "thinking")),
-            num_ctx: text("parameters").and_then(num_ctx),
-            maximum: maximum.filter(|tokens| *tokens > 0),
-            remote: text("remote_host").is_some_and(|host| !host.is_empty()),
+            num_ctx: num_ctx(show),
+            maximum: maximum_context(show),
+            remote: remote.is_some_and(|host| !host.is_empty()),
         }
     }
 }

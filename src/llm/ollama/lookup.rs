@@ -10,22 +10,15 @@ use super::{Facts, Loaded, Version};
 use crate::llm::{
     Inner,
     carrier::Carrier,
-    discovery::is_ollamas_list,
+    discovery::{Inquiry, is_ollamas_list},
     error::{Clock, Error},
-    http::{Outgoing, Patience},
 };
-
-/// Largest answer, in bytes.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// What is remembered of models, by the names that they were asked for.
 pub(in crate::llm) type Known = HashMap<String, Facts>;
 
-/// One server being asked, until its deadline.
-pub(in crate::llm) struct Lookup<'a, E: Carrier> {
-    server: &'a Inner<E>,
-    deadline: Instant,
-}
+/// One server being asked.
+pub(in crate::llm) struct Lookup<'a, E: Carrier>(Inquiry<'a, E>);
 
 /// What came of asking.
 #[derive(Debug)]
@@ -42,10 +35,10 @@ impl<'a, E: Carrier> Lookup<'a, E> {
     /// Asks under the discovery clock, and never beyond `limit`.
     pub(in crate::llm) fn new(server: &'a Inner<E>, limit: Instant) -> Self {
         let clock = Instant::now() + server.options.clocks.discovery;
-        Self {
+        Self(Inquiry {
             server,
             deadline: clock.min(limit),
-        }
+        })
     }
 
     /// The server's version, if it says one.
@@ -77,8 +70,8 @@ impl<'a, E: Carrier> Lookup<'a, E> {
             Found::NoSuchRoute => false,
             Found::Nothing => return Ok(None),
         };
-        self.server
-            .learn(|learned| learned.ollama_version = version);
+        let server = self.0.server;
+        server.learn(|learned| learned.ollama_version = version);
         Ok(Some(is_ollama))
     }
 
@@ -87,7 +80,8 @@ impl<'a, E: Carrier> Lookup<'a, E> {
     /// # Errors
     /// As of [`Self::get`].
     pub(in crate::llm) async fn facts(&self, model: &str) -> Result<Facts, Error<E>> {
-        if let Some(known) = self.server.models().get(model) {
+        let server = self.0.server;
+        if let Some(known) = server.models().get(model) {
             return Ok(*known);
         }
         let body = Bytes::from(json!({ "model": model }).to_string());
@@ -95,7 +89,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
             return Ok(Facts::default());
         };
         let facts = Facts::read(&show);
-        self.server.models().insert(model.to_owned(), facts);
+        server.models().insert(model.to_owned(), facts);
         Ok(facts)
     }
 
@@ -117,21 +111,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
     }
 
     async fn ask(&self, route: &str, body: Option<Bytes>) -> Result<Found, Error<E>> {
-        let clocks = &self.server.options.clocks;
-        let outgoing = Outgoing {
-            path: &format!("{}{route}", self.server.endpoint.root()),
-            headers: self.server.headers.as_ref().map_err(Clone::clone)?,
-            fresh: false,
-            body,
-            accept: "application/json",
-        };
-        let patience = Patience {
-            connect: clocks.connect,
-            reply: clocks.discovery,
-            deadline: Some(self.deadline),
-        };
-        let client = &self.server.client;
-        let fetched = match client.fetch(&outgoing, patience, MAX_ANSWER).await {
+        let fetched = match self.0.fetch_route(route, body).await {
             Ok(fetched) => fetched,
             Err(
                 error @ (Error::Open(_)
