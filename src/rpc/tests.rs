@@ -793,18 +793,27 @@ async fn a_blocked_writer_bounds_the_queue_and_loses_nothing() {
     assert!(numbers.into_iter().eq(0..20_000));
 }
 
+/// Sends one of a lane's messages, longer than the writer's buffer.
+async fn flood(turn: Turn<'_>) {
+    let long = json!({"padding": "x".repeat(100_000)});
+    turn.notify("flood", &long).await.unwrap();
+}
+
+/// A lane that has as much in the queue as it may.
+async fn full_lane(outbound: &Outbound) -> Lane {
+    let lane = outbound.lane();
+    for _ in 0..2 {
+        flood(lane.turn().await.unwrap()).await;
+    }
+    lane
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_lane_only_two_messages_are_ahead_of_everybody_else_s() {
     let gate = Gate::default();
     let (stdin, _host_stdin) = StdStream::pair().unwrap();
     let (outbound, _incoming) = Peer::start(stdin, gate.clone(), Limits::default()).unwrap();
-    let lane = outbound.lane();
-    // Longer than the writer's buffer.
-    let long = json!({"padding": "x".repeat(100_000)});
-    for _ in 0..2 {
-        let turn = lane.turn().await.unwrap();
-        turn.notify("flood", &long).await.unwrap();
-    }
+    let lane = full_lane(&outbound).await;
     let mut third = Box::pin(lane.turn());
     assert!(third.as_mut().now_or_never().is_none());
     let neighbour = outbound.lane();
@@ -812,8 +821,7 @@ async fn of_a_lane_only_two_messages_are_ahead_of_everybody_else_s() {
     turn.notify("token", &json!({})).await.unwrap();
 
     gate.open();
-    let turn = third.await.unwrap();
-    turn.notify("flood", &long).await.unwrap();
+    flood(third.await.unwrap()).await;
     outbound.flush().await.unwrap();
     let written = String::from_utf8(gate.written()).unwrap();
     let methods = written
@@ -826,13 +834,7 @@ async fn of_a_lane_only_two_messages_are_ahead_of_everybody_else_s() {
 async fn who_waits_for_a_turn_learns_that_the_host_is_gone() {
     let (stdin, _host_stdin) = StdStream::pair().unwrap();
     let (outbound, _incoming) = Peer::start(stdin, Gate::default(), Limits::default()).unwrap();
-    let lane = outbound.lane();
-    // Longer than the writer's buffer.
-    let long = json!({"padding": "x".repeat(100_000)});
-    for _ in 0..2 {
-        let turn = lane.turn().await.unwrap();
-        turn.notify("flood", &long).await.unwrap();
-    }
+    let lane = full_lane(&outbound).await;
     let mut third = Box::pin(lane.turn());
     assert!(third.as_mut().now_or_never().is_none());
     // The writer hangs for good.

@@ -15,7 +15,7 @@ use crate::support::peer::llama::{self, Llama};
 use crate::support::peer::sshd::{self, Sshd};
 
 /// What the file says that the model is to read.
-const FILE: &str = "The puffin is orange.";
+pub(crate) const FILE: &str = "The puffin is orange.";
 
 /// Params for a key of a real server, which becomes known.
 fn by_sshd(bed: &Bed, sshd: &Sshd) -> Value {
@@ -23,11 +23,8 @@ fn by_sshd(bed: &Bed, sshd: &Sshd) -> Value {
     by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519)
 }
 
-/// Everything a user does, over this SSH server, with a real model.
-async fn main_job(bed: &Bed, ssh: Value, llama: &Llama) {
-    let file = bed.path("project/notes.txt");
-    std::fs::write(&file, FILE).unwrap();
-    let daemon = bed.daemon().await;
+/// A host that reads the files it is asked for.
+pub(crate) fn read_files(daemon: &Daemon) {
     daemon.answer_with(|question| {
         let path = question.params["input"]["path"].as_str();
         match std::fs::read_to_string(path.unwrap_or_default()) {
@@ -35,6 +32,14 @@ async fn main_job(bed: &Bed, ssh: Value, llama: &Llama) {
             Err(error) => Answer::tool_failure(&error.to_string()),
         }
     });
+}
+
+/// Everything a user does, over this SSH server, with a real model.
+async fn main_job(bed: &Bed, ssh: Value, llama: &Llama) {
+    let file = bed.path("project/notes.txt");
+    std::fs::write(&file, FILE).unwrap();
+    let daemon = bed.daemon().await;
+    read_files(&daemon);
     let llm = json!({"apiEndpoint": format!("http://127.0.0.1:{}", llama.port())});
     bed.configure_with(&daemon, ssh, llm).await;
     let config = json!({"configId": CONFIG});
@@ -86,7 +91,7 @@ async fn main_job(bed: &Bed, ssh: Value, llama: &Llama) {
     daemon.shut_down().await;
 }
 
-fn llama_is_here() -> bool {
+pub(crate) fn llama_is_here() -> bool {
     is_here("llama-server", llama::available())
 }
 

@@ -3,19 +3,16 @@
 
 use serde_json::{Value, json};
 
+use crate::real::{FILE, llama_is_here, read_files};
 use crate::support::bed::{Bed, CONFIG, prompt, with};
-use crate::support::daemon::{Answer, Daemon};
+use crate::support::daemon::Daemon;
 use crate::support::peer::is_here;
 use crate::support::peer::llama::{self, Llama};
-use crate::support::peer::python::{self, LiteLlm, LlamaCppPython, POOL};
+use crate::support::peer::python::{self, POOL, Server};
 
 /// Longer than any context here.
 fn endless() -> String {
     "hello world ".repeat(6000)
-}
-
-fn llama_is_here() -> bool {
-    is_here("llama-server", llama::available())
 }
 
 /// A daemon with a profile for the server on this port.
@@ -36,11 +33,8 @@ fn question(name: &str, model: &str) -> Value {
 /// The whole main job of a tool, with a prompt that makes this model call it.
 async fn reads_a_file(bed: &Bed, daemon: &Daemon, model: &str) -> Value {
     let file = bed.path("project/notes.txt");
-    std::fs::write(&file, "The puffin is orange.").unwrap();
-    daemon.answer_with(|question| {
-        let path = question.params["input"]["path"].as_str();
-        Answer::text(&std::fs::read_to_string(path.unwrap_or_default()).unwrap_or_default())
-    });
+    std::fs::write(&file, FILE).unwrap();
+    read_files(daemon);
     let params = with(
         llama::read_tool_prompt(file.to_str().unwrap()),
         &json!({
@@ -58,7 +52,7 @@ async fn a_pool_behind_litellm_answers_calls_tools_and_refuses_in_its_own_words(
     }
     let bed = Bed::start().await;
     let llama = Llama::start(&[]);
-    let proxy = LiteLlm::start(&[llama.port()]);
+    let proxy = Server::litellm(&[llama.port()]);
     let daemon = daemon_for(&bed, proxy.port(), &json!({"apiKey": python::KEY})).await;
 
     let models = daemon
@@ -116,7 +110,7 @@ async fn a_backend_of_litellm_killed_in_mid_stream_is_no_end_and_the_other_one_g
     let bed = Bed::start().await;
     let mut backends = vec![Llama::start(&[]), Llama::start(&[])];
     let ports: Vec<_> = backends.iter().map(Llama::port).collect();
-    let proxy = LiteLlm::start(&ports);
+    let proxy = Server::litellm(&ports);
     let daemon = daemon_for(&bed, proxy.port(), &json!({"apiKey": python::KEY})).await;
 
     let params = with(
@@ -165,7 +159,7 @@ async fn llama_cpp_python_answers_and_its_silent_failures_are_no_answers() {
         return;
     }
     let bed = Bed::start().await;
-    let server = LlamaCppPython::start();
+    let server = Server::llama_cpp_python();
     let daemon = daemon_for(&bed, server.port(), &json!({})).await;
 
     let models = daemon

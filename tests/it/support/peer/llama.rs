@@ -1,6 +1,6 @@
 //! llama.cpp's server with SmolLM2-135M-Instruct: small, and real.
 
-use std::{io::Write as _, net::SocketAddr, path::Path, process::Command};
+use std::{net::SocketAddr, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,7 +47,8 @@ impl Llama {
     /// Starts a llama-server that has loaded its model. `options` are added to its
     /// command line: `--api-key KEY`, `--metrics`.
     pub(crate) fn start(options: &[&str]) -> Self {
-        Self::start_until(is_healthy, options)
+        // 503 while it loads the model.
+        Self::start_until(|address| process::answers_ok(address, "/health"), options)
     }
 
     /// Starts a llama-server that listens, and loads its model yet.
@@ -110,13 +111,4 @@ pub(crate) fn read_tool_prompt(path: &str) -> Value {
 
 fn data() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/llama")
-}
-
-/// 503 while it loads the model, 200 from then on.
-fn is_healthy(address: SocketAddr) -> bool {
-    let Some(mut stream) = process::connect(address) else {
-        return false;
-    };
-    let asked = stream.write_all(b"GET /health HTTP/1.0\r\n\r\n");
-    asked.is_ok() && process::is_ok(&mut stream)
 }

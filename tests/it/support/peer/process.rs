@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -139,10 +139,15 @@ pub(super) fn greets_as_ssh(address: SocketAddr) -> bool {
     read.is_ok() && line.starts_with("SSH-2.0-")
 }
 
-/// Whether an HTTP answer with status 200 arrives.
-pub(super) fn is_ok(stream: &mut TcpStream) -> bool {
+/// Whether a GET of `path` is answered with status 200.
+pub(super) fn answers_ok(address: SocketAddr, path: &str) -> bool {
+    let Some(mut stream) = connect(address) else {
+        return false;
+    };
     let mut status = [0; 12];
-    stream.read_exact(&mut status).is_ok() && status.ends_with(b" 200")
+    let asked = write!(stream, "GET {path} HTTP/1.0\r\n\r\n");
+    let read = asked.and_then(|()| stream.read_exact(&mut status));
+    read.is_ok() && status.ends_with(b" 200")
 }
 
 /// A connection whose connect, reads and writes each end within two seconds.

@@ -1,6 +1,6 @@
 //! LLM servers in Python: LiteLLM's proxy and llama-cpp-python's server.
 
-use std::{fs, io::Write as _, net::SocketAddr, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -10,9 +10,9 @@ use super::{
     process::{self, Process},
 };
 
-/// The key that [`LiteLlm`] wants.
+/// The key that LiteLLM's proxy wants.
 pub(crate) const KEY: &str = "sk-lab-1";
-/// The model group of [`LiteLlm`].
+/// Its model group.
 pub(crate) const POOL: &str = "pool";
 
 /// Ok if `tests/lab/install` has installed LiteLLM.
@@ -35,12 +35,17 @@ fn available(name: &str) -> Result<(), String> {
         .ok_or_else(|| format!("{name} is not in the test lab; ./check installs it"))
 }
 
-/// LiteLLM's proxy in front of other servers, which all are the model [`POOL`].
-pub(crate) struct LiteLlm(Server);
+/// A running server.
+pub(crate) struct Server {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
 
-impl LiteLlm {
-    /// Starts a proxy in front of servers of [`llama::MODEL`] on these ports.
-    pub(crate) fn start(backends: &[u16]) -> Self {
+impl Server {
+    /// Starts LiteLLM's proxy in front of servers of [`llama::MODEL`] on these ports, which
+    /// together are the model [`POOL`].
+    pub(crate) fn litellm(backends: &[u16]) -> Self {
         let model = |port: &u16| {
             json!({
                 "model_name": POOL,
@@ -57,7 +62,7 @@ impl LiteLlm {
             "general_settings": {"master_key": KEY},
             "router_settings": {"num_retries": 0},
         });
-        let start = |folder: &Path, port: u16| {
+        let command = |folder: &Path, port: u16| {
             let file = folder.join("config.yaml");
             fs::write(&file, config.to_string()).expect("a configuration");
             let mut command = python("litellm");
@@ -67,59 +72,33 @@ impl LiteLlm {
             command.args(["--telemetry", "False"]);
             command
         };
-        Self(Server::start(start, "/health/liveliness"))
+        Self::start(command, "/health/liveliness")
     }
 
-    /// Its port on 127.0.0.1.
-    pub(crate) fn port(&self) -> u16 {
-        self.0.port
-    }
-
-    /// What it logged so far.
-    pub(crate) fn log(&self) -> String {
-        self.0.process.log()
-    }
-}
-
-/// llama-cpp-python's server with [`llama::MODEL`].
-pub(crate) struct LlamaCppPython(Server);
-
-impl LlamaCppPython {
-    /// The tokens that it holds.
-    pub(crate) const CONTEXT_WINDOW: u32 = 2048;
-
-    /// Starts a server that has loaded its model.
-    pub(crate) fn start() -> Self {
-        let start = |_: &Path, port: u16| {
+    /// Starts llama-cpp-python's server, with 2048 tokens of context; it has loaded its model.
+    pub(crate) fn llama_cpp_python() -> Self {
+        let command = |_: &Path, port: u16| {
             let mut command = python("llama-cpp-python");
             command.args(["-m", "llama_cpp.server", "--model"]);
             command.arg(lab().join("smol.gguf"));
             command.args(["--model_alias", llama::MODEL, "--n_threads", "1"]);
-            command.args(["--n_ctx", &Self::CONTEXT_WINDOW.to_string()]);
-            command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+            command.args(["--n_ctx", "2048", "--host", "127.0.0.1"]);
+            command.args(["--port", &port.to_string()]);
             command
         };
-        Self(Server::start(start, "/v1/models"))
+        Self::start(command, "/v1/models")
     }
 
     /// Its port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
-        self.0.port
+        self.port
     }
 
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
-        self.0.process.log()
+        self.process.log()
     }
-}
 
-struct Server {
-    process: Process,
-    port: u16,
-    _folder: TempDir,
-}
-
-impl Server {
     /// Starts a server; it is there when it answers 200 under `path`.
     fn start(command: impl Fn(&Path, u16) -> Command, path: &str) -> Self {
         let folder = TempDir::with_prefix("puffin-python-").expect("a folder");
@@ -127,7 +106,7 @@ impl Server {
         let (process, port) = Process::start_on_free_port(
             &log,
             |port| command(folder.path(), port),
-            |address| answers(address, path),
+            |address| process::answers_ok(address, path),
         );
         Self {
             process,
@@ -144,12 +123,4 @@ fn python(packages: &str) -> Command {
     command.args(["LITELLM_LOCAL_MODEL_COST_MAP=True", "DO_NOT_TRACK=1"]);
     command.arg(find("python3").expect("python3"));
     command
-}
-
-fn answers(address: SocketAddr, path: &str) -> bool {
-    let Some(mut stream) = process::connect(address) else {
-        return false;
-    };
-    let asked = write!(stream, "GET {path} HTTP/1.0\r\n\r\n");
-    asked.is_ok() && process::is_ok(&mut stream)
 }
