@@ -14,6 +14,7 @@ use super::{
     carrier::Carrier,
     error::Error,
     http::{Fetched, Outgoing, Patience},
+    json,
     model::{Discovery, ServerInfo, ServerKind},
     refusal::{self, RefusalKind},
     retry_after::retry_after,
@@ -135,7 +136,10 @@ impl<E: Carrier> Inquiry<'_, E> {
                 excerpt: redactor.excerpt(&String::from_utf8_lossy(&fetched.body)),
             }
         };
-        let json: Value = serde_json::from_slice(&fetched.body).map_err(|_| unexpected())?;
+        let json = json::parse(&fetched.body).map_err(|error| match error.is_data() {
+            true => Error::Protocol(format!("the model list cannot be read: {error}")),
+            false => unexpected(),
+        })?;
         if let Some(said) = refusal::error_in(None, &json) {
             return Err(Error::Refused(refusal::in_stream(&said, &redactor)));
         }
@@ -158,7 +162,7 @@ impl<E: Carrier> Inquiry<'_, E> {
 
     async fn detail(&self, route: &str, body: Option<Bytes>) -> Option<Value> {
         match self.fetch_route(route, body).await {
-            Ok(fetched) if fetched.status == 200 => serde_json::from_slice(&fetched.body).ok(),
+            Ok(fetched) if fetched.status == 200 => json::parse(&fetched.body).ok(),
             Ok(_) => None,
             Err(error) => {
                 tracing::debug!(route, %error, "no details from the server");

@@ -1,25 +1,36 @@
 //! A decoder for newline-delimited JSON that does no I/O: bytes in, frames out.
 //!
 //! A line is an event; blank lines are none. What [`sse`](super::sse) promises holds here too: a
-//! last line without its newline is delivered at a clean end, no line grows without bound, and
-//! every byte is looked at once, however the input is cut.
+//! BOM is skipped, a last line without its newline is delivered at a clean end, no line grows
+//! without bound, and every byte is looked at once, however the input is cut.
 
 use std::{borrow::Cow, mem};
 
-use super::sse::{BOM, Frame, LINE, TooLong};
+use super::{
+    limits::{Limits, TooLarge},
+    line::{Ending, Lines},
+    sse::Frame,
+};
 
 /// See the module's documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Decoder {
-    /// The line so far, without its terminator.
-    line: Vec<u8>,
-    /// The first line has been taken, so no BOM can follow.
-    past_start: bool,
+    limits: Limits,
+    lines: Lines,
     invalid_utf8: bool,
-    failed: Option<TooLong>,
+    failed: Option<TooLarge>,
 }
 
 impl Decoder {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            lines: Lines::new(Ending::Lf, limits.line),
+            invalid_utf8: false,
+            failed: None,
+        }
+    }
+
     /// Decodes more bytes; what they complete is pushed to `frames`, also before an error.
     ///
     /// # Errors
@@ -28,42 +39,36 @@ impl Decoder {
         &mut self,
         mut bytes: &[u8],
         frames: &mut Vec<Frame>,
-    ) -> Result<(), TooLong> {
+    ) -> Result<(), TooLarge> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         loop {
-            let end = bytes.iter().position(|byte| *byte == b'\n');
-            let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            if self.line.len() + piece.len() > LINE {
-                *self = Self {
-                    failed: Some(TooLong::Line),
-                    ..Self::default()
-                };
-                return Err(TooLong::Line);
+            match self.lines.next(&mut bytes) {
+                Ok(Some(line)) => self.invalid_utf8 |= take_line(line, frames),
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.forget();
+                    self.failed = Some(error);
+                    return Err(error);
+                }
             }
-            self.line.extend_from_slice(piece);
-            let Some((_newline, rest)) = rest.split_first() else {
-                return Ok(());
-            };
-            bytes = rest;
-            self.end_line(frames);
         }
     }
 
     /// The input has ended. After a clean end an unfinished line counts as finished; after a cut
     /// it may be half of something and is forgotten.
-    pub(crate) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLong> {
+    ///
+    /// # Errors
+    /// As of [`Self::feed`].
+    pub(crate) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if clean {
-            self.end_line(frames);
+        if clean && let Some(line) = self.lines.last() {
+            self.invalid_utf8 |= take_line(line, frames);
         }
-        *self = Self {
-            invalid_utf8: self.invalid_utf8,
-            ..Self::default()
-        };
+        self.forget();
         Ok(())
     }
 
@@ -72,33 +77,35 @@ impl Decoder {
         mem::take(&mut self.invalid_utf8)
     }
 
-    fn end_line(&mut self, frames: &mut Vec<Frame>) {
-        let mut line = mem::take(&mut self.line);
-        self.take_line(&line, frames);
-        // Keep the allocation, unless one huge line blew it up.
-        if line.capacity() <= 64 * 1024 {
-            line.clear();
-            self.line = line;
-        }
-    }
-
-    fn take_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) {
-        let line = match mem::replace(&mut self.past_start, true) {
-            false => line.strip_prefix(BOM).unwrap_or(line),
-            true => line,
+    /// Makes it as good as new, whether it has replaced bytes apart.
+    fn forget(&mut self) {
+        *self = Self {
+            invalid_utf8: self.invalid_utf8,
+            ..Self::new(self.limits)
         };
-        // The CR of a CRLF, too, is white space to JSON.
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return;
-        }
-        let text = String::from_utf8_lossy(line);
-        self.invalid_utf8 |= matches!(text, Cow::Owned(_));
-        frames.push(Frame::Event {
-            event: None,
-            data: text.into_owned(),
-        });
     }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Limits::DEFAULT)
+    }
+}
+
+/// Returns whether bytes had to be replaced.
+fn take_line(line: &[u8], frames: &mut Vec<Frame>) -> bool {
+    // The CR of a CRLF, too, is white space to JSON.
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(line);
+    let replaced = matches!(text, Cow::Owned(_));
+    frames.push(Frame::Event {
+        event: None,
+        data: text.into_owned(),
+    });
+    replaced
 }
 
 #[cfg(test)]
@@ -106,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::llm::line::BOM;
 
     /// Decodes pieces and a clean end; the lines, and whether there was invalid UTF-8.
     fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, bool) {
@@ -183,12 +191,14 @@ mod tests {
     fn a_line_without_end_is_not_kept() {
         let mut decoder = Decoder::default();
         let mut frames = Vec::new();
-        decoder.feed(&[b' '; LINE], &mut frames).unwrap();
+        let line = Limits::DEFAULT.line;
+        let too_long = Err(TooLarge::Line(line));
+        decoder.feed(&vec![b' '; line], &mut frames).unwrap();
         for _ in 0..2 {
-            assert_eq!(decoder.feed(b"x", &mut frames), Err(TooLong::Line));
+            assert_eq!(decoder.feed(b"x", &mut frames), too_long);
         }
-        assert_eq!(decoder.finish(true, &mut frames), Err(TooLong::Line));
-        assert_eq!((frames, decoder.line.capacity()), (Vec::new(), 0));
+        assert_eq!(decoder.finish(true, &mut frames), too_long);
+        assert_eq!((frames, decoder.lines.capacity()), (Vec::new(), 0));
     }
 
     /// Bytes that look like lines of JSON often enough to be interesting.

@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::sanitize::Redactor;
+use super::{json, sanitize::Redactor};
 
 mod numbers;
 mod shape;
@@ -83,7 +81,7 @@ pub(crate) fn of_response(
     retry_after: Option<Duration>,
     redactor: &Redactor,
 ) -> Refusal {
-    let said = match serde_json::from_slice::<Value>(body) {
+    let said = match json::parse(body) {
         Ok(json) => from_json(&json),
         Err(_) => from_text(&String::from_utf8_lossy(body)),
     };

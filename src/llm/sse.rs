@@ -5,7 +5,14 @@
 //! servers forget the last newline), and nothing grows without bound. `id` and `retry` mean
 //! nothing to us. Every byte is looked at once, however the input is cut.
 
-use std::mem;
+use std::{borrow::Cow, mem};
+
+use memchr::memchr;
+
+use super::{
+    limits::{Limits, TooLarge},
+    line::{Ending, Lines},
+};
 
 /// One thing a server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,37 +23,33 @@ pub(crate) enum Frame {
     Comment(String),
 }
 
-/// A line or an event was longer than we are ready to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TooLong {
-    #[error("a line of the stream is longer than {LINE} bytes")]
-    Line,
-    #[error("an event of the stream is longer than {EVENT} bytes")]
-    Event,
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    limits: Limits,
+    lines: Lines,
+    event: Event,
+    failed: Option<TooLarge>,
 }
 
-/// Longest line, in bytes.
-pub(super) const LINE: usize = 1024 * 1024;
-const EVENT: usize = 4 * 1024 * 1024;
-pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
-
-/// See the module's documentation.
+/// An event whose end has not come yet.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
-    /// The line so far, without its terminator.
-    line: Vec<u8>,
-    /// The last byte was a CR that ended a line: an LF now belongs to it.
-    after_cr: bool,
-    /// The first line has been taken, so no BOM can follow.
-    past_start: bool,
-    event: Option<String>,
-    data: String,
-    has_data: bool,
+struct Event {
+    name: Option<String>,
+    data: Option<String>,
     invalid_utf8: bool,
-    failed: Option<TooLong>,
 }
 
 impl Decoder {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            lines: Lines::new(Ending::Any, limits.line),
+            event: Event::default(),
+            failed: None,
+        }
+    }
+
     /// Decodes more bytes; what they complete is pushed to `frames`, also before an error.
     ///
     /// # Errors
@@ -55,87 +58,74 @@ impl Decoder {
         &mut self,
         mut bytes: &[u8],
         frames: &mut Vec<Frame>,
-    ) -> Result<(), TooLong> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        let result = loop {
-            if mem::take(&mut self.after_cr) {
-                bytes = match bytes {
-                    [] => {
-                        self.after_cr = true;
-                        break Ok(());
-                    }
-                    [b'\n', rest @ ..] => rest,
-                    _ => bytes,
-                };
+    ) -> Result<(), TooLarge> {
+        self.checked(|decoder| {
+            while let Some(line) = decoder.lines.next(&mut bytes)? {
+                decoder.event.line(line, decoder.limits.event, frames)?;
             }
-            let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            if self.line.len() + piece.len() > LINE {
-                break Err(TooLong::Line);
-            }
-            self.line.extend_from_slice(piece);
-            let Some((terminator, rest)) = rest.split_first() else {
-                break Ok(());
-            };
-            self.after_cr = *terminator == b'\r';
-            bytes = rest;
-            if let Err(error) = self.end_line(frames) {
-                break Err(error);
-            }
-        };
-        if let Err(error) = result {
-            *self = Self {
-                failed: Some(error),
-                ..Self::default()
-            };
-        }
-        result
+            Ok(())
+        })
     }
 
     /// The input has ended. After a clean end an unfinished line and event count as finished;
     /// after a cut they may be halves of something and are forgotten.
-    pub(crate) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLong> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
-        if clean {
-            if !self.line.is_empty() {
-                self.end_line(frames)?;
+    ///
+    /// # Errors
+    /// As of [`Self::feed`].
+    pub(crate) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
+        self.checked(|decoder| {
+            if clean {
+                if let Some(line) = decoder.lines.last() {
+                    decoder.event.line(line, decoder.limits.event, frames)?;
+                }
+                decoder.event.dispatch(frames);
             }
-            self.dispatch(frames);
-        }
-        *self = Self::default();
-        Ok(())
+            decoder.forget();
+            Ok(())
+        })
     }
 
     /// Whether bytes that are not UTF-8 were replaced since this was last asked.
     pub(crate) fn take_invalid_utf8(&mut self) -> bool {
-        mem::take(&mut self.invalid_utf8)
+        mem::take(&mut self.event.invalid_utf8)
     }
 
-    fn end_line(&mut self, frames: &mut Vec<Frame>) -> Result<(), TooLong> {
-        let mut line = mem::take(&mut self.line);
-        let result = self.take_line(&line, frames);
-        // Keep the allocation, unless one huge line blew it up.
-        if line.capacity() <= 64 * 1024 {
-            line.clear();
-            self.line = line;
+    fn checked(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), TooLarge>,
+    ) -> Result<(), TooLarge> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let result = work(self);
+        if let Err(error) = result {
+            self.forget();
+            self.failed = Some(error);
         }
         result
     }
 
-    fn take_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) -> Result<(), TooLong> {
-        let line = match mem::replace(&mut self.past_start, true) {
-            false => line.strip_prefix(BOM).unwrap_or(line),
-            true => line,
-        };
+    /// Makes it as good as new, whether it has replaced bytes apart.
+    fn forget(&mut self) {
+        let invalid_utf8 = self.event.invalid_utf8;
+        *self = Self::new(self.limits);
+        self.event.invalid_utf8 = invalid_utf8;
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Limits::DEFAULT)
+    }
+}
+
+impl Event {
+    fn line(&mut self, line: &[u8], limit: usize, frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
         if line.is_empty() {
             self.dispatch(frames);
             return Ok(());
         }
-        let (field, value) = match line.iter().position(|byte| *byte == b':') {
+        let (field, value) = match memchr(b':', line) {
             None => (line, &[][..]),
             Some(colon) => {
                 let (field, rest) = line.split_at(colon);
@@ -145,19 +135,26 @@ impl Decoder {
         };
         match field {
             b"" => {
-                let text = self.text(value);
+                let text = self.text(value).into_owned();
                 frames.push(Frame::Comment(text));
             }
-            b"event" => self.event = Some(self.text(value)).filter(|name| !name.is_empty()),
+            b"event" => {
+                let name = self.text(value).into_owned();
+                self.name = Some(name).filter(|name| !name.is_empty());
+            }
             b"data" => {
                 let text = self.text(value);
-                if self.data.len() + text.len() + 1 > EVENT {
-                    return Err(TooLong::Event);
+                let before = self.data.as_ref().map_or(0, |data| data.len() + 1);
+                if before + text.len() > limit {
+                    return Err(TooLarge::Event(limit));
                 }
-                if mem::replace(&mut self.has_data, true) {
-                    self.data.push('\n');
+                match &mut self.data {
+                    None => self.data = Some(text.into_owned()),
+                    Some(data) => {
+                        data.push('\n');
+                        data.push_str(&text);
+                    }
                 }
-                self.data.push_str(&text);
             }
             _ => {}
         }
@@ -166,17 +163,16 @@ impl Decoder {
 
     /// An event without a data line is no event.
     fn dispatch(&mut self, frames: &mut Vec<Frame>) {
-        let event = self.event.take();
-        let data = mem::take(&mut self.data);
-        if mem::take(&mut self.has_data) {
+        let event = self.name.take();
+        if let Some(data) = self.data.take() {
             frames.push(Frame::Event { event, data });
         }
     }
 
-    fn text(&mut self, bytes: &[u8]) -> String {
+    fn text<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
         let text = String::from_utf8_lossy(bytes);
-        self.invalid_utf8 |= matches!(text, std::borrow::Cow::Owned(_));
-        text.into_owned()
+        self.invalid_utf8 |= matches!(text, Cow::Owned(_));
+        text
     }
 }
 

@@ -1,8 +1,9 @@
 //! The two ways to cut a stream into events.
 
 use crate::llm::{
+    limits::{Limits, TooLarge},
     ndjson,
-    sse::{self, Frame, TooLong},
+    sse::{self, Frame},
 };
 
 /// The decoder that fits the stream's content type.
@@ -13,20 +14,20 @@ pub(super) enum Framing {
 
 impl Framing {
     /// Whether a content type, in lower case and without parameters, is that of a stream.
-    pub(super) fn of(content_type: &str) -> Option<Self> {
+    pub(super) fn of(content_type: &str, limits: Limits) -> Option<Self> {
         match content_type {
-            "text/event-stream" => Some(Self::Events(sse::Decoder::default())),
+            "text/event-stream" => Some(Self::Events(sse::Decoder::new(limits))),
             "application/x-ndjson"
             | "application/ndjson"
             | "application/jsonl"
             | "application/x-jsonlines"
-            | "application/jsonlines" => Some(Self::Lines(ndjson::Decoder::default())),
+            | "application/jsonlines" => Some(Self::Lines(ndjson::Decoder::new(limits))),
             _ => None,
         }
     }
 
     /// Decodes more bytes; what they complete is pushed to `frames`, also before an error.
-    pub(super) fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), TooLong> {
+    pub(super) fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
         match self {
             Self::Events(decoder) => decoder.feed(bytes, frames),
             Self::Lines(decoder) => decoder.feed(bytes, frames),
@@ -34,7 +35,7 @@ impl Framing {
     }
 
     /// The input has ended, cleanly or not.
-    pub(super) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLong> {
+    pub(super) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
         match self {
             Self::Events(decoder) => decoder.finish(clean, frames),
             Self::Lines(decoder) => decoder.finish(clean, frames),

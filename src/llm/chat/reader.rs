@@ -1,10 +1,9 @@
 //! The body of one answer, read under its clocks.
 
-use std::{io, time::Duration};
+use std::{borrow::Cow, io, mem, time::Duration};
 
 use hyper::header::CONTENT_TYPE;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::framing::Framing;
@@ -15,9 +14,11 @@ use crate::llm::{
     error::{Clock, Error},
     event::ChatEvent,
     http::{Exchange, earliest},
+    json,
+    limits::{Limits, TooLarge},
     options::Clocks,
     sanitize::Redactor,
-    sse::{Frame, TooLong},
+    sse::Frame,
 };
 
 /// After the reason for stopping only counts are missing.
@@ -29,11 +30,7 @@ const DRAIN: Duration = Duration::from_millis(100);
 /// Comments alone don't keep an answer alive for longer than this.
 const COMMENTS_ONLY: Duration = Duration::from_secs(600);
 
-/// Largest body of a stream.
-const MAX_STREAM: usize = 256 * 1024 * 1024;
-
-/// Largest body of an answer in one piece.
-const MAX_WHOLE: usize = 32 * 1024 * 1024;
+const LIMITS: Limits = Limits::DEFAULT;
 
 pub(super) struct Reader {
     exchange: Exchange,
@@ -87,7 +84,7 @@ impl Reader {
             .unwrap_or_default()
             .trim()
             .to_ascii_lowercase();
-        let form = match (Framing::of(&essence), essence.as_str()) {
+        let form = match (Framing::of(&essence, LIMITS), essence.as_str()) {
             (Some(framing), _) => Form::Framed(framing),
             (None, json) if json == "application/json" || json.ends_with("+json") => {
                 Form::Whole(Vec::new())
@@ -214,22 +211,16 @@ impl Reader {
     ) -> Result<(), Error<E>> {
         self.received += data.len();
         let mut frames = Vec::new();
-        let limit = match &mut self.form {
-            Form::Whole(body) => {
-                body.extend_from_slice(data);
-                MAX_WHOLE
-            }
+        match &mut self.form {
+            Form::Whole(body) => body.extend_from_slice(data),
             Form::Framed(framing) => {
                 let fed = framing.feed(data, &mut frames);
                 self.take(&frames, answer, events)?;
-                fed.map_err(too_long)?;
-                MAX_STREAM
+                fed.map_err(too_large)?;
             }
-        };
-        if self.received > limit {
-            return Err(Error::Protocol(format!(
-                "the answer is longer than {limit} bytes"
-            )));
+        }
+        if self.received > LIMITS.body {
+            return Err(too_large(TooLarge::Body(LIMITS.body)));
         }
         Ok(())
     }
@@ -253,11 +244,8 @@ impl Reader {
         }
         if let Form::Framed(framing) = &mut self.form
             && framing.take_invalid_utf8()
-            && !std::mem::replace(&mut self.warned_of_utf8, true)
         {
-            events.push(ChatEvent::Warning(
-                "the answer had bytes that are not UTF-8".to_owned(),
-            ));
+            self.warn_of_utf8(events);
         }
         if answer.is_done() {
             self.until = Some(earliest(now + DRAIN, self.until));
@@ -266,6 +254,14 @@ impl Reader {
             self.until = Some(now + TAIL);
         }
         Ok(())
+    }
+
+    fn warn_of_utf8(&mut self, events: &mut Vec<ChatEvent>) {
+        if !mem::replace(&mut self.warned_of_utf8, true) {
+            events.push(ChatEvent::Warning(
+                "the answer had bytes that are not UTF-8".to_owned(),
+            ));
+        }
     }
 
     /// The body has ended.
@@ -278,18 +274,28 @@ impl Reader {
         match &mut self.form {
             Form::Framed(framing) => {
                 let mut frames = Vec::new();
-                framing.finish(clean, &mut frames).map_err(too_long)?;
+                framing.finish(clean, &mut frames).map_err(too_large)?;
                 // As below.
                 frames.retain(|frame| !is_half(frame));
                 self.take(&frames, answer, events)
             }
             Form::Whole(body) if clean => {
-                let json: Value = match serde_json::from_slice(body) {
+                let body = mem::take(body);
+                let text = String::from_utf8_lossy(&body);
+                if matches!(text, Cow::Owned(_)) {
+                    self.warn_of_utf8(events);
+                }
+                let json = match json::parse(text.as_bytes()) {
                     Ok(json) => json,
                     // Without a length, a server that died looks like one that has finished.
                     Err(error) if error.is_eof() => return Ok(()),
+                    Err(error) if error.is_data() => {
+                        return Err(Error::Protocol(format!(
+                            "the answer cannot be read: {error}"
+                        )));
+                    }
                     Err(error) => {
-                        let text = self.redactor.excerpt(&String::from_utf8_lossy(body));
+                        let text = self.redactor.excerpt(&text);
                         return Err(Error::Protocol(format!(
                             "the answer is not JSON ({error}): {text}"
                         )));
@@ -312,6 +318,6 @@ fn is_half(frame: &Frame) -> bool {
     }
 }
 
-fn too_long<E: Carrier>(error: TooLong) -> Error<E> {
+fn too_large<E: Carrier>(error: TooLarge) -> Error<E> {
     Error::Protocol(error.to_string())
 }

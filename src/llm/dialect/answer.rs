@@ -14,6 +14,7 @@ use super::{
 use crate::llm::{
     error::Fault,
     event::{ChatEvent, Completion, Phase, StopReason, Timing, Usage},
+    json,
     message::Block,
     refusal::{self, Refusal, RefusalKind},
     sanitize::{Redactor, sanitize},
@@ -81,8 +82,11 @@ impl Answer {
             }
             Frame::Event { event, data } => (event.as_deref(), data.trim()),
         };
-        match serde_json::from_str::<Value>(data) {
+        match json::parse(data) {
             Ok(json) => self.chunk(event, &json, out),
+            Err(error) if error.is_data() => Err(Fault::Protocol(format!(
+                "an event of the stream cannot be read: {error}"
+            ))),
             // Some proxies put one newline where two belong.
             Err(_) => data
                 .lines()
@@ -103,7 +107,7 @@ impl Answer {
             self.done = true;
             return Ok(());
         }
-        match serde_json::from_str::<Value>(line) {
+        match json::parse(line) {
             Ok(json) => self.chunk(event, &json, out),
             Err(_) if event == Some("error") => Err(self.refusal(&refusal::from_text(line))),
             Err(_) => Err(Fault::Protocol(format!(

@@ -12,6 +12,7 @@ use crate::llm::{
     carrier::Carrier,
     discovery::{Inquiry, is_ollamas_list},
     error::{Clock, Error},
+    json,
 };
 
 /// What is remembered of models, by the names that they were asked for.
@@ -129,7 +130,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
         };
         Ok(match fetched.status {
             // A page that says 200 to everything is no API.
-            200 => serde_json::from_slice(&fetched.body).map_or(Found::NoSuchRoute, Found::Answer),
+            200 => json::parse(&fetched.body).map_or(Found::NoSuchRoute, Found::Answer),
             404 | 405 | 501 => Found::NoSuchRoute,
             _ => Found::Nothing,
         })

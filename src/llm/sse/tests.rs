@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::llm::line::BOM;
+
+const LINE: usize = Limits::DEFAULT.line;
+const TOO_LONG: TooLarge = TooLarge::Line(LINE);
 
 fn event(data: &str) -> Frame {
     Frame::Event {
@@ -165,15 +169,9 @@ fn a_line_of_the_limit_passes_and_one_byte_more_does_not() {
     decoder.feed(&line(LINE), &mut frames).unwrap();
     decoder.feed(b"\n\n", &mut frames).unwrap();
     assert_eq!(frames.len(), 1);
-    assert_eq!(
-        decoder.feed(&line(LINE + 1), &mut frames),
-        Err(TooLong::Line)
-    );
-    assert_eq!(
-        decoder.feed(b"\n\ndata: a\n\n", &mut frames),
-        Err(TooLong::Line)
-    );
-    assert_eq!(decoder.finish(true, &mut frames), Err(TooLong::Line));
+    assert_eq!(decoder.feed(&line(LINE + 1), &mut frames), Err(TOO_LONG));
+    assert_eq!(decoder.feed(b"\n\ndata: a\n\n", &mut frames), Err(TOO_LONG));
+    assert_eq!(decoder.finish(true, &mut frames), Err(TOO_LONG));
     assert_eq!(frames.len(), 1);
 }
 
@@ -187,7 +185,10 @@ fn an_event_of_many_lines_is_bounded_too() {
     for _ in 0..4 {
         decoder.feed(&line, &mut frames).unwrap();
     }
-    assert_eq!(decoder.feed(&line, &mut frames), Err(TooLong::Event));
+    assert_eq!(
+        decoder.feed(&line, &mut frames),
+        Err(TooLarge::Event(Limits::DEFAULT.event))
+    );
     assert!(frames.is_empty());
 }
 

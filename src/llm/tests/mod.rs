@@ -4,6 +4,7 @@ mod captures;
 mod clocks;
 mod discovery;
 mod every_byte;
+mod limits;
 mod peer;
 mod resend;
 mod transport;

@@ -180,6 +180,11 @@ impl Connection {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Whether the client still took this.
+    pub(super) async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).await.is_ok()
+    }
+
     /// A head that says an event stream follows, in chunks.
     pub(super) async fn stream_head(&mut self) {
         self.write(STREAM_HEAD).await;

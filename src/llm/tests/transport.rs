@@ -405,7 +405,7 @@ async fn each_wrong_answer_has_its_own_error() {
     );
     assert_eq!(
         error_of(&line).await.to_string(),
-        "a line of the stream is longer than 1048576 bytes"
+        "a line of the answer is longer than 1048576 bytes"
     );
 }
 
