@@ -51,6 +51,7 @@ pub use self::{
     carrier::{BoxFuture, ByteStream, Carrier, Opener},
     chat::ChatStream,
     dialect::Dialect,
+    discovery::models_in,
     endpoint::{Dial, Endpoint, EndpointError},
     error::{Clock, Error},
     event::{ChatEvent, Completion, InvalidCall, Phase, StopReason, Timing, Usage},

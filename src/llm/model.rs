@@ -34,7 +34,10 @@ pub enum ServerKind {
     Mlx,
     /// oobabooga's text-generation-webui.
     TextGenerationWebui,
+    /// OpenRouter, or who lists models as it does.
     OpenRouter,
+    /// Ray Serve's gateway to engines.
+    RayServe,
     /// Speaks the protocol; which program it is, nothing tells.
     Generic,
 }
@@ -59,6 +62,7 @@ impl ServerKind {
             Self::Mlx => "mlx",
             Self::TextGenerationWebui => "text-generation-webui",
             Self::OpenRouter => "openrouter",
+            Self::RayServe => "ray-serve",
             Self::Generic => "generic",
         }
     }

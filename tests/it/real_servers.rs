@@ -58,6 +58,7 @@ async fn a_pool_behind_litellm_answers_calls_tools_and_refuses_in_its_own_words(
     let models = daemon
         .ok("remote-llm/list-models", json!({"configId": CONFIG}))
         .await;
+    assert_eq!(models["server"]["kind"], "litellm", "{models:#}");
     assert_eq!(models["models"][0]["id"], POOL, "{models:#}");
 
     let result = daemon

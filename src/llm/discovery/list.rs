@@ -1,9 +1,13 @@
 //! Model lists: one shape, with many servers' additions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::{
+    field::{count, has, index, items, number, text},
+    name,
+};
 use crate::llm::{
     model::{Capabilities, ContextWindow, Model, ModelState, Parameters, ServerKind},
     sanitize::sanitize,
@@ -20,7 +24,7 @@ pub(super) fn is_list(json: &Value) -> bool {
     is_null || lists.into_iter().flatten().any(Value::is_array)
 }
 
-fn entries(list: &Value) -> &[Value] {
+pub(super) fn entries(list: &Value) -> &[Value] {
     let entries = [Some(list), list.get("data"), list.get("models")];
     entries
         .into_iter()
@@ -29,42 +33,12 @@ fn entries(list: &Value) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// What the list itself says of the program behind it.
-pub(super) fn kind(list: &Value) -> ServerKind {
-    let entries = entries(list);
-    let owner = entries
-        .iter()
-        .find_map(|entry| text(entry, "owned_by"))
-        .unwrap_or_default();
-    match owner.as_str() {
-        "llamacpp" => ServerKind::LlamaCpp,
-        "vllm" => ServerKind::Vllm,
-        "sglang" => ServerKind::Sglang,
-        "tabbyAPI" => ServerKind::TabbyApi,
-        "koboldcpp" => ServerKind::KoboldCpp,
-        "tensorrt_llm" => ServerKind::TensorRtLlm,
-        "me" => ServerKind::LlamaCppPython,
-        _ if entries
-            .iter()
-            .any(|entry| entry.get("canonical_slug").is_some()) =>
-        {
-            ServerKind::OpenRouter
-        }
-        _ => ServerKind::Generic,
-    }
-}
-
 /// Every model once, in the server's order.
 pub(super) fn models(list: &Value) -> Vec<Model> {
     let entries = entries(list);
     let by_id = index(entries, "id");
     // llama.cpp lists its models a second time, in Ollama's shape.
-    let twins = index(
-        list.get("models")
-            .and_then(Value::as_array)
-            .map_or(&[], Vec::as_slice),
-        "model",
-    );
+    let twins = index(items(list, "models"), "model");
     let mut seen = HashSet::new();
     let mut models = Vec::new();
     for entry in entries {
@@ -90,12 +64,45 @@ pub(super) fn models(list: &Value) -> Vec<Model> {
     models
 }
 
-/// Entries by one of their texts.
-pub(super) fn index<'a>(entries: &'a [Value], key: &str) -> HashMap<&'a str, &'a Value> {
-    let pairs = entries
-        .iter()
-        .filter_map(|entry| Some((entry.get(key)?.as_str()?, entry)));
-    pairs.collect()
+/// Adds what follows for models of a program of this kind.
+pub(super) fn add(kind: ServerKind, list: &Value, models: &mut [Model]) {
+    let entries = index(entries(list), "id");
+    for model in models {
+        let entry = entries.get(model.id.as_str());
+        let has = |key: &str| entry.and_then(|entry| entry.get(key));
+        if lists_what_it_runs(kind) && has("status").is_none() {
+            model.state = ModelState::Loaded;
+        }
+        if names_files(kind) {
+            // An alias is no name, where its root is told.
+            let root = has("root").and_then(Value::as_str);
+            name::add(root.unwrap_or(&model.id), &mut model.parameters);
+        }
+    }
+}
+
+/// Whether a model that is listed is in memory.
+fn lists_what_it_runs(kind: ServerKind) -> bool {
+    matches!(
+        kind,
+        ServerKind::LlamaCpp | ServerKind::Sglang | ServerKind::TensorRtLlm | ServerKind::Vllm
+    )
+}
+
+/// Whether the ids of models are names of files or repositories, and no aliases.
+fn names_files(kind: ServerKind) -> bool {
+    matches!(
+        kind,
+        ServerKind::KoboldCpp
+            | ServerKind::LlamaCpp
+            | ServerKind::Mlx
+            | ServerKind::Sglang
+            | ServerKind::TabbyApi
+            | ServerKind::TensorRtLlm
+            | ServerKind::TextGenerationWebui
+            | ServerKind::Tgi
+            | ServerKind::Vllm
+    )
 }
 
 fn id(entry: &Value) -> Option<&str> {
@@ -149,129 +156,76 @@ fn parameters(entry: &Value, twin: Option<&Value>) -> Parameters {
     }
 }
 
-/// `7.6B`, as Ollama writes a number of weights.
-pub(super) fn count(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let unit = text.chars().next_back()?.to_ascii_uppercase();
-    let scale = match unit {
-        'K' => 1e3,
-        'M' => 1e6,
-        'B' => 1e9,
-        'T' => 1e12,
-        _ => return None,
-    };
-    let number: f64 = text.get(..text.len() - 1)?.trim().parse().ok()?;
-    let count = number * scale;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be a sane positive number"
-    )]
-    (1.0..1e18).contains(&count).then_some(count.round() as u64)
-}
+/// Where the window is told, the surest first: inside which field, as what, and how we call it.
+const WINDOWS: &[(Option<&str>, &str, &str)] = &[
+    (Some("meta"), "n_ctx", "meta.n_ctx"),
+    (None, "max_model_len", "max_model_len"),
+    (Some("parameters"), "max_seq_len", "parameters.max_seq_len"),
+    (None, "max_context_length", "max_context_length"),
+    (None, "max_context", "max_context"),
+    (None, "context_window", "context_window"),
+    (
+        Some("metadata"),
+        "max_request_context_length",
+        "metadata.max_request_context_length",
+    ),
+    (None, "max_input_tokens", "max_input_tokens"),
+];
 
 fn context_window(entry: &Value) -> ContextWindow {
-    let meta = entry.get("meta");
-    let maximum = meta.and_then(|meta| number(meta, "n_ctx_train"));
-    let found = |effective, source| ContextWindow {
-        effective: Some(effective),
-        maximum,
-        source: Some(source),
-    };
-    if let Some(context) = meta.and_then(|meta| number(meta, "n_ctx")) {
-        return found(context, "meta.n_ctx");
-    }
-    if let Some(context) = number(entry, "max_model_len") {
-        return found(context, "max_model_len");
-    }
-    if let Some(context) = entry
-        .get("parameters")
-        .and_then(|parameters| number(parameters, "max_seq_len"))
-    {
-        return found(context, "parameters.max_seq_len");
-    }
+    let within = |field: Option<&str>| field.map_or(Some(entry), |field| entry.get(field));
+    let maximum = within(Some("meta")).and_then(|meta| number(meta, "n_ctx_train"));
+    // What a gateway tells is the model's; one of those who run it may have less.
     if let Some(context) = number(entry, "context_length") {
-        let provider = entry
-            .get("top_provider")
-            .and_then(|provider| number(provider, "context_length"));
+        let provider = within(Some("top_provider"));
+        let provider = provider.and_then(|provider| number(provider, "context_length"));
         return ContextWindow {
             effective: Some(provider.map_or(context, |provider| provider.min(context))),
-            maximum: Some(context),
+            maximum: maximum.or(Some(context)),
             source: Some("context_length"),
         };
     }
+    let found = WINDOWS
+        .iter()
+        .find_map(|(field, key, source)| Some((number(within(*field)?, key)?, *source)));
     ContextWindow {
-        effective: None,
+        effective: found.map(|(context, _)| context),
         maximum,
-        source: maximum.map(|_| "meta.n_ctx_train"),
+        source: found
+            .map(|(_, source)| source)
+            .or(maximum.map(|_| "meta.n_ctx_train")),
     }
 }
 
 fn capabilities(entry: &Value, twin: Option<&Value>) -> Capabilities {
-    let names = |value: Option<&Value>| -> Option<Vec<String>> {
-        let items = value?.as_array()?;
-        Some(
-            items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
-        )
-    };
-    let has = |list: &Option<Vec<String>>, name: &str| {
-        list.as_ref()
-            .map(|list| list.iter().any(|item| item == name))
-    };
+    const EMBEDDING: &[&str] = &["embedding", "embeddings"];
     let architecture = entry.get("architecture");
-    let inputs = names(architecture.and_then(|architecture| architecture.get("input_modalities")));
-    let outputs =
-        names(architecture.and_then(|architecture| architecture.get("output_modalities")));
-    let supported = names(entry.get("supported_parameters"));
-    let abilities = names(twin.and_then(|twin| twin.get("capabilities")));
-    let embeds = [&outputs, &abilities].into_iter().find_map(|list| {
-        has(list, "embedding")
-            .filter(|embedding| *embedding)
-            .or_else(|| has(list, "embeddings").filter(|embedding| *embedding))
-    });
+    let modality = |key, words| architecture.and_then(|made| has(made, key, words));
+    let is_embedding = |key| text(entry, key).is_some_and(|kind| EMBEDDING.contains(&&*kind));
+    // That it is none, nobody says by leaving it out.
+    let embeds = modality("output_modalities", EMBEDDING) == Some(true)
+        || twin.and_then(|twin| has(twin, "capabilities", EMBEDDING)) == Some(true)
+        || is_embedding("mode")
+        || is_embedding("type");
     Capabilities {
-        tools: has(&supported, "tools"),
-        vision: has(&inputs, "image"),
-        reasoning: has(&supported, "reasoning"),
-        embedding: embeds,
+        tools: has(entry, "supported_parameters", &["tools"]),
+        vision: modality("input_modalities", &["image"]),
+        reasoning: has(entry, "supported_parameters", &["reasoning"]),
+        embedding: embeds.then_some(true),
     }
 }
 
 fn state(entry: &Value) -> ModelState {
-    match entry
-        .get("status")
-        .and_then(|status| text(status, "value"))
-        .as_deref()
-    {
+    let status = entry.get("status");
+    let failed = status.is_some_and(|status| status.get("failed").is_some_and(|it| it == true));
+    match status.and_then(|status| text(status, "value")).as_deref() {
+        // It can be tried again.
+        _ if failed => ModelState::Unloaded,
         Some("loaded") => ModelState::Loaded,
         Some("unloaded" | "sleeping") => ModelState::Unloaded,
         Some("loading" | "downloading") => ModelState::Loading,
-        Some(_) => ModelState::Unknown,
-        // These list only what they run.
-        None if matches!(
-            text(entry, "owned_by").as_deref(),
-            Some("llamacpp" | "vllm" | "sglang")
-        ) =>
-        {
-            ModelState::Loaded
-        }
-        None => ModelState::Unknown,
+        _ => ModelState::Unknown,
     }
-}
-
-/// A text to be shown, or to be compared with words we know.
-pub(super) fn text(value: &Value, key: &str) -> Option<String> {
-    let text = sanitize(value.get(key)?.as_str()?);
-    (!text.is_empty()).then_some(text)
-}
-
-/// A positive number; servers write 0 for unknown.
-pub(super) fn number(value: &Value, key: &str) -> Option<u64> {
-    value.get(key)?.as_u64().filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -300,5 +254,60 @@ mod tests {
                 ("c".into(), "C\\u{7}".into(), None),
             ]
         );
+    }
+
+    #[test]
+    fn a_window_is_read_wherever_it_is_told() {
+        for (entry, effective, maximum, source) in [
+            (
+                json!({"meta": {"n_ctx": 2048, "n_ctx_train": 8192}}),
+                Some(2048),
+                Some(8192),
+                Some("meta.n_ctx"),
+            ),
+            (
+                json!({"meta": {"n_ctx": 0, "n_ctx_train": 8192}}),
+                None,
+                Some(8192),
+                Some("meta.n_ctx_train"),
+            ),
+            (
+                json!({"max_model_len": "4096"}),
+                Some(4096),
+                None,
+                Some("max_model_len"),
+            ),
+            (
+                json!({"context_window": 131_072}),
+                Some(131_072),
+                None,
+                Some("context_window"),
+            ),
+            (
+                json!({"context_length": 9, "top_provider": {"context_length": 7}}),
+                Some(7),
+                Some(9),
+                Some("context_length"),
+            ),
+            (
+                json!({"context_length": 7, "top_provider": {"context_length": null}}),
+                Some(7),
+                Some(7),
+                Some("context_length"),
+            ),
+            (
+                json!({"metadata": "none", "parameters": [1], "meta": 5}),
+                None,
+                None,
+                None,
+            ),
+        ] {
+            let window = ContextWindow {
+                effective,
+                maximum,
+                source,
+            };
+            assert_eq!(context_window(&entry), window, "{entry}");
+        }
     }
 }

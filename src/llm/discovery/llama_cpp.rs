@@ -2,11 +2,23 @@
 
 use serde_json::Value;
 
-use super::list::{number, text};
-use crate::llm::model::{ContextWindow, Model};
+use super::{
+    Inquiry, Told,
+    field::{flag, number, text},
+};
+use crate::llm::{
+    carrier::Carrier,
+    model::{ContextWindow, Model},
+};
 
-pub(super) fn version(props: &Value) -> Option<String> {
-    text(props, "build_info")
+pub(super) async fn ask<E: Carrier>(
+    inquiry: &Inquiry<'_, E>,
+    models: &mut [Model],
+) -> Option<Told> {
+    let props = inquiry.get("/props").await?;
+    add(&props, models);
+    let version = text(&props, "build_info");
+    Some(Told { version })
 }
 
 /// Adds what the props say of the one model that is loaded. A router's props are about nothing.
@@ -26,8 +38,13 @@ pub(super) fn add(props: &Value, models: &mut [Model]) {
             ..model.context_window
         };
     }
-    let flag = |of: &str, name: &str| props.get(of)?.get(name)?.as_bool();
-    model.capabilities.tools =
-        flag("chat_template_caps", "supports_tools").or(model.capabilities.tools);
-    model.capabilities.vision = flag("modalities", "vision").or(model.capabilities.vision);
+    let parameters = &mut model.parameters;
+    parameters.quantization = parameters
+        .quantization
+        .take()
+        .or_else(|| text(props, "model_ftype"));
+    let can = &mut model.capabilities;
+    let within = |of: &str, name: &str| flag(props.get(of)?, name);
+    can.tools = within("chat_template_caps", "supports_tools").or(can.tools);
+    can.vision = within("modalities", "vision").or(can.vision);
 }

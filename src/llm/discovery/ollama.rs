@@ -4,12 +4,12 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::{
-    Inquiry,
-    list::{count, index, number, text},
+    Inquiry, Told,
+    field::{count, index, items, number, text},
 };
 use crate::llm::{
     carrier::Carrier,
-    model::{ContextWindow, Model, ModelState},
+    model::{Model, ModelState},
 };
 
 /// Models described in detail; the rest is only listed.
@@ -18,36 +18,19 @@ const MAX_SHOWN: usize = 32;
 /// Descriptions fetched at a time.
 const PARALLEL: usize = 4;
 
-/// Adds what Ollama knows of its models; false if this is not Ollama.
-pub(super) async fn add<E: Carrier>(inquiry: &Inquiry<'_, E>, models: &mut [Model]) -> bool {
-    let tags = inquiry.get("/api/tags").await;
-    let Some(tags) = tags.as_ref().and_then(ollamas_models) else {
-        return false;
-    };
-    let running = inquiry.get("/api/ps").await;
-    let running = running
-        .as_ref()
-        .and_then(|ps| ps.get("models"))
-        .and_then(Value::as_array);
-    let tags = index(tags, "name");
-    let running = running.map(|running| index(running, "name"));
-    for model in models.iter_mut() {
-        if let Some(tag) = tags.get(model.id.as_str()) {
-            add_tag(tag, model);
-        }
-        if let Some(running) = &running {
-            let entry = running.get(model.id.as_str());
-            model.state = if entry.is_some() {
-                ModelState::Loaded
-            } else {
-                ModelState::Unloaded
-            };
-            if let Some(context) = entry.and_then(|entry| number(entry, "context_length")) {
-                model.context_window.effective = Some(context);
-                model.context_window.source = Some("/api/ps context_length");
-            }
-        }
+/// Adds what Ollama knows of its models; `None` if this is not Ollama.
+pub(super) async fn ask<E: Carrier>(
+    inquiry: &Inquiry<'_, E>,
+    models: &mut [Model],
+) -> Option<Told> {
+    let version = inquiry.get("/api/version").await?;
+    let version = text(&version, "version")?;
+    let tags = inquiry.get("/api/tags").await?;
+    if !is_ollamas_list(&tags) {
+        return None;
     }
+    let running = inquiry.get("/api/ps").await.unwrap_or_default();
+    add(&tags, &running, models);
     let mut shows = Vec::new();
     for model in models.iter_mut().take(MAX_SHOWN) {
         shows.push(ask_show(inquiry, model));
@@ -56,7 +39,38 @@ pub(super) async fn add<E: Carrier>(inquiry: &Inquiry<'_, E>, models: &mut [Mode
         .buffer_unordered(PARALLEL)
         .collect::<()>()
         .await;
-    true
+    Some(Told {
+        version: Some(version),
+    })
+}
+
+/// Adds what the answers of `/api/tags` and `/api/ps` say.
+pub(super) fn add(tags: &Value, running: &Value, models: &mut [Model]) {
+    let tags = index(items(tags, "models"), "name");
+    let is_told = running.get("models").is_some_and(Value::is_array);
+    let running = is_told.then(|| index(items(running, "models"), "name"));
+    for model in models.iter_mut() {
+        if let Some(tag) = tags.get(model.id.as_str()) {
+            add_tag(tag, model);
+        }
+        if let Some(running) = &running {
+            let entry = running.get(model.id.as_str());
+            model.state = match entry {
+                Some(_) => ModelState::Loaded,
+                None if is_remote(tags.get(model.id.as_str())) => ModelState::Unknown,
+                None => ModelState::Unloaded,
+            };
+            if let Some(context) = entry.and_then(|entry| number(entry, "context_length")) {
+                model.context_window.effective = Some(context);
+                model.context_window.source = Some("/api/ps context_length");
+            }
+        }
+    }
+}
+
+/// Whether it runs elsewhere, and is only named here.
+fn is_remote(tag: Option<&&Value>) -> bool {
+    tag.is_some_and(|tag| text(tag, "remote_host").is_some())
 }
 
 async fn ask_show<E: Carrier>(inquiry: &Inquiry<'_, E>, model: &mut Model) {
@@ -68,12 +82,8 @@ async fn ask_show<E: Carrier>(inquiry: &Inquiry<'_, E>, model: &mut Model) {
 
 /// Whether an answer of `/api/tags` is Ollama's own.
 pub(in crate::llm) fn is_ollamas_list(tags: &Value) -> bool {
-    ollamas_models(tags).is_some()
-}
-
-fn ollamas_models(tags: &Value) -> Option<&[Value]> {
-    let models = tags.get("models")?.as_array()?;
-    (!models.iter().any(is_imitated)).then_some(models)
+    tags.get("models").is_some_and(Value::is_array)
+        && !items(tags, "models").iter().any(is_imitated)
 }
 
 /// Others answer `/api/tags` too, with digests that nobody computed.
@@ -89,7 +99,9 @@ fn is_imitated(tag: &Value) -> bool {
 
 fn add_tag(tag: &Value, model: &mut Model) {
     let parameters = &mut model.parameters;
-    parameters.size_bytes = number(tag, "size").or(parameters.size_bytes);
+    if !is_remote(Some(&tag)) {
+        parameters.size_bytes = number(tag, "size").or(parameters.size_bytes);
+    }
     let Some(details) = tag.get("details") else {
         return;
     };
@@ -99,22 +111,20 @@ fn add_tag(tag: &Value, model: &mut Model) {
     parameters.count = text(details, "parameter_size").as_deref().and_then(count);
 }
 
-fn add_show(show: &Value, model: &mut Model) {
+pub(super) fn add_show(show: &Value, model: &mut Model) {
     if let Some(info) = show.get("model_info") {
         model.parameters.count = number(info, "general.parameter_count").or(model.parameters.count);
     }
     let window = &mut model.context_window;
     window.maximum = maximum_context(show).or(window.maximum);
-    if model.context_window.effective.is_none()
+    if window.effective.is_none()
         && let Some(context) = num_ctx(show)
     {
-        model.context_window = ContextWindow {
-            effective: Some(context),
-            source: Some("/api/show num_ctx"),
-            ..model.context_window
-        };
-    } else if model.context_window.source.is_none() && model.context_window.maximum.is_some() {
-        model.context_window.source = Some("/api/show context_length");
+        // It is never loaded with more than it was made for.
+        window.effective = Some(window.maximum.map_or(context, |most| most.min(context)));
+        window.source = Some("/api/show num_ctx");
+    } else if window.source.is_none() && window.maximum.is_some() {
+        window.source = Some("/api/show context_length");
     }
     if let Some(capabilities) = show.get("capabilities").and_then(Value::as_array) {
         let has = |name: &str| capabilities.iter().any(|item| item.as_str() == Some(name));

@@ -36,10 +36,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
     /// Asks under the discovery clock, and never beyond `limit`.
     pub(in crate::llm) fn new(server: &'a Inner<E>, limit: Instant) -> Self {
         let clock = Instant::now() + server.options.clocks.discovery;
-        Self(Inquiry {
-            server,
-            deadline: clock.min(limit),
-        })
+        Self(Inquiry::new(server, clock.min(limit)))
     }
 
     /// The server's version, if it says one.
@@ -71,7 +68,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
             Found::NoSuchRoute => false,
             Found::Nothing => return Ok(None),
         };
-        let server = self.0.server;
+        let server = self.0.server();
         server.learn(|learned| learned.ollama_version = version);
         Ok(Some(is_ollama))
     }
@@ -81,7 +78,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
     /// # Errors
     /// As of [`Self::get`].
     pub(in crate::llm) async fn facts(&self, model: &str) -> Result<Facts, Error<E>> {
-        let server = self.0.server;
+        let server = self.0.server();
         if let Some(known) = server.models().get(model) {
             return Ok(*known);
         }

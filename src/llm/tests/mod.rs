@@ -7,4 +7,5 @@ mod every_byte;
 mod limits;
 mod peer;
 mod resend;
+mod servers;
 mod transport;

@@ -115,14 +115,22 @@ impl Peer {
     }
 
     /// Accepts connections until the test ends, and answers each request by its first line.
-    pub(super) async fn serve(mut self, answer: impl Fn(&str) -> Vec<u8> + Clone + Send + 'static) {
+    pub(super) async fn serve(self, answer: impl Fn(&str) -> Vec<u8> + Clone + Send + 'static) {
+        let by_line = move |request: &str| answer(request.lines().next().unwrap_or_default());
+        self.serve_whole(by_line).await;
+    }
+
+    /// Accepts connections until the test ends, and answers each request by all of it.
+    pub(super) async fn serve_whole(
+        mut self,
+        answer: impl Fn(&str) -> Vec<u8> + Clone + Send + 'static,
+    ) {
         while let Some(stream) = self.opened.recv().await {
             let mut connection = Connection(stream);
             let answer = answer.clone();
             tokio::spawn(async move {
                 while let Some(request) = connection.try_request().await {
-                    let line = request.lines().next().unwrap_or_default().to_owned();
-                    let _ = connection.0.write_all(&answer(&line)).await;
+                    let _ = connection.0.write_all(&answer(&request)).await;
                 }
             });
         }
