@@ -11,6 +11,7 @@ mod approval;
 mod error;
 mod file;
 mod id;
+mod ollama;
 mod profile;
 mod read;
 mod secrets;
@@ -20,6 +21,7 @@ mod validate;
 
 pub use approval::Approvals;
 pub use error::{Error, Warning};
+pub use ollama::{KeepAlive, Ollama, Think, ThinkLevel};
 pub use profile::{
     ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
 };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
+use super::ollama::Ollama;
 use super::read::from_json;
 use super::unknown::Unknown;
 
@@ -130,6 +131,9 @@ pub struct LlmProfile {
     /// For `https` endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// What is asked of Ollama by its own API.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ollama: Ollama,
     /// Fields of other versions, kept on rewrite.
     #[serde(flatten)]
     pub unknown: Unknown,

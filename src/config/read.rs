@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::{Error, Warning};
+use super::ollama::Ollama;
 use super::profile::{
     ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
 };
@@ -113,6 +114,10 @@ fn read_llm(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<LlmProfil
             Some(tls) => Some(read_tls(tls, warnings)?),
             None => None,
         },
+        ollama: match fields.object("ollama")? {
+            Some(ollama) => Ollama::read(ollama, warnings)?,
+            None => Ollama::default(),
+        },
         unknown: fields.rest(warnings),
     })
 }
@@ -136,13 +141,13 @@ fn read_tls(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<Tls, Erro
 }
 
 /// A JSON object that is taken apart field by field.
-struct Fields {
+pub(super) struct Fields {
     path: String,
     fields: Map<String, Value>,
 }
 
 impl Fields {
-    fn new(path: String, value: Value) -> Result<Self, Error> {
+    pub(super) fn new(path: String, value: Value) -> Result<Self, Error> {
         match value {
             Value::Object(fields) => Ok(Self { path, fields }),
             _ if path.is_empty() => Err(Error::invalid("profile", "must be an object")),
@@ -150,11 +155,11 @@ impl Fields {
         }
     }
 
-    fn at(&self, name: &str) -> String {
+    pub(super) fn at(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
-    fn take(&mut self, name: &str) -> Option<Value> {
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         // Not `remove`, which would change the order of what is kept.
         self.fields
             .shift_remove(name)
@@ -182,7 +187,7 @@ impl Fields {
         }
     }
 
-    fn integer<T>(&mut self, name: &str, maximum: T) -> Result<Option<T>, Error>
+    pub(super) fn integer<T>(&mut self, name: &str, maximum: T) -> Result<Option<T>, Error>
     where
         T: TryFrom<u64> + std::fmt::Display,
     {
@@ -250,7 +255,7 @@ impl Fields {
         object.fields.into_iter().map(string).collect()
     }
 
-    fn rest(self, warnings: &mut Vec<Warning>) -> Unknown {
+    pub(super) fn rest(self, warnings: &mut Vec<Warning>) -> Unknown {
         Unknown::sift(self.fields, &self.path, warnings)
     }
 }
@@ -279,7 +284,8 @@ mod tests {
                 "defaultModel": "m", "modelAliases": {"fast": "m"},
                 "timeouts": {"connectMs": 1, "firstTokenMs": 2, "idleMs": 3, "totalMs": 4, "later": 5},
                 "requestTimeout": 5, "maxRetries": 0, "retryAmbiguous": false,
-                "tls": {"caPath": "~/ca.pem", "serverName": "gpu", "later": 1}, "later": null,
+                "tls": {"caPath": "~/ca.pem", "serverName": "gpu", "later": 1},
+                "ollama": {"numCtx": 8192, "keepAlive": "10m", "think": "high", "later": 1}, "later": null,
             },
             "selectedModel": "m",
         })
@@ -346,6 +352,9 @@ mod tests {
             ("/llm/apiType", json!("openai"), "llm.apiType"),
             ("/llm/headers/X-Team", json!(1), "llm.headers.X-Team"),
             ("/llm/timeouts/idleMs", json!(1.5), "llm.timeouts.idleMs"),
+            ("/llm/ollama", json!(true), "llm.ollama"),
+            ("/llm/ollama/numCtx", json!("8k"), "llm.ollama.numCtx"),
+            ("/llm/ollama/think", json!("loud"), "llm.ollama.think"),
         ] {
             let mut profile = full();
             *profile.pointer_mut(pointer).unwrap() = value;

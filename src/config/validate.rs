@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::error::{Error, Warning};
 use super::id;
+use super::ollama::Ollama;
 use super::profile::{ApiType, AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls};
 use super::unknown::join;
 
@@ -192,10 +193,11 @@ fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     optional("llm.maxRetries", llm.max_retries.as_ref(), |at, count| {
         number(at, u64::from(*count), RETRIES)
     })?;
-    if llm.api_type == ApiType::Ollama {
+    llm.ollama.validate()?;
+    if llm.api_type == ApiType::OpenaiCompatible && llm.ollama != Ollama::default() {
         warnings.push(Warning::new(
-            "llm.apiType",
-            "Ollama is used through its OpenAI-compatible API for now: its context size can't be set.",
+            "llm.ollama",
+            "This has no effect with the OpenAI-compatible API: set llm.apiType to auto or ollama.",
         ));
     }
     llm.tls
@@ -386,7 +388,7 @@ fn text(at: &str, text: &str, length: usize) -> Result<(), Error> {
     )
 }
 
-fn number(at: &str, number: u64, range: RangeInclusive<u64>) -> Result<(), Error> {
+pub(super) fn number(at: &str, number: u64, range: RangeInclusive<u64>) -> Result<(), Error> {
     if range.contains(&number) {
         return Ok(());
     }
@@ -397,7 +399,7 @@ fn number(at: &str, number: u64, range: RangeInclusive<u64>) -> Result<(), Error
     ))
 }
 
-fn optional<T>(
+pub(super) fn optional<T>(
     at: &str,
     value: Option<&T>,
     check: impl FnOnce(&str, &T) -> Result<(), Error>,
@@ -405,7 +407,7 @@ fn optional<T>(
     value.map_or(Ok(()), |value| check(at, value))
 }
 
-fn require(holds: bool, at: &str, problem: &str) -> Result<(), Error> {
+pub(super) fn require(holds: bool, at: &str, problem: &str) -> Result<(), Error> {
     if holds {
         Ok(())
     } else {
@@ -599,7 +601,8 @@ mod tests {
             ("/ssh/jumpHosts/0/proxyCommand", json!("nc"), None),
             ("/ssh/transport", json!("system"), None),
             ("/llm/maxRetries", json!(3), None),
-            ("/llm/apiType", json!("ollama"), Some("llm.apiType")),
+            ("/llm/apiType", json!("ollama"), None),
+            ("/llm/ollama", json!({"numCtx": 8192}), None),
         ] {
             let warnings = check(pointer, value).unwrap();
             let fields: Vec<_> = warnings

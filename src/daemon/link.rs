@@ -183,6 +183,14 @@ impl Links {
     {
         let mut book = self.lock();
         let link = book.links.entry(config_id.to_owned()).or_default();
+        let known = link.discovery.as_ref();
+        let make = || {
+            let server = make();
+            if let Some((_, known)) = known {
+                server.recall(&known.server);
+            }
+            server
+        };
         link.server.get_or_insert_with(make).clone()
     }
 
@@ -202,6 +210,10 @@ impl Links {
         let mut book = self.lock();
         let link = book.links.entry(config_id.to_owned()).or_default();
         let now = SystemTime::now();
+        // It may have been another client that asked.
+        if let Some(server) = &link.server {
+            server.recall(&discovery.server);
+        }
         link.discovery = Some((now, discovery));
         link.answered = Some(now);
     }

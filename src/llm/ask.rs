@@ -42,8 +42,8 @@ pub(super) struct Learned {
     pub(super) prefix: Option<usize>,
     pub(super) adjustments: Adjustments,
     /// Which program it is, once discovery has asked.
-    pub(super) kind: Option<ServerKind>,
-    /// Whether it is an Ollama, as far as that was asked apart.
+    kind: Option<ServerKind>,
+    /// Whether it is an Ollama, as a prompt found out since.
     ollama: Option<bool>,
     pub(super) ollama_version: Option<Version>,
 }
@@ -435,9 +435,15 @@ const NULL_CONTENT: &[u8] = b"\"content\":null";
 const TRUNCATE: &[u8] = b"\"truncate\":false";
 
 impl Learned {
-    /// Discovery knows more than a look at one route.
+    /// Discovery has told which program the server is.
+    pub(super) fn is(&mut self, kind: ServerKind) {
+        self.kind = Some(kind);
+        self.ollama = None;
+        self.adjustments.return_progress = kind == ServerKind::LlamaCpp;
+    }
+
     fn is_ollama(&self) -> Option<bool> {
         let kind = self.kind.map(|kind| kind == ServerKind::Ollama);
-        kind.or(self.ollama)
+        self.ollama.or(kind)
     }
 }

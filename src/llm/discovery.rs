@@ -53,11 +53,9 @@ pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery,
     let mut models = list::models(&listed.list);
     let info = identify(&inquiry, &listed, &mut models).await;
     list::add(info.kind, &listed.list, &mut models);
-    server.learn(|learned| {
-        learned.kind = Some(info.kind);
-        learned.adjustments.return_progress = info.kind == ServerKind::LlamaCpp;
-    });
+    server.learn(|learned| learned.is(info.kind));
     Ok(Discovery {
+        api: server.options.api_type.choose(&info),
         server: info,
         models,
     })

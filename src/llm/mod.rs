@@ -47,7 +47,7 @@ use std::{
 use hyper::header::HeaderMap;
 
 pub use self::{
-    api_type::ApiType,
+    api_type::{ApiChoice, ApiType},
     carrier::{BoxFuture, ByteStream, Carrier, Opener},
     chat::ChatStream,
     dialect::Dialect,
@@ -115,6 +115,11 @@ impl<E: Carrier> Server<E> {
         // Models may have been replaced.
         self.inner.models().clear();
         discovery::discover(&self.inner).await
+    }
+
+    /// Takes over what another client found the same server to be.
+    pub fn recall(&self, server: &ServerInfo) {
+        self.inner.learn(|learned| learned.is(server.kind));
     }
 
     /// Asks for an answer; returns with the head of the response, or as soon as there is something

@@ -1,9 +1,13 @@
 //! What a server and its models are, as far as they tell. Unknown is `None`, never a guess.
 
+use super::api_type::ApiChoice;
+
 /// Answer of [`Server::discover`](super::Server::discover).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Discovery {
     pub server: ServerInfo,
+    /// How prompts are going to be asked.
+    pub api: ApiChoice,
     /// May be empty: no model is loaded.
     pub models: Vec<Model>,
 }

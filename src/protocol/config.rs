@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionStatus, Secret};
+use super::{ConnectionStatus, OllamaSettings, Secret};
 
 /// Params of `remote-llm/configure`.
 ///
@@ -187,6 +187,9 @@ pub struct LlmParams {
     /// For `https` endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSettings>,
+    /// What is asked of Ollama by its own API; without effect on others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ollama: Option<OllamaSettings>,
     /// Sent as a bearer token.
     #[serde(default, skip_serializing)]
     pub api_key: Secret,
@@ -199,12 +202,13 @@ pub struct LlmParams {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApiType {
-    /// Whichever fits the server found.
+    /// Ollama's own where the server is Ollama, else `openai-compatible`.
     #[default]
     Auto,
-    /// `/v1/chat/completions`.
+    /// `/v1/chat/completions`. Ollama has it too, but its context can't be set there, and a prompt
+    /// that is too long is cut in silence.
     OpenaiCompatible,
-    /// Ollama's own.
+    /// Ollama's own, `/api/chat`.
     Ollama,
 }
 

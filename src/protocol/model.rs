@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ApiType;
+
 /// Params of `remote-llm/list-models`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -33,13 +35,18 @@ pub struct ListModelsResult {
     pub models: Vec<Model>,
 }
 
-/// Which software serves.
+/// Which software serves, and how it is asked.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ServerInfo {
     /// `llama.cpp`, `vllm`, `ollama`, …; `generic` when nothing tells.
     pub kind: String,
     /// Its version.
     pub version: Option<String>,
+    /// The API that prompts go by; never `auto`.
+    pub api_type: ApiType,
+    /// Why that one; reads on after "because".
+    pub api_type_reason: String,
 }
 
 /// One model.

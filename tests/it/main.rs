@@ -26,6 +26,7 @@ mod load;
 mod matrix;
 mod models;
 mod node_host;
+mod ollama;
 mod prompt;
 mod proxy_command;
 mod proxy_command_trust;

@@ -9,7 +9,7 @@ use crate::{
     config::{self, LlmProfile, Profile},
     llm,
     protocol::{
-        ErrorObject, HostKey, Stage, StageName, StageStatus, TestConnectionParams,
+        ApiType, ErrorObject, HostKey, Stage, StageName, StageStatus, TestConnectionParams,
         TestConnectionResult,
     },
     rpc::Call,
@@ -218,9 +218,16 @@ async fn test_api(report: &mut Report, session: &ssh::Session, plan: &ssh::Plan,
         Ok(found) => {
             // One exchange answers all three, so the time is told once.
             report.pass(StageName::Http, None, took, format!("{scene} speaks HTTP."));
-            let server = wire::model::server(&found.server);
+            let server = wire::model::server(&found);
             let version = server.version.as_deref().unwrap_or("of unknown version");
-            let detail = format!("It is {} {version}.", server.kind);
+            let api = match server.api_type {
+                ApiType::Ollama => "Ollama's own API",
+                ApiType::OpenaiCompatible | ApiType::Auto => "the OpenAI-compatible API",
+            };
+            let detail = format!(
+                "It is {} {version}. Prompts go by {api}, because {}.",
+                server.kind, server.api_type_reason
+            );
             report.pass(StageName::Server, None, Duration::ZERO, detail);
             report.pass(
                 StageName::Models,

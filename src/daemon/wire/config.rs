@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
+use super::ollama;
 use crate::{
     config::{self, Change, LlmProfile, Profile, SecretField, SshProfile},
     llm,
@@ -114,6 +115,7 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
                 .map(|tls| tls.unknown.clone())
                 .unwrap_or_default(),
         }),
+        ollama: ollama::profile(params.ollama.as_ref(), known.map(|known| &known.ollama)),
         unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
     }
 }
@@ -235,6 +237,7 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
                 ca_path: tls.ca_path.clone(),
                 server_name: tls.server_name.clone(),
             }),
+            ollama: ollama::view(&profile.ollama),
             api_key: Secret::Keep,
             secret_headers: std::collections::BTreeMap::new(),
         },
@@ -433,7 +436,12 @@ pub(in crate::daemon) fn options(
         affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
         clocks: clocks(profile),
         retries: retries(profile),
-        ..llm::Options::default()
+        api_type: match profile.api_type {
+            config::ApiType::Auto => llm::ApiType::Auto,
+            config::ApiType::OpenaiCompatible => llm::ApiType::OpenAiCompatible,
+            config::ApiType::Ollama => llm::ApiType::Ollama,
+        },
+        ollama: ollama::settings(&profile.ollama),
     })
 }
 

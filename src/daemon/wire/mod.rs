@@ -6,6 +6,7 @@
 pub(super) mod config;
 pub(super) mod message;
 pub(super) mod model;
+mod ollama;
 pub(super) mod prompt;
 
 use std::io;

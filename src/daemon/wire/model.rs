@@ -1,20 +1,23 @@
 //! Models and servers, for the host.
 
+use super::ollama::api_type;
 use crate::{llm, protocol};
 
 /// What discovery found.
 pub(in crate::daemon) fn discovery(found: &llm::Discovery) -> protocol::ListModelsResult {
     protocol::ListModelsResult {
-        server: server(&found.server),
+        server: server(found),
         models: found.models.iter().map(model).collect(),
     }
 }
 
-/// Which software serves.
-pub(in crate::daemon) fn server(server: &llm::ServerInfo) -> protocol::ServerInfo {
+/// Which software serves, and how it is asked.
+pub(in crate::daemon) fn server(found: &llm::Discovery) -> protocol::ServerInfo {
     protocol::ServerInfo {
-        kind: server.kind.as_str().to_owned(),
-        version: server.version.clone(),
+        kind: found.server.kind.as_str().to_owned(),
+        version: found.server.version.clone(),
+        api_type: api_type(found.api.dialect),
+        api_type_reason: found.api.reason.clone(),
     }
 }
 

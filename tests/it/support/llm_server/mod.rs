@@ -3,6 +3,7 @@
 
 mod http;
 mod models;
+pub(crate) mod ollama;
 pub(crate) mod script;
 
 use std::collections::VecDeque;
@@ -104,7 +105,7 @@ impl LlmServer {
         self.shared.dialect.update(|present| *present = dialect);
     }
 
-    /// Answers chat completions; everything else stays as the dialect has it.
+    /// Answers prompts by whichever API; everything else stays as the dialect has it.
     pub(crate) fn on_chat(&self, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
         self.on_any(move |request| is_chat(request).then(|| answer(request)));
     }
@@ -140,7 +141,7 @@ impl LlmServer {
         self.shared.exchanges.read(Vec::clone)
     }
 
-    /// The chat completions so far.
+    /// The prompts so far, by whichever API.
     pub(crate) fn chats(&self) -> Vec<Exchange> {
         let mut exchanges = self.exchanges();
         exchanges.retain(|exchange| is_chat(&exchange.request));
@@ -175,7 +176,8 @@ impl Drop for LlmServer {
 }
 
 fn is_chat(request: &Request) -> bool {
-    request.method == "POST" && request.path.ends_with("/chat/completions")
+    request.method == "POST"
+        && (request.path.ends_with("/chat/completions") || request.path == ollama::CHAT)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -258,10 +260,17 @@ fn reply_to(request: &Request, shared: &Shared) -> Reply {
     if let Some(reply) = answer(request) {
         return reply;
     }
+    let dialect = shared.dialect.read(|dialect| *dialect);
+    if request.path == ollama::CHAT {
+        return match dialect {
+            Dialect::Ollama => ollama::text(&["Hello", " from", " Ollama."]),
+            Dialect::LlamaCpp | Dialect::Vllm => Reply::error(404, "File Not Found"),
+        };
+    }
     if is_chat(request) {
         return Reply::text(&["Hello", " from", " the", " scripted", " server."]);
     }
-    shared.dialect.read(|dialect| *dialect).answer(request)
+    dialect.answer(request)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -302,18 +311,12 @@ async fn write_reply(to: &mut (impl AsyncWrite + Unpin), reply: Reply) -> io::Re
             Ok(End::Kept)
         }
         Reply::Stream(steps) => {
-            to.write_all(
-                b"HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nContent-Type: text/event-stream\r\n\
-                  Transfer-Encoding: chunked\r\n\r\n",
-            )
-            .await?;
-            for step in steps {
-                if let Some(end) = take(to, step).await? {
-                    return Ok(end);
-                }
-            }
-            to.write_all(b"0\r\n\r\n").await?;
-            Ok(End::Kept)
+            let head = "Server: llama.cpp\r\nContent-Type: text/event-stream";
+            stream(to, head, steps).await
+        }
+        Reply::Lines(steps) => {
+            let head = "Content-Type: application/x-ndjson";
+            stream(to, head, steps).await
         }
         Reply::Broken(bytes) => {
             to.write_all(&bytes).await?;
@@ -321,6 +324,22 @@ async fn write_reply(to: &mut (impl AsyncWrite + Unpin), reply: Reply) -> io::Re
         }
         Reply::Silence => std::future::pending().await,
     }
+}
+
+async fn stream(
+    to: &mut (impl AsyncWrite + Unpin),
+    headers: &str,
+    steps: Vec<Step>,
+) -> io::Result<End> {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    to.write_all(head.as_bytes()).await?;
+    for step in steps {
+        if let Some(end) = take(to, step).await? {
+            return Ok(end);
+        }
+    }
+    to.write_all(b"0\r\n\r\n").await?;
+    Ok(End::Kept)
 }
 
 /// Takes one step of a stream; an end means that it was the last.

@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     },
     /// Status 200 and an event stream, chunked, ended as it should be unless a step cuts it.
     Stream(Vec<Step>),
+    /// The same as lines of JSON, each a [`Step::Raw`].
+    Lines(Vec<Step>),
     /// These bytes, then the end of the connection.
     Broken(Vec<u8>),
     /// No status line, ever.
