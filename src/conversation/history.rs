@@ -1,29 +1,44 @@
-//! What was said, in memory and bounded.
+//! What was said, kept: in a file of the project's, or in memory.
+//!
+//! ```text
+//! History ── Job ──▶ Keeper (a thread) ──▶ Database (SQLite)
+//! ```
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod database;
+mod entry;
+mod error;
+mod keeper;
+mod place;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::SystemTime;
 
-use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::llm::{Block, Carrier, ImageSource, Message, Role, Usage};
+use crate::llm::{Carrier, Message, Role};
 
-use super::outcome::Outcome;
-use super::text::one_line;
+use super::outcome::{End, Outcome};
 
-/// The longest title, in characters.
-const TITLE_CHARS: usize = 80;
-/// What a message, a block or a JSON value costs besides its text, in bytes, roughly.
-const OVERHEAD: usize = 64;
+pub use entry::{Conversation, Entry, Origin, Summary};
+pub use error::HistoryError;
+use keeper::{Append, Job, Keeper};
+pub use place::Place;
 
-/// The conversations of this daemon, the most recently used ones. When there are too many, or they
-/// grow too large together, the least recently updated go first.
+/// What waits for the disk, at most.
+const QUEUE: usize = 256;
+
+/// The conversations of a project. When there are too many, or they grow too large together, the
+/// least recently changed go first.
 ///
-/// Messages are only ever appended, so what a server has seen of a conversation stays its prefix.
+/// Messages are only ever appended, so what a server has seen of a conversation stays its prefix,
+/// byte for byte, also after a restart.
 #[derive(Debug)]
 pub struct History {
+    place: Place,
     bounds: Bounds,
-    state: Mutex<State>,
+    /// To the thread, once it is needed.
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
 }
 
 /// How much is kept.
@@ -34,289 +49,165 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            conversations: 256,
-            bytes: 64 * 1024 * 1024,
-        }
-    }
-}
-
-/// A whole conversation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conversation {
-    pub id: String,
-    /// The one that answered last.
-    pub model: Option<String>,
-    pub created: SystemTime,
-    pub updated: SystemTime,
-    pub entries: Vec<Arc<Entry>>,
-}
-
-/// One message and when it was said.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    pub message: Message,
-    pub timestamp: SystemTime,
-    /// Of the round that brought this message, where the server counted.
-    pub usage: Option<Usage>,
-}
-
-/// A conversation in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    pub id: String,
-    /// The first words of the user, on one line; empty if there are none.
-    pub title: String,
-    pub model: Option<String>,
-    pub created: SystemTime,
-    pub updated: SystemTime,
-    pub messages: usize,
-    pub tool_calls: usize,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    conversations: HashMap<String, Kept>,
-    bytes: usize,
-    /// Orders updates; clocks may stand still or go back.
-    updates: u64,
-}
-
+/// What a prompt adds to its conversation.
 #[derive(Debug)]
-struct Kept {
-    conversation: Conversation,
-    bytes: usize,
-    update: u64,
+pub struct Recorded {
+    pub entries: Vec<Arc<Entry>>,
+    /// What the user should know: see [`HistoryError`].
+    pub problem: Option<HistoryError>,
 }
 
 impl History {
-    pub fn new(bounds: Bounds) -> Self {
+    /// Touches no file until it is first used.
+    #[must_use]
+    pub fn new(place: Place, bounds: Bounds) -> Self {
         Self {
+            place,
             bounds,
-            state: Mutex::default(),
+            jobs: Mutex::default(),
         }
     }
 
     /// Appends what the host asked (`asked`, at `asked_at`) and what came of it, both at once, so
-    /// that two prompts on one conversation never interleave.
-    ///
-    /// Returns the ids of conversations that had to go. A conversation larger than all bounds goes
-    /// itself, and no other with it.
-    pub fn record<E: Carrier>(
+    /// that two prompts on one conversation never interleave. When it returns, they are on the
+    /// disk, or there is a problem to tell. Once begun, it is done even if the future is dropped.
+    pub async fn record<E: Carrier>(
         &self,
         id: &str,
         asked: Vec<Message>,
         asked_at: SystemTime,
         outcome: &Outcome<E>,
-        answered_at: SystemTime,
-    ) -> Vec<String> {
-        // Each round adds one assistant message, except that the last may add none.
-        let mut usages = outcome.usage.per_round.iter().copied();
-        let answered = outcome.messages.iter().map(|message| Entry {
-            message: message.clone(),
-            timestamp: answered_at,
-            usage: match message.role {
-                Role::Assistant => usages.next().flatten(),
-                Role::User | Role::System => None,
-            },
-        });
-        let entries = asked
+        origin: Origin,
+    ) -> Recorded {
+        let entries: Vec<_> = entries(asked, asked_at, outcome, &origin)
             .into_iter()
-            .map(|message| Entry {
-                message,
-                timestamp: asked_at,
-                usage: None,
-            })
-            .chain(answered)
+            .map(Arc::new)
             .collect();
-        self.append(id, outcome.model.as_deref(), entries, answered_at)
+        let append = |reply| {
+            Job::Append(Append {
+                id: id.to_owned(),
+                entries: entries.clone(),
+                reply,
+            })
+        };
+        let problem = self.ask(append).await.err();
+        Recorded { entries, problem }
     }
 
-    /// A conversation with all its messages; cheap, the messages are shared.
-    pub fn get(&self, id: &str) -> Option<Conversation> {
-        self.lock()
-            .conversations
-            .get(id)
-            .map(|kept| kept.conversation.clone())
+    /// A conversation with all its messages.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn get(&self, id: &str) -> Result<Option<Conversation>, HistoryError> {
+        self.get_part(id, 0, usize::MAX).await
+    }
+
+    /// At most `limit` messages of a conversation, from the one at `from` on.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn get_part(
+        &self,
+        id: &str,
+        from: usize,
+        limit: usize,
+    ) -> Result<Option<Conversation>, HistoryError> {
+        let id = id.to_owned();
+        self.ask(|reply| Job::Get {
+            id,
+            from,
+            limit,
+            reply,
+        })
+        .await
     }
 
     /// All conversations, the latest first.
-    pub fn list(&self) -> Vec<Summary> {
-        let state = self.lock();
-        let mut kept: Vec<&Kept> = state.conversations.values().collect();
-        kept.sort_by_key(|kept| std::cmp::Reverse(kept.update));
-        kept.into_iter()
-            .map(|kept| summary(&kept.conversation))
-            .collect()
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn list(&self) -> Result<Vec<Summary>, HistoryError> {
+        self.ask(|reply| Job::List { reply }).await
     }
 
-    /// Whether there was one to delete.
-    pub fn delete(&self, id: &str) -> bool {
-        self.lock().remove(id)
+    /// Whether there was one to delete. What was deleted is overwritten in the file.
+    ///
+    /// # Errors
+    /// When it could not be deleted.
+    pub async fn delete(&self, id: &str) -> Result<bool, HistoryError> {
+        let id = id.to_owned();
+        self.ask(|reply| Job::Delete { id, reply }).await
     }
 
-    fn append(
+    /// Deletes all of the project's; how many there were.
+    ///
+    /// # Errors
+    /// When they could not be deleted.
+    pub async fn delete_all(&self) -> Result<usize, HistoryError> {
+        self.ask(|reply| Job::DeleteAll { reply }).await
+    }
+
+    async fn ask<T>(
         &self,
-        id: &str,
-        model: Option<&str>,
-        entries: Vec<Entry>,
-        at: SystemTime,
-    ) -> Vec<String> {
-        let mut state = self.lock();
-        state.append(id, model, entries, at);
-        let mut gone = Vec::new();
-        // One that is too large by itself must not push out all others first.
-        if state
-            .conversations
-            .get(id)
-            .is_some_and(|kept| kept.bytes > self.bounds.bytes)
-        {
-            state.remove(id);
-            gone.push(id.to_owned());
+        job: impl FnOnce(oneshot::Sender<Result<T, HistoryError>>) -> Job,
+    ) -> Result<T, HistoryError> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs()?;
+        let ended = || HistoryError::Io("what keeps the conversations has ended".to_owned());
+        jobs.send(job(reply)).await.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    fn jobs(&self) -> Result<mpsc::Sender<Job>, HistoryError> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that ended by a defect is replaced.
+        if let Some(jobs) = jobs.as_ref().filter(|jobs| !jobs.is_closed()) {
+            return Ok(jobs.clone());
         }
-        while state.conversations.len() > self.bounds.conversations
-            || state.bytes > self.bounds.bytes
-        {
-            let oldest = state
-                .conversations
-                .iter()
-                .min_by_key(|(_, kept)| kept.update);
-            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
-                break;
-            };
-            state.remove(&oldest);
-            gone.push(oldest);
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let keeper = Keeper::new(self.place.clone(), self.bounds);
+        thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || keeper.run(receiver))
+            .map_err(|error| HistoryError::io(&error))?;
+        Ok(jobs.insert(sender).clone())
+    }
+}
+
+/// What a prompt adds to its conversation. Each round adds one assistant message, except that the
+/// last may add none.
+fn entries<E: Carrier>(
+    asked: Vec<Message>,
+    asked_at: SystemTime,
+    outcome: &Outcome<E>,
+    origin: &Origin,
+) -> Vec<Entry> {
+    let answered_at = SystemTime::now();
+    let mut usages = outcome.usage.per_round.iter().copied();
+    let interrupted = !matches!(outcome.end, End::Finished { .. }) && !outcome.partial.is_empty();
+    let last = outcome.messages.len().saturating_sub(1);
+    let answered = outcome.messages.iter().enumerate().map(|(place, message)| {
+        let is_answer = message.role == Role::Assistant;
+        Entry {
+            message: message.clone(),
+            timestamp: answered_at,
+            usage: if is_answer {
+                usages.next().flatten()
+            } else {
+                None
+            },
+            origin: is_answer.then(|| origin.clone()),
+            partial: is_answer && interrupted && place == last,
         }
-        gone
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere cannot leave the state half-changed in a way that matters here.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self::new(Bounds::default())
-    }
-}
-
-impl Conversation {
-    /// The messages, as the next prompt's history.
-    pub fn messages(&self) -> impl Iterator<Item = &Message> {
-        self.entries.iter().map(|entry| &entry.message)
-    }
-}
-
-impl State {
-    fn append(&mut self, id: &str, model: Option<&str>, entries: Vec<Entry>, at: SystemTime) {
-        self.updates += 1;
-        let kept = self
-            .conversations
-            .entry(id.to_owned())
-            .or_insert_with(|| Kept {
-                conversation: Conversation {
-                    id: id.to_owned(),
-                    model: None,
-                    created: entries.first().map_or(at, |entry| entry.timestamp),
-                    updated: at,
-                    entries: Vec::new(),
-                },
-                bytes: 0,
-                update: 0,
-            });
-        let bytes = entries
-            .iter()
-            .map(|entry| message_bytes(&entry.message))
-            .sum::<usize>();
-        kept.bytes += bytes;
-        self.bytes += bytes;
-        kept.update = self.updates;
-        kept.conversation.updated = at;
-        if let Some(model) = model {
-            kept.conversation.model = Some(model.to_owned());
-        }
-        kept.conversation
-            .entries
-            .extend(entries.into_iter().map(Arc::new));
-    }
-
-    fn remove(&mut self, id: &str) -> bool {
-        let removed = self.conversations.remove(id);
-        if let Some(kept) = &removed {
-            self.bytes -= kept.bytes;
-        }
-        removed.is_some()
-    }
-}
-
-fn summary(conversation: &Conversation) -> Summary {
-    let blocks = || conversation.messages().flat_map(|message| &message.content);
-    let title = conversation
-        .messages()
-        .filter(|message| message.role == Role::User)
-        .flat_map(|message| &message.content)
-        .find_map(|block| match block {
-            Block::Text { text } => {
-                Some(one_line(text, TITLE_CHARS)).filter(|title| !title.is_empty())
-            }
-            _ => None,
-        });
-    Summary {
-        id: conversation.id.clone(),
-        title: title.unwrap_or_default(),
-        model: conversation.model.clone(),
-        created: conversation.created,
-        updated: conversation.updated,
-        messages: conversation.entries.len(),
-        tool_calls: blocks()
-            .filter(|block| matches!(block, Block::ToolUse { .. }))
-            .count(),
-    }
-}
-
-fn message_bytes(message: &Message) -> usize {
-    OVERHEAD + message.content.iter().map(block_bytes).sum::<usize>()
-}
-
-fn block_bytes(block: &Block) -> usize {
-    OVERHEAD
-        + match block {
-            Block::Text { text } => text.len(),
-            Block::Thinking {
-                thinking,
-                signature,
-            } => thinking.len() + signature.as_ref().map_or(0, String::len),
-            Block::ToolUse { id, name, input } => id.len() + name.len() + value_bytes(input),
-            Block::ToolResult {
-                tool_use_id,
-                content,
-                ..
-            } => tool_use_id.len() + content.iter().map(block_bytes).sum::<usize>(),
-            Block::Image {
-                source: ImageSource::Base64 { media_type, data },
-            } => media_type.len() + data.len(),
-            Block::Image {
-                source: ImageSource::Url { url },
-            } => url.len(),
-        }
-}
-
-/// JSON from a server or host is at most 128 deep, which serde_json sees to.
-fn value_bytes(value: &Value) -> usize {
-    OVERHEAD
-        + match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(value_bytes).sum(),
-            Value::Object(fields) => fields
-                .iter()
-                .map(|(key, value)| key.len() + value_bytes(value))
-                .sum(),
-        }
+    });
+    let asked = asked.into_iter().map(|message| Entry {
+        message,
+        timestamp: asked_at,
+        usage: None,
+        origin: None,
+        partial: false,
+    });
+    asked.chain(answered).collect()
 }
 
 #[cfg(test)]

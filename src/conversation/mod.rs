@@ -34,7 +34,9 @@ use crate::llm::{Carrier, Server};
 
 pub use error::{Error, ToolChoiceProblem, ToolProblem};
 pub use event::{Event, Phase, Sink};
-pub use history::{Bounds, Conversation, Entry, History, Summary};
+pub use history::{
+    Bounds, Conversation, Entry, History, HistoryError, Origin, Place, Recorded, Summary,
+};
 pub use message::{InvalidMessage, MessageProblem};
 pub use outcome::{End, Outcome, StopReason, Timing, UsageReport};
 pub use prompt::{Limits, Prompt};

@@ -9,7 +9,9 @@ use std::{
 };
 
 use crate::{
-    protocol::{ErrorCode, ErrorObject, HostCapabilities, Initialize, Request as _},
+    protocol::{
+        ErrorCode, ErrorObject, HistoryOptions, HostCapabilities, Initialize, Request as _,
+    },
     rpc::{self, Outbound},
 };
 
@@ -101,6 +103,7 @@ impl Daemon {
         capabilities: HostCapabilities,
         project_dir: Option<PathBuf>,
         data_dir: Option<PathBuf>,
+        history: HistoryOptions,
     ) -> Result<(), ErrorObject> {
         let data_dir = data_dir
             .or_else(|| self.environment.data_dir.clone())
@@ -117,6 +120,7 @@ impl Daemon {
             capabilities,
             project_dir,
             &data_dir,
+            history,
         );
         self.workspace.set(Arc::new(workspace)).map_err(|_| {
             failure::plain(

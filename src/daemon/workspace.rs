@@ -11,8 +11,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     config::{self, Approvals, Change, Profile, SecretField},
-    conversation,
-    protocol::{ErrorObject, HostCapabilities},
+    conversation::{Bounds, History, Place},
+    protocol::{ErrorObject, HistoryOptions, HostCapabilities},
     rpc::Outbound,
     ssh,
 };
@@ -25,11 +25,8 @@ use super::{
     wire::{self, config::Changes},
 };
 
-/// Conversations live in memory in this version, so they are kept small.
-const HISTORY: conversation::Bounds = conversation::Bounds {
-    conversations: 256,
-    bytes: 16 * 1024 * 1024,
-};
+/// The bytes of conversations that are kept in memory.
+const IN_MEMORY: usize = 16 * 1024 * 1024;
 
 /// An answer that is handed over is in memory several times: kept, told and written. Where the
 /// host does not read, or a thousand prompts end at once, only this many bytes of them are.
@@ -45,7 +42,7 @@ pub(super) struct Workspace {
     pub(super) pool: ssh::Pool,
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
-    pub(super) history: conversation::History,
+    pub(super) history: History,
     /// The events that wait for the host, of all prompts.
     pub(super) waiting_events: Total,
     /// Bytes of answers that may be handed over at once.
@@ -60,6 +57,7 @@ impl Workspace {
         capabilities: HostCapabilities,
         project_dir: Option<PathBuf>,
         data_dir: &Path,
+        history: HistoryOptions,
     ) -> Self {
         let ssh_environment = Arc::new(ssh_environment(environment, data_dir));
         Self {
@@ -67,10 +65,10 @@ impl Workspace {
             outbound,
             capabilities,
             approvals: Approvals::new(data_dir, project_dir.clone()),
-            store: config::Store::open(project_dir),
             pool: ssh::Pool::new(Arc::clone(&ssh_environment)),
             ssh_environment,
-            history: conversation::History::new(HISTORY),
+            history: open_history(project_dir.clone(), data_dir, history),
+            store: config::Store::open(project_dir),
             waiting_events: Total::default(),
             handing_over: Semaphore::new(HANDING_OVER as usize),
         }
@@ -204,6 +202,24 @@ impl Workspace {
             Some((_, Change::Keep)) | None => saved.get(profile, field),
         }
     }
+}
+
+fn open_history(project: Option<PathBuf>, data_dir: &Path, options: HistoryOptions) -> History {
+    let mut bounds = Bounds {
+        conversations: options.max_conversations,
+        bytes: options.max_bytes,
+    };
+    let place = match project {
+        Some(project) if options.enabled => Place::Project {
+            data_dir: data_dir.to_owned(),
+            project,
+        },
+        _ => {
+            bounds.bytes = bounds.bytes.min(IN_MEMORY);
+            Place::Memory
+        }
+    };
+    History::new(place, bounds)
 }
 
 fn ssh_environment(environment: &Environment, data_dir: &Path) -> ssh::Environment {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::message::Block;
 
 /// News of an answer in the making, in the order in which it arrived.
@@ -95,7 +97,8 @@ pub enum StopReason {
 }
 
 /// Token counts as the server gave them; unknown is `None`, never 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Input that was not read from a cache.
     pub input_tokens: Option<u64>,

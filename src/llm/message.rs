@@ -1,10 +1,12 @@
 //! A conversation as this house keeps it: Anthropic content blocks. Each dialect maps to and from
 //! them at its edge.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Hoisted into the one leading system text when sent.
     System,
@@ -19,8 +21,9 @@ pub struct Message {
     pub content: Vec<Block>,
 }
 
-/// A piece of a message.
-#[derive(Debug, Clone, PartialEq)]
+/// A piece of a message. As JSON it is Anthropic's content block.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Block {
     Text {
         text: String,
@@ -28,6 +31,7 @@ pub enum Block {
     /// What the model thought; never sent back to an OpenAI-compatible server.
     Thinking {
         thinking: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
     ToolUse {
@@ -48,7 +52,8 @@ pub enum Block {
 }
 
 /// Where an image's bytes are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum ImageSource {
     /// Base64 text of the bytes, with their media type (`image/png`).
     Base64 {

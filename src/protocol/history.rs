@@ -5,12 +5,30 @@ use serde::{Deserialize, Serialize};
 
 use super::{Message, Usage};
 
-/// Names a conversation.
+/// Params of `remote-llm/get-conversation`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ConversationRef {
+pub struct GetConversationParams {
     /// As a prompt's result named it.
     pub conversation_id: String,
+    /// The first message to send, from 0.
+    #[serde(default)]
+    pub from: usize,
+    /// At most so many messages; all, if absent.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// Params of `remote-llm/delete-conversation`: one, or all of the project's.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteConversationParams {
+    /// Which one.
+    #[serde(default)]
+    pub conversation_id: Option<String>,
+    /// `true`, and no id: all of them.
+    #[serde(default)]
+    pub all: bool,
 }
 
 /// Result of `remote-llm/list-conversations`.
@@ -30,6 +48,16 @@ pub struct ConversationSummary {
     pub title: String,
     /// How many messages it has.
     pub message_count: usize,
+    /// How many tool calls are among them.
+    pub tool_calls: usize,
+    /// The model that answered last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The profile over which it was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_id: Option<String>,
+    /// When it began, RFC 3339.
+    pub created_at: String,
     /// When it last changed, RFC 3339.
     pub updated_at: String,
 }
@@ -38,14 +66,16 @@ pub struct ConversationSummary {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationView {
-    /// Its id.
-    pub conversation_id: String,
+    /// What the list says of it.
+    #[serde(flatten)]
+    pub summary: ConversationSummary,
     /// Oldest first, tool calls and results included.
     pub messages: Vec<HistoryEntry>,
 }
 
 /// One message as it was said.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
     /// Who said what.
     #[serde(flatten)]
@@ -55,6 +85,20 @@ pub struct HistoryEntry {
     /// What the round that made it used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The model that said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The profile over which that was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_id: Option<String>,
+    /// The answer was cut short here: its connection broke, or somebody cancelled it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub partial: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Result of `remote-llm/delete-conversation`.
@@ -62,6 +106,8 @@ pub struct HistoryEntry {
 pub struct DeleteConversationResult {
     /// `false`: there was none.
     pub deleted: bool,
+    /// How many there were.
+    pub count: usize,
 }
 
 /// Params of `remote-llm/conversation-updated`.

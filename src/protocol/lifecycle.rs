@@ -31,6 +31,34 @@ pub struct InitializeParams {
     /// Asks for `remote-llm/log` notifications.
     #[serde(default)]
     pub log: Option<LogOptions>,
+    /// What is kept of conversations.
+    #[serde(default)]
+    pub history: HistoryOptions,
+}
+
+/// What is kept of conversations.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HistoryOptions {
+    /// `false`: they end with the daemon, and no file is touched. Without a `projectDir` they do
+    /// so anyway.
+    pub enabled: bool,
+    /// The least recently changed go first; 10 to 100,000.
+    #[schemars(range(min = 10, max = 100_000))]
+    pub max_conversations: usize,
+    /// Of all together, roughly; 1 MiB to 4 GiB.
+    #[schemars(range(min = 1_048_576, max = 4_294_967_295_u64))]
+    pub max_bytes: usize,
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_conversations: 10_000,
+            max_bytes: 1024 * 1024 * 1024,
+        }
+    }
 }
 
 /// A program's name and version.

@@ -119,9 +119,9 @@ methods! { requests visit_requests {
     /// The conversations of this project, newest first.
     ListConversations = "remote-llm/list-conversations" (Empty) -> ListConversationsResult;
     /// One conversation with all its messages.
-    GetConversation = "remote-llm/get-conversation" (ConversationRef) -> ConversationView;
+    GetConversation = "remote-llm/get-conversation" (GetConversationParams) -> ConversationView;
     /// Forgets a conversation.
-    DeleteConversation = "remote-llm/delete-conversation" (ConversationRef) -> DeleteConversationResult;
+    DeleteConversation = "remote-llm/delete-conversation" (DeleteConversationParams) -> DeleteConversationResult;
     /// Runs a command on the remote machine, where `initialize` allowed it.
     ExecuteCommand = "remote-llm/execute-command" (ExecuteCommandParams) -> ExecuteCommandResult;
 

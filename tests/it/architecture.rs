@@ -200,7 +200,12 @@ fn only_the_stdio_thread_names_stdin_and_stdout() {
 
 #[test]
 fn libraries_stay_behind_the_doors_of_their_rooms() {
-    for (library, room) in [("russh", "ssh"), ("jsonrpsee", "rpc"), ("hyper", "llm")] {
+    for (library, room) in [
+        ("russh", "ssh"),
+        ("jsonrpsee", "rpc"),
+        ("hyper", "llm"),
+        ("rusqlite", "conversation"),
+    ] {
         let paths = [format!("{library}::"), format!("{library}_")];
         let needles: Vec<&str> = paths.iter().map(String::as_str).collect();
         forbid(

@@ -16,6 +16,7 @@ mod credentials;
 mod dead_peers;
 mod drafts;
 mod forwarding;
+mod history;
 mod hops;
 mod host_death;
 mod host_keys;

@@ -8,6 +8,7 @@ mod auth;
 mod config;
 mod conversation;
 mod forward;
+mod history;
 mod host_key;
 mod llm;
 mod ssh;
@@ -20,6 +21,7 @@ use super::wire::message::Malformed;
 
 pub(super) use config::config;
 pub(super) use conversation::conversation;
+pub(super) use history::{history, unsaved};
 pub(super) use llm::{Scene, discovery, endpoint, llm};
 pub(super) use ssh::ssh;
 pub(super) use ssh_config::{draft, ssh_config};

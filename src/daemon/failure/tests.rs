@@ -18,6 +18,7 @@ use super::Scene;
 
 mod auth;
 mod every_cause;
+mod history;
 
 fn check(error: &ErrorObject, expected: &Expect) {
     let sentence = &error.message;

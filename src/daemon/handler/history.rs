@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
-    conversation::Entry,
+    conversation::{Entry, Origin, Summary},
     protocol::{
-        ConversationRef, ConversationSummary, ConversationView, DeleteConversationResult, Empty,
-        ErrorCode, ErrorObject, HistoryEntry, ListConversationsResult,
+        ConversationSummary, ConversationView, DeleteConversationParams, DeleteConversationResult,
+        Empty, ErrorCode, ErrorObject, GetConversationParams, HistoryEntry,
+        ListConversationsResult,
     },
     rpc::Call,
 };
@@ -18,37 +19,37 @@ pub(in crate::daemon) async fn list(
     _: Empty,
     _: Call,
 ) -> Result<ListConversationsResult, ErrorObject> {
-    let conversations = daemon
-        .workspace()?
-        .history
-        .list()
-        .into_iter()
-        .map(|summary| ConversationSummary {
-            conversation_id: summary.id,
-            title: summary.title,
-            message_count: summary.messages,
-            updated_at: time(summary.updated),
-        })
-        .collect();
-    Ok(ListConversationsResult { conversations })
+    let list = daemon.workspace()?.history.list().await;
+    let list = list.map_err(|error| failure::history(&error))?;
+    Ok(ListConversationsResult {
+        conversations: list.into_iter().map(summary).collect(),
+    })
 }
 
 pub(in crate::daemon) async fn get(
     daemon: Arc<Daemon>,
-    params: ConversationRef,
+    params: GetConversationParams,
     _: Call,
 ) -> Result<ConversationView, ErrorObject> {
-    let conversation =
-        daemon.workspace()?.history.get(&params.conversation_id).ok_or_else(|| {
+    let id = &params.conversation_id;
+    let limit = params.limit.unwrap_or(usize::MAX);
+    let found = daemon
+        .workspace()?
+        .history
+        .get_part(id, params.from, limit)
+        .await;
+    let conversation = found
+        .map_err(|error| failure::history(&error))?
+        .ok_or_else(|| {
             let mut error = failure::plain(
                 ErrorCode::ConfigNotFound,
-                "There is no such conversation. It may have been deleted, or the daemon was restarted.",
+                "There is no such conversation. It may have been deleted, or had to make room for newer ones.",
             );
-            error.data.conversation_id = Some(params.conversation_id.clone());
+            error.data.conversation_id = Some(id.clone());
             error
         })?;
     Ok(ConversationView {
-        conversation_id: conversation.id,
+        summary: summary(conversation.summary),
         messages: conversation
             .entries
             .iter()
@@ -59,20 +60,58 @@ pub(in crate::daemon) async fn get(
 
 pub(in crate::daemon) async fn delete(
     daemon: Arc<Daemon>,
-    params: ConversationRef,
+    params: DeleteConversationParams,
     _: Call,
 ) -> Result<DeleteConversationResult, ErrorObject> {
-    let deleted = daemon.workspace()?.history.delete(&params.conversation_id);
-    Ok(DeleteConversationResult { deleted })
+    let history = &daemon.workspace()?.history;
+    let count = match (params.conversation_id, params.all) {
+        (Some(id), false) => history.delete(&id).await.map(usize::from),
+        (None, true) => history.delete_all().await,
+        (Some(_), true) | (None, false) => {
+            return Err(failure::invalid_params(
+                "conversationId",
+                "Name one conversation in `conversationId`, or set `all` to true.",
+            ));
+        }
+    };
+    let count = count.map_err(|error| failure::history(&error))?;
+    Ok(DeleteConversationResult {
+        deleted: count > 0,
+        count,
+    })
 }
 
 /// One message of the history, for the host.
 pub(in crate::daemon) fn history_entry(entry: &Entry) -> HistoryEntry {
+    let (model, config_id) = parts(entry.origin.clone());
     HistoryEntry {
         message: wire::message::write(&entry.message),
         timestamp: time(entry.timestamp),
         usage: entry.usage.as_ref().map(wire::prompt::usage),
+        model,
+        config_id,
+        partial: entry.partial,
     }
+}
+
+fn summary(summary: Summary) -> ConversationSummary {
+    let (model, config_id) = parts(summary.origin);
+    ConversationSummary {
+        conversation_id: summary.id,
+        title: summary.title,
+        message_count: summary.messages,
+        tool_calls: summary.tool_calls,
+        model,
+        config_id,
+        created_at: time(summary.created),
+        updated_at: time(summary.updated),
+    }
+}
+
+fn parts(origin: Option<Origin>) -> (Option<String>, Option<String>) {
+    origin.map_or((None, None), |origin| {
+        (Some(origin.model), Some(origin.config_id))
+    })
 }
 
 fn time(at: SystemTime) -> String {

@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     protocol::{
-        CancelParams, CancelResult, DaemonCapabilities, Empty, ErrorObject, InitializeParams,
-        InitializeResult, Limits, Party, VERSION, VaultState, VaultStatusResult,
+        CancelParams, CancelResult, DaemonCapabilities, Empty, ErrorObject, HistoryOptions,
+        InitializeParams, InitializeResult, Limits, Party, VERSION, VaultState, VaultStatusResult,
     },
     rpc::Call,
 };
@@ -23,7 +23,8 @@ pub(in crate::daemon) async fn initialize(
 ) -> Result<InitializeResult, ErrorObject> {
     let project_dir = absolute("projectDir", params.project_dir)?;
     let data_dir = absolute("dataDir", params.data_dir)?;
-    daemon.open(params.capabilities, project_dir, data_dir)?;
+    let history = checked(params.history)?;
+    daemon.open(params.capabilities, project_dir, data_dir, history)?;
     if let Some(options) = params.log {
         daemon.log.open(options.level, daemon.outbound.clone());
     }
@@ -75,6 +76,22 @@ fn absolute(field: &str, path: Option<String>) -> Result<Option<PathBuf>, ErrorO
             }
         })
         .transpose()
+}
+
+fn checked(history: HistoryOptions) -> Result<HistoryOptions, ErrorObject> {
+    let fits = [
+        ("maxConversations", history.max_conversations, 10, 100_000),
+        ("maxBytes", history.max_bytes, 1 << 20, u32::MAX as usize),
+    ];
+    for (name, value, least, most) in fits {
+        if !(least..=most).contains(&value) {
+            return Err(failure::invalid_params(
+                &format!("history.{name}"),
+                &format!("`history.{name}` must be between {least} and {most}."),
+            ));
+        }
+    }
+    Ok(history)
 }
 
 pub(in crate::daemon) async fn shutdown(

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    conversation::{self, End, Event, Outcome, Sink},
+    conversation::{self, End, Event, HistoryError, Origin, Outcome, Sink},
     llm::{self, BoxFuture},
     protocol::{
         self, ConversationUpdated, ConversationUpdatedParams, ErrorCode, ErrorObject, Notification,
@@ -86,6 +86,7 @@ impl Job {
     ) -> Result<(Self, conversation::Prompt), ErrorObject> {
         let workspace = daemon.workspace()?;
         let request_id = params.request_id.clone().unwrap_or_else(new_id);
+        let continues = params.conversation_id.is_some();
         let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
         // First of all, so that one too many costs nothing.
         let ticket = daemon
@@ -113,7 +114,11 @@ impl Job {
         let mut prompt =
             wire::prompt::read(params, conversation_id.clone(), model.clone(), run_tools)
                 .map_err(|problem| failure::malformed(&problem))?;
-        if let Some(known) = workspace.history.get(&conversation_id) {
+        let known = match continues {
+            true => workspace.history.get(&conversation_id).await,
+            false => Ok(None),
+        };
+        if let Some(known) = known.map_err(|error| failure::history(&error))? {
             let mut messages: Vec<_> = known.messages().cloned().collect();
             prompt.new_from = messages.len();
             messages.append(&mut prompt.messages);
@@ -252,9 +257,16 @@ impl Job {
             .collect();
         let asked_at = SystemTime::now();
         let sink = HostSink { events };
-        let outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
+        let mut outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
         let turn = self.workspace.turn(text_bytes(&outcome.messages)).await;
-        self.record(asked, asked_at, &outcome).await;
+        if let Some(problem) = self.record(asked, asked_at, &outcome).await {
+            let message = failure::unsaved(&problem);
+            let event = Event::Warning {
+                message: message.clone(),
+            };
+            sink.emit(outcome.rounds.max(1), event).await;
+            outcome.warnings.push(message);
+        }
         Ok((outcome, turn))
     }
 
@@ -282,15 +294,16 @@ impl Job {
         }
     }
 
-    /// Keeps what was said, whatever the end was, and tells the host.
+    /// Keeps what was said, whatever the end was, and tells the host. Returns what is wrong if
+    /// it could not be saved.
     async fn record(
         &self,
         asked: Vec<llm::Message>,
         asked_at: SystemTime,
         outcome: &Outcome<ssh::Error>,
-    ) {
+    ) -> Option<HistoryError> {
         if outcome.messages.is_empty() {
-            return;
+            return None;
         }
         let Workspace {
             history,
@@ -299,29 +312,23 @@ impl Job {
             ..
         } = &*self.workspace;
         links.answered(&self.route.config_id);
-        let new = asked.len() + outcome.messages.len();
-        history.record(
-            &self.conversation_id,
-            asked,
-            asked_at,
-            outcome,
-            SystemTime::now(),
-        );
-        let Some(conversation) = history.get(&self.conversation_id) else {
-            return;
+        let origin = Origin {
+            config_id: self.route.config_id.clone(),
+            model: outcome.model.clone().unwrap_or_else(|| self.model.clone()),
         };
-        let known = conversation.entries.len().saturating_sub(new);
+        let id = &self.conversation_id;
+        let recorded = history.record(id, asked, asked_at, outcome, origin).await;
         let params = ConversationUpdatedParams {
-            conversation_id: self.conversation_id.clone(),
-            messages: conversation
+            conversation_id: id.clone(),
+            messages: recorded
                 .entries
                 .iter()
-                .skip(known)
                 .map(|entry| history_entry(entry))
                 .collect(),
         };
         // A host that is gone has no use for it.
         let _ = outbound.notify(ConversationUpdated::METHOD, &params).await;
+        recorded.problem
     }
 
     /// The terminal event and the reply for how the prompt ended.

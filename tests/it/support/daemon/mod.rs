@@ -564,6 +564,14 @@ impl Daemon {
         }
     }
 
+    /// Waits until everything that it said before its end has been read.
+    pub(crate) async fn wait_end(&self) {
+        let ended = |traffic: &Traffic| traffic.ended.then_some(());
+        if self.traffic.wait(PATIENCE, ended).await.is_none() {
+            self.fail("somebody still holds the daemon's stdout");
+        }
+    }
+
     /// The polite end: `shutdown`, then the end of stdin.
     pub(crate) async fn shut_down(mut self) {
         self.ok("shutdown", json!({})).await;

@@ -1,0 +1,387 @@
+//! The conversations in SQLite: what is read and written, and nothing else. Everything here blocks.
+//!
+//! The file is in WAL mode, so that a second daemon on the same project reads and writes beside
+//! this one, and `synchronous = FULL`: what was committed is there after a power cut, too.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+
+use crate::llm::{Message, Role};
+
+use super::Bounds;
+use super::entry::{Conversation, Entry, Origin, Summary};
+use super::error::{Fault, HistoryError};
+
+/// "pRLh": whose file this is.
+const APPLICATION: i32 = 0x7052_4c68;
+/// Of the tables below.
+const VERSION: i32 = 1;
+/// How long another process may hold the file.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// `changed` orders conversations by their last change, since clocks may stand still or go back.
+const TABLES: &str = "
+    CREATE TABLE conversation (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL,
+        model TEXT,
+        config_id TEXT,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        changed INTEGER NOT NULL,
+        messages INTEGER NOT NULL,
+        tool_calls INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    );
+    CREATE INDEX by_change ON conversation (changed, bytes);
+    CREATE TABLE entry (
+        number INTEGER PRIMARY KEY,
+        conversation INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        role TEXT NOT NULL,
+        content TEXT NOT NULL,
+        said INTEGER NOT NULL,
+        usage TEXT,
+        model TEXT,
+        config_id TEXT,
+        partial INTEGER NOT NULL,
+        UNIQUE (conversation, place)
+    );
+";
+
+const SUMMARY: &str =
+    "id, title, model, config_id, created, updated, messages, tool_calls, bytes, number";
+
+/// An open file, or one that is in memory.
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Connection,
+}
+
+/// What is added to one conversation, in one piece.
+#[derive(Debug)]
+pub(super) struct Addition<'a> {
+    pub(super) id: &'a str,
+    pub(super) entries: Vec<&'a Entry>,
+}
+
+impl Database {
+    /// Opens the file, which may be empty; `None`: in memory.
+    pub(super) fn open(file: Option<&Path>) -> Result<Self, Fault> {
+        let connection = match file {
+            Some(file) => Connection::open(file)?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.busy_timeout(BUSY)?;
+        let version =
+            connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))?;
+        if version > VERSION {
+            return Err(HistoryError::TooNew.into());
+        }
+        // What was deleted is overwritten.
+        connection.pragma_update(None, "secure_delete", true)?;
+        // KiB. Conversations are read once, from end to end.
+        connection.pragma_update(None, "cache_size", -512)?;
+        if file.is_some() {
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+        }
+        let mut database = Self { connection };
+        if version < VERSION {
+            database.make_tables()?;
+        }
+        Ok(database)
+    }
+
+    fn make_tables(&mut self) -> rusqlite::Result<()> {
+        let transaction = self.write()?;
+        let version =
+            transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))?;
+        // Another daemon may have been first.
+        if version == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        transaction.commit()
+    }
+
+    /// Adds all of it or, on an error, nothing. Returns the ids of the conversations that had to
+    /// go to keep the bounds: the least recently changed ones; or one that is larger than all
+    /// bounds, itself and no other.
+    pub(super) fn append(
+        &mut self,
+        additions: &[Addition<'_>],
+        bounds: Bounds,
+    ) -> rusqlite::Result<Vec<String>> {
+        let transaction = self.write()?;
+        let mut gone = Vec::new();
+        for addition in additions {
+            append(&transaction, addition)?;
+            gone.extend(make_room(&transaction, addition.id, bounds)?);
+        }
+        transaction.commit()?;
+        Ok(gone)
+    }
+
+    /// A conversation, or `limit` messages of it from the one at `from` on.
+    pub(super) fn get(
+        &mut self,
+        id: &str,
+        from: usize,
+        limit: usize,
+    ) -> Result<Option<Conversation>, Fault> {
+        // One view of both tables.
+        let transaction = self.connection.transaction()?;
+        let found = transaction
+            .prepare_cached(&format!("SELECT {SUMMARY} FROM conversation WHERE id = ?"))?
+            .query_row([id], |row| Ok((summary(row)?, row.get::<_, i64>(9)?)))
+            .optional()?;
+        let Some((summary, number)) = found else {
+            return Ok(None);
+        };
+        let mut statement = transaction.prepare_cached(
+            "SELECT role, content, said, usage, model, config_id, partial FROM entry
+             WHERE conversation = ? AND place >= ? ORDER BY place LIMIT ?",
+        )?;
+        let mut rows = statement.query(params![number, integer(from), integer(limit)])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            entries.push(Arc::new(entry(row)?));
+        }
+        Ok(Some(Conversation { summary, entries }))
+    }
+
+    /// All conversations, the latest first.
+    pub(super) fn list(&self) -> rusqlite::Result<Vec<Summary>> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SUMMARY} FROM conversation ORDER BY changed DESC"
+        ))?;
+        statement.query_map([], summary)?.collect()
+    }
+
+    /// Whether there was one to delete.
+    pub(super) fn delete(&mut self, id: &str) -> rusqlite::Result<bool> {
+        let transaction = self.write()?;
+        let deleted = remove(&transaction, id)?;
+        transaction.commit()?;
+        self.forget_log()?;
+        Ok(deleted)
+    }
+
+    /// How many there were.
+    pub(super) fn delete_all(&mut self) -> rusqlite::Result<usize> {
+        let transaction = self.write()?;
+        transaction.execute("DELETE FROM entry", [])?;
+        let deleted = transaction.execute("DELETE FROM conversation", [])?;
+        transaction.commit()?;
+        self.forget_log()?;
+        Ok(deleted)
+    }
+
+    /// What was deleted is still in the write-ahead log, unless another daemon reads just now.
+    fn forget_log(&self) -> rusqlite::Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    /// At once: a transaction that reads first could find that another wrote meanwhile.
+    fn write(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        self.connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+}
+
+fn append(transaction: &Transaction<'_>, addition: &Addition<'_>) -> rusqlite::Result<()> {
+    let Some(first) = addition.entries.first() else {
+        return Ok(());
+    };
+    let known = transaction
+        .prepare_cached(&format!("SELECT {SUMMARY} FROM conversation WHERE id = ?"))?
+        .query_row([addition.id], |row| {
+            Ok((summary(row)?, row.get::<_, i64>(9)?))
+        })
+        .optional()?;
+    let (mut summary, number) = match known {
+        Some(known) => known,
+        None => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO conversation
+                     (id, title, created, updated, changed, messages, tool_calls, bytes)
+                     VALUES (?, '', 0, 0, 0, 0, 0, 0)",
+                )?
+                .execute([addition.id])?;
+            let summary = Summary::new(addition.id, first.timestamp);
+            (summary, transaction.last_insert_rowid())
+        }
+    };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO entry
+         (conversation, place, role, content, said, usage, model, config_id, partial)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for entry in &addition.entries {
+        let json = |error: serde_json::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+        let origin = entry.origin.as_ref();
+        insert.execute(params![
+            number,
+            integer(summary.messages),
+            role_name(entry.message.role),
+            serde_json::to_string(&entry.message.content).map_err(json)?,
+            milliseconds(entry.timestamp),
+            entry
+                .usage
+                .map(|usage| serde_json::to_string(&usage))
+                .transpose()
+                .map_err(json)?,
+            origin.map(|origin| &origin.model),
+            origin.map(|origin| &origin.config_id),
+            entry.partial,
+        ])?;
+        summary.add(entry);
+    }
+    let origin = summary.origin.as_ref();
+    transaction
+        .prepare_cached(
+            "UPDATE conversation SET title = ?, model = ?, config_id = ?, created = ?, updated = ?,
+             changed = (SELECT IFNULL(MAX(changed), 0) + 1 FROM conversation),
+             messages = ?, tool_calls = ?, bytes = ? WHERE number = ?",
+        )?
+        .execute(params![
+            summary.title,
+            origin.map(|origin| &origin.model),
+            origin.map(|origin| &origin.config_id),
+            milliseconds(summary.created),
+            milliseconds(summary.updated),
+            integer(summary.messages),
+            integer(summary.tool_calls),
+            integer(summary.bytes),
+            number,
+        ])?;
+    Ok(())
+}
+
+fn make_room(
+    transaction: &Transaction<'_>,
+    latest: &str,
+    bounds: Bounds,
+) -> rusqlite::Result<Vec<String>> {
+    let mut gone = Vec::new();
+    let bytes: Option<i64> = transaction
+        .prepare_cached("SELECT bytes FROM conversation WHERE id = ?")?
+        .query_row([latest], |row| row.get(0))
+        .optional()?;
+    if bytes.is_some_and(|bytes| bytes > integer(bounds.bytes)) {
+        remove(transaction, latest)?;
+        gone.push(latest.to_owned());
+    }
+    let mut sum =
+        transaction.prepare_cached("SELECT COUNT(*), IFNULL(SUM(bytes), 0) FROM conversation")?;
+    let mut oldest =
+        transaction.prepare_cached("SELECT id FROM conversation ORDER BY changed LIMIT 1")?;
+    loop {
+        let (count, bytes): (i64, i64) = sum.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if count <= integer(bounds.conversations) && bytes <= integer(bounds.bytes) {
+            return Ok(gone);
+        }
+        let id: String = oldest.query_row([], |row| row.get(0))?;
+        remove(transaction, &id)?;
+        gone.push(id);
+    }
+}
+
+fn remove(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<bool> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM entry
+             WHERE conversation = (SELECT number FROM conversation WHERE id = ?)",
+        )?
+        .execute([id])?;
+    let deleted = transaction
+        .prepare_cached("DELETE FROM conversation WHERE id = ?")?
+        .execute([id])?;
+    Ok(deleted > 0)
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        id: row.get(0)?,
+        title: row.get(1)?,
+        origin: origin(row.get(2)?, row.get(3)?),
+        created: time(row.get(4)?),
+        updated: time(row.get(5)?),
+        messages: count(row.get(6)?),
+        tool_calls: count(row.get(7)?),
+        bytes: count(row.get(8)?),
+    })
+}
+
+fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
+    let json = |error: serde_json::Error| {
+        Fault::from(HistoryError::Io(format!("a stored message: {error}")))
+    };
+    let role: String = row.get(0)?;
+    let content: String = row.get(1)?;
+    let usage: Option<String> = row.get(3)?;
+    Ok(Entry {
+        message: Message {
+            role: match role.as_str() {
+                "assistant" => Role::Assistant,
+                "system" => Role::System,
+                _ => Role::User,
+            },
+            content: serde_json::from_str(&content).map_err(json)?,
+        },
+        timestamp: time(row.get(2)?),
+        usage: usage
+            .map(|usage| serde_json::from_str(&usage))
+            .transpose()
+            .map_err(json)?,
+        origin: origin(row.get(4)?, row.get(5)?),
+        partial: row.get(6)?,
+    })
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}
+
+fn origin(model: Option<String>, config_id: Option<String>) -> Option<Origin> {
+    Some(Origin {
+        model: model?,
+        config_id: config_id?,
+    })
+}
+
+/// Times before 1970 are 1970.
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
+fn time(milliseconds: i64) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0));
+    SystemTime::UNIX_EPOCH
+        .checked_add(since)
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// SQLite's integers are signed.
+fn integer(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn count(integer: i64) -> usize {
+    usize::try_from(integer).unwrap_or(0)
+}

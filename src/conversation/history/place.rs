@@ -1,0 +1,103 @@
+//! Where a project's conversations are.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+
+/// Where a project's conversations are.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// Nowhere: they end with the daemon.
+    Memory,
+    /// In a file of their own below the user's data.
+    Project {
+        /// Ours, below the user's data.
+        data_dir: PathBuf,
+        project: PathBuf,
+    },
+}
+
+impl Place {
+    /// The file, made if it is not there, for its owner only; `None`: in memory. SQLite gives the
+    /// files beside it the same mode.
+    pub(super) fn file(&self) -> io::Result<Option<PathBuf>> {
+        let Self::Project { data_dir, project } = self else {
+            return Ok(None);
+        };
+        let folder = data_dir.join("history");
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&folder)?;
+        let file = folder.join(name(project));
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&file)?;
+        close_to_others(&file)?;
+        Ok(Some(file))
+    }
+}
+
+/// Puts a damaged file, and what SQLite keeps beside it, out of the way; nothing is deleted.
+/// Returns the new name.
+pub(super) fn set_aside(file: &Path) -> io::Result<String> {
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let ending = |path: &Path, ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let aside = ending(file, &format!(".corrupt-{seconds}"));
+    fs::rename(file, &aside)?;
+    for beside in ["-wal", "-shm"] {
+        match fs::rename(ending(file, beside), ending(&aside, beside)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned()))
+}
+
+/// One name for a project, however one gets there: `myproject-1f2e3d4c5b6a7988.sqlite3`.
+fn name(project: &Path) -> String {
+    let project = fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf());
+    let digest = Sha256::digest(project.as_os_str().as_encoded_bytes());
+    let digest: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let readable: String = project
+        .file_name()
+        .map_or_else(Default::default, std::ffi::OsStr::to_string_lossy)
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .take(32)
+        .collect();
+    format!("{readable}-{digest}.sqlite3")
+}
+
+#[cfg(unix)]
+fn close_to_others(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if fs::metadata(file)?.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn close_to_others(_: &Path) -> io::Result<()> {
+    Ok(())
+}
