@@ -32,6 +32,8 @@ pub enum RefusalKind {
     Auth,
     /// The server wants another `Host` header; Ollama on loopback says so with an empty 403.
     HostHeader,
+    /// The port wants HTTPS.
+    NeedsTls,
     /// There is no API under this path: the base path of the endpoint is wrong.
     WrongPath,
     /// The server has no such model, or does not load it by itself.
@@ -56,14 +58,19 @@ pub enum RefusalKind {
 }
 
 impl Refusal {
-    /// Whether the same request may succeed later with nothing changed.
+    /// Whether the same request may succeed later with nothing changed. Not once an answer had
+    /// begun: part of it may have been told.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         use RefusalKind as Kind;
+        if self.status.is_none() {
+            return false;
+        }
         match self.kind {
             Kind::RateLimited | Kind::Loading | Kind::Unavailable => true,
             Kind::Auth
             | Kind::HostHeader
+            | Kind::NeedsTls
             | Kind::WrongPath
             | Kind::InvalidModel
             | Kind::ContextOverflow { .. }
@@ -127,13 +134,17 @@ fn kind(status: Option<u16>, said: &Said) -> RefusalKind {
         let (needed, available) = numbers::of_overflow(said);
         return RefusalKind::ContextOverflow { needed, available };
     }
+    if has(HTTPS_PORT) {
+        return RefusalKind::NeedsTls;
+    }
     if has(&["invalid host header"]) || (is(&[403]) && said.message.trim().is_empty()) {
         return RefusalKind::HostHeader;
     }
-    if is(&[401, 403]) || has(AUTH) {
+    // Who is not let in, rather than what.
+    if (is(&[401, 403]) && !has(&["moderation"])) || has(AUTH) {
         return RefusalKind::Auth;
     }
-    if has(LOADING) {
+    if has(LOADING) && !has(&["fail", "could not"]) {
         return RefusalKind::Loading;
     }
     if let Some((_, hint)) = TOOLS.iter().find(|(phrase, _)| text.contains(phrase)) {
@@ -143,32 +154,24 @@ fn kind(status: Option<u16>, said: &Said) -> RefusalKind {
     if has(&["jinja", "chat template"]) && has(&["tool"]) {
         return RefusalKind::ToolsUnsupported { hint: None };
     }
-    if has(&[
-        "image input is not supported",
-        "does not support image",
-        "not a multimodal model",
-        "no vision",
-    ]) {
+    if has(IMAGES) {
         return RefusalKind::ImagesUnsupported;
     }
-    if names_a_missing_model(first_paragraph(&text))
+    if names_a_missing_model(&first_paragraph(&said.message).to_lowercase())
+        || text.contains("model_not_found")
         || said.param.as_deref() == Some("model") && is(&[404])
     {
         return RefusalKind::InvalidModel;
     }
-    if is(&[404, 405]) {
+    // mlx-lm says 404 to whatever goes wrong.
+    let is_of_path = || text.trim().is_empty() || has(NO_SUCH_ROUTE);
+    if is(&[405]) || (is(&[404]) && is_of_path()) || has(&["unexpected endpoint or method"]) {
         return RefusalKind::WrongPath;
     }
     if is(&[429, 529]) || (is(&[503]) && has(BUSY)) {
         return RefusalKind::RateLimited;
     }
-    if is(&[408, 502, 503, 504])
-        || has(&[
-            "connection error",
-            "connection refused",
-            "no available replica",
-        ])
-    {
+    if is(&[408, 502, 503, 504]) || has(BACKEND_GONE) {
         return RefusalKind::Unavailable;
     }
     RefusalKind::Other
@@ -190,6 +193,44 @@ const OVERFLOW: &[&str] = &[
     "exceeds the available context",
     "does not fit in context",
     "trying to keep the first",
+    "context limit",
+    "maximum allowed length",
+    "maximum model length",
+    "`inputs` must have less than",
+    "`inputs` tokens + `max_new_tokens` must be",
+    "should not exceed max_num_tokens",
+    "max_seq_len",
+    "input token count",
+];
+
+/// What servers of HTTPS say to plain HTTP: nginx, Go, Apache, Netty.
+const HTTPS_PORT: &[&str] = &[
+    "plain http request was sent to https port",
+    "client sent an http request to an https server",
+    "speaking plain http to an ssl-enabled",
+    "combination of host and port requires tls",
+];
+
+const IMAGES: &[&str] = &[
+    "image input is not supported",
+    "support image input",
+    "does not support image",
+    "missing data required for image input",
+    "not a multimodal model",
+    "at most 0 image",
+    "no vision",
+];
+
+/// Of a gateway, or of a server whose engine has died.
+const BACKEND_GONE: &[&str] = &[
+    "connection error",
+    "connection refused",
+    "cannot connect to host",
+    "could not establish connection",
+    "peer closed connection",
+    "no available replica",
+    "no healthy upstream",
+    "enginecore encountered an issue",
 ];
 
 const AUTH: &[&str] = &[
@@ -206,6 +247,20 @@ const LOADING: &[&str] = &[
     "model is loading",
     "model is still loading",
     "currently loading",
+    "is currently being loaded",
+];
+
+/// Of a 404, that it is about the path.
+const NO_SUCH_ROUTE: &[&str] = &[
+    "found",
+    "route",
+    "path",
+    "endpoint",
+    "method",
+    "url",
+    "cannot post",
+    "html page",
+    "no such",
 ];
 
 const BUSY: &[&str] = &[
@@ -231,11 +286,13 @@ const TOOLS: &[(&str, Option<&str>)] = &[
         "--tool_parser",
         Some("start trtllm-serve with --tool_parser"),
     ),
-    ("does not support tools", None),
-    ("tools are not supported", None),
+    ("does not support tool", Some(OTHER_MODEL)),
+    ("support tool use", Some(OTHER_MODEL)),
+    ("tools are not supported", Some(OTHER_MODEL)),
     ("tools param requires", None),
-    ("does not support tool", None),
 ];
+
+const OTHER_MODEL: &str = "choose a model that can call tools";
 
 fn names_a_missing_model(text: &str) -> bool {
     const MISSING: &[&str] = &[
@@ -245,9 +302,13 @@ fn names_a_missing_model(text: &str) -> bool {
         "not loaded",
         "no such",
         "unknown model",
+        "no models loaded",
+        "no models are",
+        "no model is loaded",
+        "not a valid model",
+        "invalid model identifier",
     ];
     text.contains("invalid model name")
-        || text.contains("model_not_found")
         || (text.contains("model") && MISSING.iter().any(|phrase| text.contains(phrase)))
 }
 

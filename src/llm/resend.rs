@@ -190,6 +190,7 @@ impl Failure {
                     RefusalKind::Loading
                     | RefusalKind::Auth
                     | RefusalKind::HostHeader
+                    | RefusalKind::NeedsTls
                     | RefusalKind::WrongPath
                     | RefusalKind::InvalidModel
                     | RefusalKind::ContextOverflow { .. }

@@ -225,6 +225,12 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             ),
             Some("Ollama: or start it with OLLAMA_HOST / OLLAMA_ORIGINS for this name."),
         ),
+        RefusalKind::NeedsTls => (
+            Code::ApiProtocolError,
+            Some(StageName::Http),
+            format!("{scene} speaks HTTPS only, and was spoken to in plain HTTP."),
+            Some("Write https:// instead of http:// in the endpoint."),
+        ),
         RefusalKind::WrongPath => (
             Code::ApiProtocolError,
             Some(StageName::Server),
@@ -295,7 +301,8 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             Code::ApiError,
             None,
             format!("{model} can't see images. Choose a model with vision. It said: {said}"),
-            None,
+            Some("llama.cpp needs the model's mmproj file for images.")
+                .filter(|_| said.contains("mmproj")),
         ),
         RefusalKind::Unavailable => (
             Code::ApiUnavailable,

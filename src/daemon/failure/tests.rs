@@ -368,6 +368,24 @@ fn the_server_and_its_models() {
         127.0.0.1:11434 on gpu1 is open but does not answer as an LLM server there (HTTP 404). Check the base path."#]],
     );
     refusal(
+        RefusalKind::NeedsTls,
+        400,
+        "Client sent an HTTP request to an HTTPS server.",
+        &expect![[r#"
+            2009 "API_PROTOCOL_ERROR", retryable false
+            127.0.0.1:11434 on gpu1 speaks HTTPS only, and was spoken to in plain HTTP.
+            hint: Write https:// instead of http:// in the endpoint."#]],
+    );
+    refusal(
+        RefusalKind::ImagesUnsupported,
+        500,
+        "image input is not supported - hint: you may need to provide the mmproj",
+        &expect![[r#"
+            2004 "API_ERROR", retryable false
+            qwen3:30b can't see images. Choose a model with vision. It said: image input is not supported - hint: you may need to provide the mmproj
+            hint: llama.cpp needs the model's mmproj file for images."#]],
+    );
+    refusal(
         RefusalKind::InvalidModel,
         404,
         "model not found",

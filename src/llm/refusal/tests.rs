@@ -102,7 +102,9 @@ fn every_known_refusal_is_sorted_by_what_would_help() {
         (
             400,
             r#"{"error":{"message":"registry.ollama.ai/library/gemma:2b does not support tools"}}"#,
-            ToolsUnsupported { hint: None },
+            ToolsUnsupported {
+                hint: Some(OTHER_MODEL),
+            },
         ),
         (
             500,
