@@ -109,6 +109,18 @@ pub struct Usage {
     pub reasoning_tokens: Option<u64>,
 }
 
+impl Usage {
+    /// These counts, and others where these are unknown.
+    pub(super) fn or(self, others: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.or(others.input_tokens),
+            output_tokens: self.output_tokens.or(others.output_tokens),
+            cache_read_tokens: self.cache_read_tokens.or(others.cache_read_tokens),
+            reasoning_tokens: self.reasoning_tokens.or(others.reasoning_tokens),
+        }
+    }
+}
+
 /// How long things took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timing {

@@ -9,7 +9,10 @@ use super::{
     Dialect,
     calls::Calls,
     delta::{Content, Delta},
+    markup,
     names::Names,
+    stop,
+    thinking::{Pieces, Splitter},
 };
 use crate::llm::{
     error::Fault,
@@ -29,6 +32,7 @@ pub(in crate::llm) struct Answer {
     redactor: Redactor,
     text: String,
     reasoning: String,
+    splitter: Splitter,
     calls: Calls,
     finish: Option<String>,
     stop_matched: bool,
@@ -54,6 +58,7 @@ impl Answer {
             redactor,
             text: String::new(),
             reasoning: String::new(),
+            splitter: Splitter::default(),
             calls: Calls::new(seed),
             finish: None,
             stop_matched: false,
@@ -77,7 +82,9 @@ impl Answer {
     ) -> Result<(), Fault> {
         let (event, data) = match frame {
             Frame::Comment(text) => {
-                out.extend(self.dialect.comment_progress(text).map(prefill));
+                if !self.has_output() {
+                    out.extend(self.dialect.comment_progress(text).map(prefill));
+                }
                 return Ok(());
             }
             Frame::Event { event, data } => (event.as_deref(), data.trim()),
@@ -152,22 +159,31 @@ impl Answer {
                 "the answer has nothing of the model's: {text}"
             )));
         };
-        let whole = content.whole;
         self.add(content, out)?;
-        self.done |= whole || delta.last;
+        self.done |= delta.last;
         Ok(())
     }
 
     /// What any object may carry beside content.
     fn note(&mut self, delta: &Delta<'_>, out: &mut Vec<ChatEvent>) {
         // Counts that come with every chunk are running totals.
-        self.usage = delta.usage.or(self.usage);
+        if let Some(usage) = delta.usage {
+            self.usage = Some(usage.or(self.usage.unwrap_or_default()));
+        }
         if let Some(model) = delta.model.filter(|model| !model.is_empty())
             && self.model.is_none()
         {
             self.model = Some(sanitize(model));
         }
-        out.extend(delta.progress.map(prefill));
+        // Of a prompt that is being answered, there is nothing left to be read.
+        if !self.has_output() {
+            out.extend(delta.progress.map(prefill));
+        }
+    }
+
+    /// Anything of the answer has come.
+    fn has_output(&self) -> bool {
+        !(self.text.is_empty() && self.reasoning.is_empty() && self.calls.is_empty())
     }
 
     fn add(&mut self, mut content: Content<'_>, out: &mut Vec<ChatEvent>) -> Result<(), Fault> {
@@ -180,22 +196,25 @@ impl Answer {
         }
         self.has_pieces |= !content.whole;
         if !content.reasoning.is_empty() {
-            self.reasoning.push_str(&content.reasoning);
-            out.push(ChatEvent::Reasoning(content.reasoning));
+            self.splitter.leave_alone();
         }
-        for text in [content.text.as_str(), content.refusal] {
-            if !text.is_empty() {
-                self.text.push_str(text);
-                out.push(ChatEvent::Text(text.to_owned()));
-            }
+        let text = match content.text.as_str() {
+            "" => Pieces::default(),
+            text => self.splitter.feed(text),
+        };
+        self.tell(content.reasoning, String::new(), out);
+        self.tell(text.thinking, text.text, out);
+        if !(content.refusal.is_empty() && content.calls.is_empty()) {
+            self.flush(out);
         }
+        self.tell(String::new(), content.refusal.to_owned(), out);
         self.refused |= !content.refusal.is_empty();
         for element in content.calls {
             self.calls.take(element, &self.names, out)?;
         }
         self.stop_matched |= content.stop_matched;
         match content.finish {
-            Some(word @ ("error" | "abort")) => Err(Fault::Refused(Refusal {
+            Some(word) if stop::is_failure(word) => Err(Fault::Refused(Refusal {
                 kind: RefusalKind::Other,
                 status: None,
                 message: format!("the server gave up within the answer (finish reason {word:?})"),
@@ -207,6 +226,23 @@ impl Answer {
             }
             None => Ok(()),
         }
+    }
+
+    fn tell(&mut self, thinking: String, text: String, out: &mut Vec<ChatEvent>) {
+        if !thinking.is_empty() {
+            self.reasoning.push_str(&thinking);
+            out.push(ChatEvent::Reasoning(thinking));
+        }
+        if !text.is_empty() {
+            self.text.push_str(&text);
+            out.push(ChatEvent::Text(text));
+        }
+    }
+
+    /// Tells what might have become a tag.
+    fn flush(&mut self, out: &mut Vec<ChatEvent>) {
+        let Pieces { thinking, text } = self.splitter.flush();
+        self.tell(thinking, text, out);
     }
 
     fn refusal(&self, said: &refusal::Said) -> Fault {
@@ -258,6 +294,7 @@ impl Answer {
         timing: Timing,
         out: &mut Vec<ChatEvent>,
     ) -> Result<(), Fault> {
+        self.flush(out);
         // `[DONE]` alone vouches for text, not for calls.
         let vouched = self.done
             && self.calls.is_empty()
@@ -266,17 +303,20 @@ impl Answer {
             return Err(Fault::Unfinished);
         }
         let called = !self.calls.is_empty();
-        let cut = self.finish.as_deref() == Some("length");
-        let calls = self.calls.finish(&self.names, cut);
+        let cut = self.finish.as_deref().is_some_and(stop::is_limit);
+        let calls = self.calls.finish(&self.names, cut, out);
         if calls.nameless > 0 {
             out.push(ChatEvent::Warning(format!(
                 "{} tool call(s) without a name were dropped",
                 calls.nameless
             )));
         }
-        if !called && has_markup(&self.text) {
+        if !called && markup::is_in(&self.text) {
+            out.push(ChatEvent::Warning(markup::WARNING.to_owned()));
+        }
+        if self.splitter.is_open() && !cut && self.text.is_empty() {
             out.push(ChatEvent::Warning(
-                "the model wrote a tool call as text: the server lacks the tool parser of this model".to_owned(),
+                "the model's thinking never came to an end, so there is no answer".to_owned(),
             ));
         }
         out.extend(self.usage.map(ChatEvent::Usage));
@@ -286,26 +326,21 @@ impl Answer {
         out.push(ChatEvent::Finished(Completion {
             content,
             invalid_calls: calls.invalid,
-            stop_reason: self.stop_reason(has_calls),
+            stop_reason: match self.finish.as_deref() {
+                // Calls decide before the word: servers say `stop` with calls, and `tool_calls`
+                // without.
+                _ if cut => StopReason::MaxTokens,
+                _ if has_calls => StopReason::ToolUse,
+                _ if self.refused => StopReason::Refusal,
+                Some(word) => stop::reason(word, self.stop_matched),
+                None => StopReason::EndTurn,
+            },
             raw_finish_reason: self.finish.clone(),
             usage: self.usage,
             model: self.model.clone(),
             timing,
         }));
         Ok(())
-    }
-
-    /// Calls decide before the word: servers say `stop` with calls, and `tool_calls` without.
-    fn stop_reason(&self, has_calls: bool) -> StopReason {
-        match self.finish.as_deref() {
-            Some("length") => StopReason::MaxTokens,
-            _ if has_calls => StopReason::ToolUse,
-            Some("content_filter") => StopReason::Refusal,
-            _ if self.refused => StopReason::Refusal,
-            Some("stop_sequence") => StopReason::StopSequence,
-            Some("stop") if self.stop_matched => StopReason::StopSequence,
-            _ => StopReason::EndTurn,
-        }
     }
 }
 
@@ -316,8 +351,5 @@ fn prefill(progress: f64) -> ChatEvent {
     }
 }
 
-fn has_markup(text: &str) -> bool {
-    ["<tool_call>", "[TOOL_CALLS]", "<function="]
-        .iter()
-        .any(|mark| text.contains(mark))
-}
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! Servers disagree on what identifies a call: some repeat its id and name in every fragment,
 //! some send neither again, some count `index` from one, some never count. The rules below sort
-//! all of these; nothing is final before the end of the stream, however complete it looks.
+//! all of these; nothing is final before the end of the stream, however complete it looks. A call
+//! is told of once its arguments begin: until then its name may come again, and longer.
 
 use std::collections::HashSet;
 
@@ -110,27 +111,20 @@ impl Calls {
                 "the arguments of a tool call are longer than {MAX_ARGUMENTS} bytes"
             )));
         }
-        if slot.name.is_empty() {
+        let told = if slot.id.is_some() { before } else { 0 };
+        if slot.name.is_empty() || slot.arguments.len() == told {
             return Ok(());
         }
-        let (id, fragment) = match &slot.id {
-            Some(id) => (id.clone(), slot.arguments.get(before..).unwrap_or_default()),
+        let id = match &slot.id {
+            Some(id) => id.clone(),
             None => {
                 let id = unique_id(&mut self.ids, &slot.wire_id, &self.seed, position);
-                slot.id = Some(id.clone());
-                out.push(ChatEvent::ToolCallStarted {
-                    id: id.clone(),
-                    name: names.original(&slot.name),
-                });
-                (id, slot.arguments.as_str())
+                out.push(slot.start(id.clone(), names));
+                id
             }
         };
-        if !fragment.is_empty() {
-            out.push(ChatEvent::ToolCallDelta {
-                id,
-                fragment: fragment.to_owned(),
-            });
-        }
+        let fragment = slot.arguments.get(told..).unwrap_or_default().to_owned();
+        out.push(ChatEvent::ToolCallDelta { id, fragment });
         Ok(())
     }
 
@@ -175,14 +169,23 @@ impl Calls {
         if another { new } else { latest }
     }
 
-    /// At the end of the stream. `cut` means that the answer hit its token limit: then no call
-    /// may run, since the last one may lack its end and the others the calls meant to follow.
-    pub(super) fn finish(&mut self, names: &Names, cut: bool) -> Outcome {
+    /// At the end of the stream; tells of calls that have no arguments. `cut` means that the answer
+    /// hit its token limit: then no call may run, since the last one may lack its end and the
+    /// others the calls meant to follow.
+    pub(super) fn finish(&mut self, names: &Names, cut: bool, out: &mut Vec<ChatEvent>) -> Outcome {
         let mut outcome = Outcome::default();
-        for slot in std::mem::take(&mut self.slots) {
-            let Some(id) = slot.id else {
+        for (position, mut slot) in std::mem::take(&mut self.slots).into_iter().enumerate() {
+            if slot.name.is_empty() {
                 outcome.nameless += 1;
                 continue;
+            }
+            let id = match slot.id.take() {
+                Some(id) => id,
+                None => {
+                    let id = unique_id(&mut self.ids, &slot.wire_id, &self.seed, position);
+                    out.push(slot.start(id.clone(), names));
+                    id
+                }
             };
             let name = names.original(&slot.name);
             let input = if cut {
@@ -256,6 +259,15 @@ impl<'a> Fragment<'a> {
 }
 
 impl Slot {
+    /// From now on it has this id, and its name stays.
+    fn start(&mut self, id: String, names: &Names) -> ChatEvent {
+        self.id = Some(id.clone());
+        ChatEvent::ToolCallStarted {
+            id,
+            name: names.original(&self.name),
+        }
+    }
+
     fn is_complete(&self) -> bool {
         self.whole || self.closure.is_closed()
     }

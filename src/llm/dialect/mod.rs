@@ -8,9 +8,12 @@ mod answer;
 mod arguments;
 mod calls;
 mod delta;
+mod markup;
 mod names;
 pub(super) mod ollama;
 mod openai;
+mod stop;
+mod thinking;
 mod tool;
 mod transcript;
 

@@ -11,7 +11,7 @@ fn put_together(fragments: &[Value]) -> Vec<Made> {
     for fragment in fragments {
         calls.take(fragment, &names, &mut events).unwrap();
     }
-    let outcome = calls.finish(&names, false);
+    let outcome = calls.finish(&names, false, &mut events);
     let valid = outcome.valid.into_iter().map(|block| match block {
         Block::ToolUse { id, name, input } => (id, name, input),
         other => panic!("{other:?}"),
@@ -151,7 +151,17 @@ fn fragments_find_their_call() {
             ],
         ),
         (
-            "the name later than the id, and longer again",
+            "the name again, and longer, before the arguments begin",
+            vec![
+                f(Some("a"), Some(0), Some("get"), json!("")),
+                f(Some("a"), Some(0), Some("get_weather"), json!("")),
+                f(None, Some(0), None, json!("{\"x\":")),
+                f(None, Some(0), Some("get_weather_of"), json!("1}")),
+            ],
+            vec![made("a", "get_weather", json!({"x": 1}))],
+        ),
+        (
+            "the name later than the id",
             vec![
                 f(Some("a"), Some(0), None, json!("{\"x\":")),
                 f(None, Some(0), Some("get_weather"), json!("1}")),
@@ -193,7 +203,7 @@ fn fragments_find_their_call() {
 }
 
 #[test]
-fn a_call_is_told_of_when_its_name_is_known() {
+fn a_call_is_told_of_when_its_name_is_known_and_its_arguments_begin() {
     let mut calls = Calls::new("seed000".into());
     let mut events = Vec::new();
     let names = Names::new(["fs.read"]);
@@ -201,6 +211,7 @@ fn a_call_is_told_of_when_its_name_is_known() {
         fragment(Some("a"), Some(0), None, json!("{")),
         fragment(None, Some(0), Some("fs_read"), json!("")),
         fragment(None, Some(0), None, json!("}")),
+        fragment(Some("b"), Some(1), Some("get"), json!("")),
     ] {
         calls.take(&fragment, &names, &mut events).unwrap();
     }
@@ -213,6 +224,12 @@ fn a_call_is_told_of_when_its_name_is_known() {
         name: "fs.read".into(),
     };
     assert_eq!(events, [started, delta("{"), delta("}")]);
+    calls.finish(&names, false, &mut events);
+    let told = ChatEvent::ToolCallStarted {
+        id: "b".into(),
+        name: "get".into(),
+    };
+    assert_eq!(events.pop(), Some(told));
 }
 
 #[test]
@@ -228,7 +245,7 @@ fn a_call_without_a_name_is_dropped_and_one_of_a_cut_answer_does_not_run() {
         )
         .unwrap();
     assert_eq!(events, []);
-    assert_eq!(calls.finish(&names, false).nameless, 1);
+    assert_eq!(calls.finish(&names, false, &mut events).nameless, 1);
     calls
         .take(
             &fragment(Some("b"), Some(0), Some("f"), json!("{}")),
@@ -236,7 +253,7 @@ fn a_call_without_a_name_is_dropped_and_one_of_a_cut_answer_does_not_run() {
             &mut events,
         )
         .unwrap();
-    let outcome = calls.finish(&names, true);
+    let outcome = calls.finish(&names, true, &mut events);
     assert_eq!((outcome.valid.len(), outcome.invalid.len()), (0, 1));
 }
 

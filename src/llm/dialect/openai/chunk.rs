@@ -97,13 +97,18 @@ fn reasoning_text(value: &Value) -> Option<String> {
     }
 }
 
-/// The usage of a chunk. All zero is what servers send that do not count: unknown.
+/// The usage of a chunk. Zero is what servers send that do not count: unknown.
 fn usage(chunk: &Value) -> Option<Usage> {
-    let usage = chunk.get("usage")?;
-    let number = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let within = || first_choice(chunk)?.get("usage");
+    let usage = chunk.get("usage").filter(|usage| usage.is_object());
+    let usage = usage.or_else(within)?;
+    let number = |name: &str| {
+        let number = usage.get(name).and_then(Value::as_u64);
+        number.filter(|number| *number > 0)
+    };
     let detail = |of: &str, name: &str| usage.get(of)?.get(name)?.as_u64();
     let (prompt, output) = (number("prompt_tokens"), number("completion_tokens"));
-    if prompt.unwrap_or(0) == 0 && output.unwrap_or(0) == 0 {
+    if prompt.is_none() && output.is_none() {
         return None;
     }
     let cached = detail("prompt_tokens_details", "cached_tokens");

@@ -4,9 +4,6 @@ mod chunk;
 mod message;
 mod request;
 
-#[cfg(test)]
-mod conformance;
-
 pub(super) use self::{
     chunk::{comment_progress, delta},
     request::body,
