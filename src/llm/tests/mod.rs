@@ -2,6 +2,7 @@
 
 mod captures;
 mod clocks;
+mod conformance;
 mod discovery;
 mod every_byte;
 mod limits;
