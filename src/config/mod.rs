@@ -23,7 +23,8 @@ pub use approval::Approvals;
 pub use error::{Error, Warning};
 pub use ollama::{KeepAlive, Ollama, Think, ThinkLevel};
 pub use profile::{
-    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
+    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, ModelProfile, Profile, SshProfile, Timeouts,
+    Tls, Transport,
 };
 pub use read::from_json;
 pub use secrets::{Change, SecretField, Secrets};

@@ -116,6 +116,9 @@ pub struct LlmProfile {
     /// Short names for models.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_aliases: BTreeMap<String, String>,
+    /// What the user says of models, whatever the server does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelProfile>,
     /// The four clocks.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
@@ -134,6 +137,35 @@ pub struct LlmProfile {
     /// What is asked of Ollama by its own API.
     #[serde(skip_serializing_if = "is_default")]
     pub ollama: Ollama,
+    /// Fields of other versions, kept on rewrite.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// A model that the user typed in. `None` is what the server says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelProfile {
+    /// As the server spells it.
+    pub id: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Tokens that fit in prompt and answer together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<u64>,
+    /// Tokens that an answer may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Whether it calls tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Whether it sees images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vision: Option<bool>,
+    /// Whether it thinks first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<bool>,
     /// Fields of other versions, kept on rewrite.
     #[serde(flatten)]
     pub unknown: Unknown,

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::error::{Error, Warning};
 use super::ollama::Ollama;
 use super::profile::{
-    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, Profile, SshProfile, Timeouts, Tls, Transport,
+    ApiType, AuthMethod, HostKeyPolicy, LlmProfile, ModelProfile, Profile, SshProfile, Timeouts,
+    Tls, Transport,
 };
 use super::unknown::{Unknown, join, secret_dropped};
 use super::validate::is_secret_header;
@@ -103,6 +104,11 @@ fn read_llm(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<LlmProfil
         affinity_header: fields.string("affinityHeader")?,
         default_model: fields.string("defaultModel")?,
         model_aliases: fields.strings("modelAliases")?,
+        models: fields
+            .list("models")?
+            .into_iter()
+            .map(|model| read_model(model, warnings))
+            .collect::<Result<_, _>>()?,
         timeouts: match fields.object("timeouts")? {
             Some(timeouts) => read_timeouts(timeouts, warnings)?,
             None => Timeouts::default(),
@@ -118,6 +124,19 @@ fn read_llm(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<LlmProfil
             Some(ollama) => Ollama::read(ollama, warnings)?,
             None => Ollama::default(),
         },
+        unknown: fields.rest(warnings),
+    })
+}
+
+fn read_model(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<ModelProfile, Error> {
+    Ok(ModelProfile {
+        id: fields.required_string("id")?,
+        name: fields.string("name")?,
+        context_window: fields.integer("contextWindow", u64::MAX)?,
+        max_output_tokens: fields.integer("maxOutputTokens", u64::MAX)?,
+        tools: fields.flag("tools")?,
+        vision: fields.flag("vision")?,
+        reasoning: fields.flag("reasoning")?,
         unknown: fields.rest(warnings),
     })
 }
@@ -282,6 +301,10 @@ mod tests {
                 "apiEndpoint": "http://localhost:8000/v1", "apiType": "openai-compatible",
                 "headers": {"X-Team": "a"}, "affinityHeader": "X-Conversation",
                 "defaultModel": "m", "modelAliases": {"fast": "m"},
+                "models": [{
+                    "id": "m", "name": "M", "contextWindow": 8192, "maxOutputTokens": 1024,
+                    "tools": true, "vision": false, "reasoning": true, "later": 1,
+                }],
                 "timeouts": {"connectMs": 1, "firstTokenMs": 2, "idleMs": 3, "totalMs": 4, "later": 5},
                 "requestTimeout": 5, "maxRetries": 0, "retryAmbiguous": false,
                 "tls": {"caPath": "~/ca.pem", "serverName": "gpu", "later": 1},
@@ -351,6 +374,12 @@ mod tests {
             ("/ssh/jumpHosts/0/host", json!(1), "ssh.jumpHosts[0].host"),
             ("/llm/apiType", json!("openai"), "llm.apiType"),
             ("/llm/headers/X-Team", json!(1), "llm.headers.X-Team"),
+            ("/llm/models/0/id", json!(null), "llm.models[0].id"),
+            (
+                "/llm/models/0/contextWindow",
+                json!("8k"),
+                "llm.models[0].contextWindow",
+            ),
             ("/llm/timeouts/idleMs", json!(1.5), "llm.timeouts.idleMs"),
             ("/llm/ollama", json!(true), "llm.ollama"),
             ("/llm/ollama/numCtx", json!("8k"), "llm.ollama.numCtx"),

@@ -10,6 +10,8 @@ use super::ollama::Ollama;
 use super::profile::{ApiType, AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls};
 use super::unknown::join;
 
+mod models;
+
 const NAME_LENGTH: usize = 200;
 const HOST_LENGTH: usize = 255;
 const USERNAME_LENGTH: usize = 255;
@@ -184,6 +186,7 @@ fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
         text(&at, alias, MODEL_LENGTH)?;
         text(&at, model, MODEL_LENGTH)?;
     }
+    models::models(&llm.models)?;
     timeouts(&llm.timeouts)?;
     optional(
         "llm.requestTimeout",

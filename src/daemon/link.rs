@@ -47,10 +47,19 @@ struct Link {
     found: Option<(ssh::Plan, ssh::Target)>,
     followed: Option<Followed>,
     server: Option<Server>,
-    discovery: Option<(SystemTime, llm::Discovery)>,
+    discovery: Option<Discovered>,
     /// Held by whoever asks the server what it is.
     asking: Arc<tokio::sync::Mutex<()>>,
     answered: Option<SystemTime>,
+}
+
+/// What a server was found to be.
+#[derive(Debug)]
+struct Discovered {
+    at: SystemTime,
+    /// Of the connection it was found on: behind another one there may be another server.
+    lifetime: ssh::Lifetime,
+    found: llm::Discovery,
 }
 
 /// The connection that a profile goes by.
@@ -194,9 +203,11 @@ impl Links {
         link.server.get_or_insert_with(make).clone()
     }
 
-    /// What the server was last found to be, and when.
+    /// What the server was last found to be, and when, on a connection that still lives.
     pub(super) fn discovery(&self, config_id: &str) -> Option<(SystemTime, llm::Discovery)> {
-        self.lock().links.get(config_id)?.discovery.clone()
+        let book = self.lock();
+        let known = book.links.get(config_id)?.discovery.as_ref()?;
+        (!known.lifetime.is_over()).then(|| (known.at, known.found.clone()))
     }
 
     /// Held by whoever asks the profile's server what it is.
@@ -205,17 +216,26 @@ impl Links {
         Arc::clone(&book.links.entry(config_id.to_owned()).or_default().asking)
     }
 
-    /// Remembers what the server was found to be just now.
-    pub(super) fn discovered(&self, config_id: &str, discovery: llm::Discovery) {
+    /// Remembers what the server was found to be just now, on a connection of this lifetime.
+    pub(super) fn discovered(
+        &self,
+        config_id: &str,
+        found: llm::Discovery,
+        lifetime: ssh::Lifetime,
+    ) {
         let mut book = self.lock();
         let link = book.links.entry(config_id.to_owned()).or_default();
-        let now = SystemTime::now();
         // It may have been another client that asked.
         if let Some(server) = &link.server {
-            server.recall(&discovery.server);
+            server.recall(&found.server);
         }
-        link.discovery = Some((now, discovery));
-        link.answered = Some(now);
+        let at = SystemTime::now();
+        link.discovery = Some(Discovered {
+            at,
+            lifetime,
+            found,
+        });
+        link.answered = Some(at);
     }
 
     /// Remembers that the server answered just now.

@@ -27,10 +27,12 @@ mod llama_cpp;
 mod lm_studio;
 mod local_ai;
 mod name;
+mod near;
 mod ollama;
 mod sglang;
 mod tabby_api;
 mod tgi;
+mod typed;
 mod vllm;
 mod webui;
 
@@ -49,15 +51,20 @@ struct Told {
 pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery, Error<E>> {
     let deadline = Instant::now() + server.options.clocks.discovery;
     let inquiry = Inquiry::new(server, deadline);
-    let listed = inquiry.list().await?;
+    let listed = match inquiry.list().await {
+        Ok(listed) => listed,
+        Err(error) => return typed::instead(&server.options.models, error),
+    };
     let mut models = list::models(&listed.list);
     let info = identify(&inquiry, &listed, &mut models).await;
     list::add(info.kind, &listed.list, &mut models);
+    typed::add(&server.options.models, &mut models);
     server.learn(|learned| learned.is(info.kind));
     Ok(Discovery {
         api: server.options.api_type.choose(&info),
         server: info,
         models,
+        warnings: Vec::new(),
     })
 }
 

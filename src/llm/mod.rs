@@ -58,7 +58,7 @@ pub use self::{
     message::{Block, ChatRequest, ImageSource, Message, Role, Sampling, Tool, ToolChoice},
     model::{
         Capabilities, ContextWindow, Discovery, Model, ModelState, Parameters, ServerInfo,
-        ServerKind,
+        ServerKind, TypedModel,
     },
     ollama::{KeepAlive, OllamaSettings, Think},
     options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries},
@@ -108,6 +108,9 @@ impl<E: Carrier> Server<E> {
     /// that runs out after the list came, details are missing rather than the whole.
     ///
     /// Dropping the future closes the connection it uses.
+    ///
+    /// Where the server has no model list, [`Options::models`] are told with a warning, if there are
+    /// any.
     ///
     /// # Errors
     /// When there is no model list to be had.

@@ -10,6 +10,8 @@ pub struct Discovery {
     pub api: ApiChoice,
     /// May be empty: no model is loaded.
     pub models: Vec<Model>,
+    /// Sentences for a person.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,19 @@ pub struct Model {
     pub max_output_tokens: Option<u64>,
     pub capabilities: Capabilities,
     pub state: ModelState,
+}
+
+/// A model that a person typed in. `None` is what the server says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TypedModel {
+    pub id: String,
+    pub name: Option<String>,
+    /// In tokens.
+    pub context_window: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+    pub tools: Option<bool>,
+    pub vision: Option<bool>,
+    pub reasoning: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

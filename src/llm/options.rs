@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{api_type::ApiType, ollama::OllamaSettings, sanitize::Redactor};
+use super::{api_type::ApiType, model::TypedModel, ollama::OllamaSettings, sanitize::Redactor};
 
 /// `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct Options {
     pub retries: Retries,
     pub api_type: ApiType,
     pub ollama: OllamaSettings,
+    /// What is known of models, whatever the server says.
+    pub models: Vec<TypedModel>,
 }
 
 /// How often a failed request for an answer may be sent again, where that is harmless or as good

@@ -170,6 +170,10 @@ pub struct LlmParams {
     /// Our names for the server's ids.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub model_aliases: BTreeMap<String, String>,
+    /// What you know of models: it counts more than what the server says, and these models are
+    /// offered even where the server lists none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelSettings>,
     /// How long to wait for what.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -196,6 +200,32 @@ pub struct LlmParams {
     /// Headers whose values are secret.
     #[serde(default, skip_serializing)]
     pub secret_headers: BTreeMap<String, Secret>,
+}
+
+/// A model, typed by hand. What is absent is left to the server.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelSettings {
+    /// As the server spells it.
+    pub id: String,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Tokens that fit in prompt and answer together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<u64>,
+    /// Tokens that an answer may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Whether it calls tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Whether it sees images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<bool>,
+    /// Whether it thinks first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<bool>,
 }
 
 /// Which API an LLM server speaks.

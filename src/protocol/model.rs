@@ -33,6 +33,8 @@ pub struct ListModelsResult {
     pub server: ServerInfo,
     /// Its models; empty means that none is there, not that listing failed.
     pub models: Vec<Model>,
+    /// What the user should know about them.
+    pub warnings: Vec<String>,
 }
 
 /// Which software serves, and how it is asked.
@@ -109,6 +111,8 @@ pub struct ModelCapabilities {
     pub vision: Option<bool>,
     /// Think first.
     pub reasoning: Option<bool>,
+    /// Make embeddings. `true`: it does nothing else, so it can't answer prompts.
+    pub embedding: Option<bool>,
 }
 
 /// Whether a model can answer at once.

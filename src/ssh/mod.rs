@@ -60,7 +60,7 @@ pub use self::prompt::{
     Answers, BoxFuture, HostKeyDecision, HostKeyQuestion, HostKeyReason, KnownAs, NoPrompter,
     Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter,
 };
-pub use self::session::Session;
+pub use self::session::{Lifetime, Session};
 pub use self::ssh_config::{Problem as SshConfigProblem, aliases};
 pub use self::stream::Stream;
 pub use self::system::ASKPASS;

@@ -10,6 +10,7 @@ use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelOpenFailure, Disconnect, Error as RusshError};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::auth::LoggedIn;
 use super::channel_io::{ChannelIo, Pump};
@@ -68,6 +69,17 @@ enum Carrier {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.link.closing.cancel();
+    }
+}
+
+/// How long a connection lives: what was learned on it may hold as long.
+#[derive(Debug, Clone)]
+pub struct Lifetime(CancellationToken);
+
+impl Lifetime {
+    /// Whether the connection is gone.
+    pub fn is_over(&self) -> bool {
+        self.0.is_cancelled()
     }
 }
 
@@ -299,6 +311,11 @@ impl Session {
     pub(super) fn when_gone(&self) -> impl Future<Output = ()> + Send + 'static {
         let link = self.0.link.clone();
         async move { link.dead.cancelled().await }
+    }
+
+    /// How long the connection lives, without keeping it open.
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime(self.0.link.dead.clone())
     }
 
     /// Whether both are the same connection.

@@ -25,6 +25,7 @@ mod isolation;
 mod lifecycle;
 mod load;
 mod matrix;
+mod model_choice;
 mod models;
 mod node_host;
 mod ollama;

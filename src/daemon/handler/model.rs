@@ -29,7 +29,8 @@ pub(in crate::daemon) async fn list(
     .await
 }
 
-/// What the profile's server is: as it was found before, unless `refresh` asks it again.
+/// What the profile's server is: as it was found on this connection before, unless `refresh` asks
+/// it again.
 pub(in crate::daemon) async fn discovery(
     workspace: &Arc<Workspace>,
     config_id: &str,
@@ -51,7 +52,7 @@ pub(in crate::daemon) async fn discovery(
     let api = workspace.api_of(&profile)?;
     // The connect has limits of its own, and a person may have to answer; discovery's clock
     // starts after it.
-    route
+    let session = route
         .session(workspace)
         .await
         .map_err(|error| failure::ssh(&error))?;
@@ -60,7 +61,7 @@ pub(in crate::daemon) async fn discovery(
         .discover()
         .await
         .map_err(|error| failure::discovery(&error, &route.scene(&api, None)))?;
-    links.discovered(config_id, found.clone());
+    links.discovered(config_id, found.clone(), session.lifetime());
     Ok(found)
 }
 

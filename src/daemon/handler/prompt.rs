@@ -1,9 +1,13 @@
 //! Prompts, from the params to the terminal event and the reply.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::FutureExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -75,6 +79,8 @@ struct Job {
     server: Server,
     scene: Scene,
     model: String,
+    /// How long the server may be asked which models it has, to explain an error.
+    look_up: Duration,
     warnings: Vec<String>,
 }
 
@@ -135,6 +141,7 @@ impl Job {
             scene: route.scene(&api, Some(model.clone())),
             route,
             model,
+            look_up: api.options.clocks.discovery,
             warnings,
         };
         Ok((job, prompt))
@@ -388,13 +395,24 @@ impl Job {
         }
     }
 
-    /// A missing model's error says which ones are there, as far as that is known.
+    /// A missing model's error says which ones may have been meant, as far as that is known.
     async fn name_models(&self, error: &mut ErrorObject) {
-        let work = model::discovery(&self.workspace, &self.route.config_id, true);
-        if let Ok(found) = super::cancellable(&self.token, work).await
+        let look_up = async {
+            let known = model::discovery(&self.workspace, &self.route.config_id, false).await?;
+            // What was there a moment ago is no longer.
+            match known.models.iter().any(|model| model.id == self.model) {
+                true => model::discovery(&self.workspace, &self.route.config_id, true).await,
+                false => Ok(known),
+            }
+        };
+        let looked_up = timeout(self.look_up, super::cancellable(&self.token, look_up));
+        if let Ok(Ok(found)) = looked_up.await
             && !found.models.is_empty()
         {
-            error.data.hint = Some(offer(&found.models));
+            error.data.hint = Some(match found.near(&self.model).as_slice() {
+                [] => offer(&found.models),
+                near => format!("Near names there: {}.", near.join(", ")),
+            });
         }
     }
 

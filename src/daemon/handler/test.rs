@@ -176,10 +176,10 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     });
     test_api(&mut report, session, &subject.plan, api).await;
     session.close().await;
-    if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found)
+    if let (Some(config_id), Some(_)) = (&subject.config_id, &report.found)
         && subject.saved
     {
-        workspace.links.discovered(config_id, found.clone());
+        workspace.links.answered(config_id);
     }
     report
 }
@@ -235,6 +235,7 @@ async fn test_api(report: &mut Report, session: &ssh::Session, plan: &ssh::Plan,
                 Duration::ZERO,
                 models_detail(&found.models),
             );
+            report.warnings.extend_from_slice(&found.warnings);
             report.found = Some(found);
         }
         Err(error) => {

@@ -8,6 +8,7 @@ pub(in crate::daemon) fn discovery(found: &llm::Discovery) -> protocol::ListMode
     protocol::ListModelsResult {
         server: server(found),
         models: found.models.iter().map(model).collect(),
+        warnings: found.warnings.clone(),
     }
 }
 
@@ -49,6 +50,7 @@ pub(in crate::daemon) fn model(model: &llm::Model) -> protocol::Model {
             tools: model.capabilities.tools,
             vision: model.capabilities.vision,
             reasoning: model.capabilities.reasoning,
+            embedding: model.capabilities.embedding,
         },
         state: match model.state {
             llm::ModelState::Loaded => protocol::ModelState::Loaded,
