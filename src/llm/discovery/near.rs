@@ -1,5 +1,7 @@
 //! Names that may have been meant by a name that nothing has.
 
+use std::cmp::Reverse;
+
 use crate::llm::model::Discovery;
 
 /// More are no help.
@@ -18,8 +20,8 @@ enum Nearness {
     Part,
     /// A few slips apart.
     Slips(usize),
-    /// A model of the same family.
-    Family,
+    /// A model of the same family, with so many characters of the name.
+    Family(Reverse<usize>),
 }
 
 impl Discovery {
@@ -50,7 +52,8 @@ fn nearness(wanted: &str, id: &str) -> Option<Nearness> {
         return Some(Nearness::Slips(slips));
     }
     let family = family(&wanted);
-    (family.len() >= 3 && family == self::family(&id)).then_some(Nearness::Family)
+    let common = wanted.iter().zip(&id).take_while(|(a, b)| a == b).count();
+    (family.len() >= 3 && family == self::family(&id)).then_some(Nearness::Family(Reverse(common)))
 }
 
 /// The characters that count.
