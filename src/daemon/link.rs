@@ -195,8 +195,8 @@ impl Links {
         let known = link.discovery.as_ref();
         let make = || {
             let server = make();
-            if let Some((_, known)) = known {
-                server.recall(&known.server);
+            if let Some(known) = known {
+                server.recall(&known.found.server);
             }
             server
         };

@@ -53,7 +53,7 @@ pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery,
     let inquiry = Inquiry::new(server, deadline);
     let listed = match inquiry.list().await {
         Ok(listed) => listed,
-        Err(error) => return typed::instead(&server.options.models, error),
+        Err(error) => return typed::instead(&server.options, error),
     };
     let mut models = list::models(&listed.list);
     let info = identify(&inquiry, &listed, &mut models).await;

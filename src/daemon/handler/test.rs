@@ -176,10 +176,11 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     });
     test_api(&mut report, session, &subject.plan, api).await;
     session.close().await;
-    if let (Some(config_id), Some(_)) = (&subject.config_id, &report.found)
+    if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found)
         && subject.saved
     {
-        workspace.links.answered(config_id);
+        let links = &workspace.links;
+        links.discovered(config_id, found.clone(), session.lifetime());
     }
     report
 }

@@ -5,6 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::ollama;
+
+mod models;
+
 use crate::{
     config::{self, Change, LlmProfile, Profile, SecretField, SshProfile},
     llm,
@@ -98,7 +101,7 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
         models: params
             .models
             .iter()
-            .map(|model| model_profile(model, known))
+            .map(|model| models::profile(model, known))
             .collect(),
         timeouts: config::Timeouts {
             connect_ms: params.timeouts.connect_ms,
@@ -121,24 +124,6 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
                 .unwrap_or_default(),
         }),
         ollama: ollama::profile(params.ollama.as_ref(), known.map(|known| &known.ollama)),
-        unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
-    }
-}
-
-fn model_profile(
-    params: &protocol::ModelSettings,
-    known: Option<&LlmProfile>,
-) -> config::ModelProfile {
-    let mut models = known.into_iter().flat_map(|known| &known.models);
-    let known = models.find(|known| known.id == params.id);
-    config::ModelProfile {
-        id: params.id.clone(),
-        name: params.name.clone(),
-        context_window: params.context_window,
-        max_output_tokens: params.max_output_tokens,
-        tools: params.tools,
-        vision: params.vision,
-        reasoning: params.reasoning,
         unknown: known.map(|known| known.unknown.clone()).unwrap_or_default(),
     }
 }
@@ -247,7 +232,7 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
             affinity_header: profile.affinity_header.clone(),
             default_model: profile.default_model.clone(),
             model_aliases: profile.model_aliases.clone(),
-            models: profile.models.iter().map(model_settings).collect(),
+            models: profile.models.iter().map(models::settings).collect(),
             timeouts: protocol::Timeouts {
                 connect_ms: profile.timeouts.connect_ms,
                 first_token_ms: profile.timeouts.first_token_ms,
@@ -273,18 +258,6 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
                 _ => None,
             })
             .collect(),
-    }
-}
-
-fn model_settings(profile: &config::ModelProfile) -> protocol::ModelSettings {
-    protocol::ModelSettings {
-        id: profile.id.clone(),
-        name: profile.name.clone(),
-        context_window: profile.context_window,
-        max_output_tokens: profile.max_output_tokens,
-        tools: profile.tools,
-        vision: profile.vision,
-        reasoning: profile.reasoning,
     }
 }
 
@@ -478,20 +451,8 @@ pub(in crate::daemon) fn options(
             config::ApiType::Ollama => llm::ApiType::Ollama,
         },
         ollama: ollama::settings(&profile.ollama),
-        models: profile.models.iter().map(typed_model).collect(),
+        models: profile.models.iter().map(models::typed).collect(),
     })
-}
-
-fn typed_model(profile: &config::ModelProfile) -> llm::TypedModel {
-    llm::TypedModel {
-        id: profile.id.clone(),
-        name: profile.name.clone(),
-        context_window: profile.context_window,
-        max_output_tokens: profile.max_output_tokens,
-        tools: profile.tools,
-        vision: profile.vision,
-        reasoning: profile.reasoning,
-    }
 }
 
 fn retries(profile: &LlmProfile) -> llm::Retries {

@@ -99,7 +99,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::{Model, ServerInfo, ServerKind};
+    use crate::llm::{ApiType, Model, ServerInfo, ServerKind};
     use proptest::prelude::*;
 
     fn server(ids: &[&str]) -> Discovery {
@@ -107,11 +107,13 @@ mod tests {
             id: (*id).to_owned(),
             ..Model::default()
         };
+        let server = ServerInfo {
+            kind: ServerKind::Generic,
+            version: None,
+        };
         Discovery {
-            server: ServerInfo {
-                kind: ServerKind::Generic,
-                version: None,
-            },
+            api: ApiType::Auto.choose(&server),
+            server,
             models: ids.iter().map(model).collect(),
             warnings: Vec::new(),
         }

@@ -7,6 +7,7 @@ use crate::llm::{
     carrier::Carrier,
     error::Error,
     model::{Discovery, Model, ServerInfo, ServerKind, TypedModel},
+    options::Options,
     sanitize::sanitize,
 };
 
@@ -37,11 +38,11 @@ pub(super) fn add(typed: &[TypedModel], models: &mut Vec<Model>) {
 
 /// What was typed in, if the error is only about the list; the error otherwise.
 pub(super) fn instead<E: Carrier>(
-    typed: &[TypedModel],
+    options: &Options,
     error: Error<E>,
 ) -> Result<Discovery, Error<E>> {
     let why = match &error {
-        _ if typed.is_empty() => return Err(error),
+        _ if options.models.is_empty() => return Err(error),
         Error::Refused(refusal) => match refusal.status {
             Some(status @ (404 | 405 | 501)) => format!("HTTP {status}"),
             _ => return Err(error),
@@ -51,12 +52,14 @@ pub(super) fn instead<E: Carrier>(
         }
         _ => return Err(error),
     };
+    let server = ServerInfo {
+        kind: ServerKind::Generic,
+        version: None,
+    };
     Ok(Discovery {
-        server: ServerInfo {
-            kind: ServerKind::Generic,
-            version: None,
-        },
-        models: typed.iter().map(model).collect(),
+        api: options.api_type.choose(&server),
+        server,
+        models: options.models.iter().map(model).collect(),
         warnings: vec![format!(
             "The server does not list its models ({why}): these are the ones that the profile names."
         )],
