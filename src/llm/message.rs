@@ -109,3 +109,13 @@ pub struct ChatRequest {
     /// Value of the affinity header, the same for a whole conversation.
     pub affinity: Option<String>,
 }
+
+impl ChatRequest {
+    /// Whether it is a later round of a prompt: those end with results. What was wrong with what is
+    /// before them was told in the rounds before.
+    pub(super) fn goes_on(&self) -> bool {
+        let is_result = |block: &Block| matches!(block, Block::ToolResult { .. });
+        let last = self.messages.last();
+        last.is_some_and(|message| message.content.iter().any(is_result))
+    }
+}

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod api_type;
 mod architecture;
 mod backpressure;
 mod cancel;

@@ -1,22 +1,13 @@
-//! Ollama by its own API: when it is chosen, what is asked of it, and what its answers mean.
+//! Ollama by its own API: what is asked of it, and what its answers mean.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, CONFIG, prompt, read_tool, with};
 use crate::support::daemon::{Answer, Daemon};
-use crate::support::llm_server::{Dialect, Reply, Request, ollama};
-
-/// A daemon whose profile has these `llm` fields, and `smol` selected.
-async fn with_llm(bed: &Bed, llm: &Value) -> Daemon {
-    let daemon = bed.daemon().await;
-    let llm = with(bed.llm_params(), llm);
-    bed.configure_with(&daemon, bed.ssh_params(), llm).await;
-    let params = json!({"configId": CONFIG, "modelId": "smol"});
-    daemon.ok("remote-llm/select-model", params).await;
-    daemon
-}
+use crate::support::llm_server::{Dialect, Reply, Request, Step, ollama};
 
 async fn stream(daemon: &Daemon, params: Value) -> Value {
     daemon.ok("remote-llm/stream-prompt", params).await
@@ -30,104 +21,10 @@ fn only_chat(bed: &Bed) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_profile_asks_of_ollama_is_kept_shown_and_checked() {
-    let bed = Bed::start().await;
-    let settings = json!({"numCtx": 8192, "keepAlive": "10m", "think": "high"});
-    let daemon = with_llm(&bed, &json!({"apiType": "ollama", "ollama": settings})).await;
-    daemon.shut_down().await;
-    let daemon = bed.daemon().await;
-    let config = json!({"configId": CONFIG});
-    let view = daemon.ok("remote-llm/get-config", config).await;
-    assert_eq!(view["llm"]["apiType"], "ollama");
-    assert_eq!(view["llm"]["ollama"], settings);
-    assert_eq!(view["warnings"], json!([]));
-
-    for (wrong, code, field, allowed) in [
-        (
-            json!({"numCtx": 100}),
-            "CONFIG_INVALID",
-            "llm.ollama.numCtx",
-            "256",
-        ),
-        (
-            json!({"keepAlive": "soon"}),
-            "CONFIG_INVALID",
-            "llm.ollama.keepAlive",
-            "10m",
-        ),
-        (
-            json!({"keepAlive": 1.5}),
-            "INVALID_PARAMS",
-            "llm.ollama.keepAlive",
-            "10m",
-        ),
-        (
-            json!({"think": "loudly"}),
-            "INVALID_PARAMS",
-            "llm.ollama.think",
-            "low, medium, high, max",
-        ),
-    ] {
-        let llm = with(bed.llm_params(), &json!({"ollama": wrong}));
-        let params = json!({"configId": CONFIG, "llm": llm});
-        let error = daemon.err("remote-llm/configure", params).await;
-        assert_eq!(error.code(), code, "{error:?}");
-        assert_eq!(error.data["field"], field, "{error:?}");
-        assert!(error.message.contains(allowed), "{error:?}");
-    }
-
-    let llm = with(bed.llm_params(), &json!({"ollama": settings}));
-    let view = bed.configure_with(&daemon, bed.ssh_params(), llm).await;
-    let warning = view["warnings"][0].as_str().unwrap();
-    assert!(warning.contains("no effect"), "{warning}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn which_api_is_used_is_told_with_its_reason() {
-    let bed = Bed::start().await;
-    for (dialect, asked, used, reason) in [
-        (
-            Dialect::Ollama,
-            "auto",
-            "ollama",
-            "the server is Ollama 0.6.2",
-        ),
-        (
-            Dialect::Ollama,
-            "openai-compatible",
-            "openai-compatible",
-            "the profile asks for it; the server is Ollama 0.6.2",
-        ),
-        (
-            Dialect::Vllm,
-            "auto",
-            "openai-compatible",
-            "the server is vllm 0.32.0",
-        ),
-        (Dialect::Vllm, "ollama", "ollama", "looks like vllm"),
-    ] {
-        bed.llm.imitate(dialect);
-        let daemon = with_llm(&bed, &json!({"apiType": asked})).await;
-        let config = json!({"configId": CONFIG});
-        let models = daemon.ok("remote-llm/list-models", config.clone()).await;
-        let tested = daemon.ok("remote-llm/test-connection", config).await;
-        for server in [&models["server"], &tested["server"]] {
-            assert_eq!(server["apiType"], used, "{asked}: {server}");
-            let told = server["apiTypeReason"].as_str().unwrap();
-            assert!(told.contains(reason), "{asked}: {told}");
-        }
-        let stages = tested["stages"].as_array().unwrap();
-        let server = stages.iter().find(|stage| stage["name"] == "server");
-        let detail = server.unwrap()["detail"].as_str().unwrap();
-        assert!(detail.contains(reason), "{asked}: {detail}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn auto_asks_ollama_by_its_own_api_for_the_context_that_is_loaded() {
     let bed = Bed::start().await;
     bed.llm.imitate(Dialect::Ollama);
-    let daemon = with_llm(&bed, &json!({"apiType": "auto"})).await;
+    let daemon = bed.configured_with(&json!({"apiType": "auto"})).await;
     let result = stream(&daemon, prompt("p", "Hi.")).await;
     assert_eq!(
         result["message"]["content"][0]["text"],
@@ -148,7 +45,7 @@ async fn auto_asks_everybody_else_by_the_openai_compatible_api() {
     let bed = Bed::start().await;
     for dialect in [Dialect::LlamaCpp, Dialect::Vllm] {
         bed.llm.imitate(dialect);
-        let daemon = with_llm(&bed, &json!({"apiType": "auto"})).await;
+        let daemon = bed.configured_with(&json!({"apiType": "auto"})).await;
         let result = stream(&daemon, prompt("p", "Hi.")).await;
         assert_eq!(result["stopReason"], "end_turn");
     }
@@ -170,7 +67,7 @@ async fn a_tool_is_run_with_the_object_it_was_called_with_and_its_result_goes_ba
             ("Read", json!({"path": "b"})),
         ])
     });
-    let daemon = with_llm(&bed, &json!({"apiType": "ollama"})).await;
+    let daemon = bed.configured_with(&json!({"apiType": "ollama"})).await;
     daemon.answer_with(|question| {
         let path = question.params["input"]["path"].as_str().unwrap();
         Answer::text(&format!("this is {path}"))
@@ -211,7 +108,7 @@ async fn an_error_within_an_answer_fails_it_with_the_servers_sentence_and_the_te
             ollama::error("an error was encountered while running the model: CUDA error"),
         ])
     });
-    let daemon = with_llm(&bed, &json!({"apiType": "ollama"})).await;
+    let daemon = bed.configured_with(&json!({"apiType": "ollama"})).await;
     let error = daemon
         .err("remote-llm/stream-prompt", prompt("p", "Hi."))
         .await;
@@ -219,4 +116,148 @@ async fn an_error_within_an_answer_fails_it_with_the_servers_sentence_and_the_te
     assert!(error.message.contains("CUDA error"), "{error:?}");
     assert_eq!(error.data["partial"], "Half");
     assert_eq!(bed.llm.chats().len(), 1, "it is not asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_profile_asks_for_is_sent_and_what_the_model_thinks_is_told() {
+    let bed = Bed::start().await;
+    bed.llm.on_any(|request| {
+        Some(match request.path.as_str() {
+            "/api/version" => Reply::json(200, &json!({"version": "0.12.6"})),
+            "/api/show" => Reply::json(
+                200,
+                &json!({"capabilities": ["completion", "thinking", "vision"]}),
+            ),
+            "/api/ps" => Reply::json(200, &json!({"models": []})),
+            ollama::CHAT => Reply::Lines(vec![
+                ollama::message(&json!({"content": "", "thinking": "A cat"})),
+                ollama::message(&json!({"content": "", "thinking": "?"})),
+                ollama::message(&json!({"content": "A ca"})),
+                ollama::done("length", 800, 2),
+            ]),
+            _ => return None,
+        })
+    });
+    let settings = json!({"numCtx": 8192, "keepAlive": -1, "think": "low"});
+    let daemon = bed
+        .configured_with(&json!({"apiType": "ollama", "ollama": settings}))
+        .await;
+    let image = json!({
+        "type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
+    });
+    let question = json!({"type": "text", "text": "What is it?"});
+    let messages = json!([{"role": "user", "content": [question, image]}]);
+    let params = with(
+        prompt("p", ""),
+        &json!({"messages": messages, "maxOutputTokens": 2}),
+    );
+    let result = stream(&daemon, params).await;
+
+    let body = only_chat(&bed).body;
+    assert_eq!(
+        body,
+        json!({
+            "model": "smol",
+            "messages": [{"role": "user", "content": "What is it?", "images": ["iVBORw0KGgo="]}],
+            "think": "low", "keep_alive": -1, "truncate": false, "shift": false, "stream": true,
+            "options": {"num_predict": 2, "num_ctx": 8192},
+        })
+    );
+    assert_eq!(result["message"]["content"][0]["thinking"], "A cat?");
+    assert_eq!(result["message"]["content"][1]["text"], "A ca");
+    assert_eq!(result["stopReason"], "max_tokens");
+    assert_eq!(result["rawFinishReason"], "length");
+    let chunks = daemon.chunks("p");
+    let loading = chunks
+        .iter()
+        .position(|chunk| chunk.event["phase"] == "loading-model");
+    let thought = chunks
+        .iter()
+        .position(|chunk| chunk.kind() == "reasoning-delta");
+    assert!(loading.unwrap() < thought.unwrap(), "{chunks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_will_be_cut_is_warned_of_before_anything_is_said() {
+    let bed = Bed::start().await;
+    bed.llm.imitate(Dialect::Ollama);
+    for (api_type, advice) in [
+        ("openai-compatible", "llm.apiType to ollama"),
+        // 0.6.2 cannot be told to refuse.
+        ("ollama", "llm.ollama.numCtx to 8192"),
+    ] {
+        let daemon = bed.configured_with(&json!({"apiType": api_type})).await;
+        let config = json!({"configId": CONFIG});
+        daemon.ok("remote-llm/list-models", config).await;
+        let result = stream(&daemon, prompt("p", &"x".repeat(20_000))).await;
+        let told = result["warnings"][0].as_str().unwrap();
+        assert!(told.contains("a context of 4096"), "{told}");
+        assert!(told.contains(advice), "{told}");
+        let kinds = daemon.kinds("p");
+        let at = |kind: &str| kinds.iter().position(|known| known == kind).unwrap();
+        assert!(at("warning") < at("text-delta"), "{kinds:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_ollama_refuses_to_cut_is_an_overflow_with_its_numbers() {
+    let bed = Bed::start().await;
+    bed.llm.imitate(Dialect::Ollama);
+    let inner = json!({"error": {
+        "code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 5008, "n_ctx": 4096,
+        "message": "request (5008 tokens) exceeds the available context size (4096 tokens), try increasing it",
+    }});
+    let body = json!({"error": inner.to_string()});
+    bed.llm.on_chat(move |_| Reply::json(400, &body));
+    let daemon = bed.configured_with(&json!({"apiType": "auto"})).await;
+    let error = daemon
+        .err("remote-llm/stream-prompt", prompt("p", "Hi."))
+        .await;
+    assert_eq!(error.code(), "API_CONTEXT_OVERFLOW");
+    assert!(
+        error.message.contains("5008") && error.message.contains("4096"),
+        "{error:?}"
+    );
+    assert!(!error.message.contains('{'), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_without_done_is_not_finished() {
+    let bed = Bed::start().await;
+    bed.llm.imitate(Dialect::Ollama);
+    bed.llm
+        .on_chat(|_| Reply::Lines(vec![ollama::message(&json!({"content": "Half"}))]));
+    let daemon = bed.configured_with(&json!({"apiType": "ollama"})).await;
+    let error = daemon
+        .err("remote-llm/stream-prompt", prompt("p", "Hi."))
+        .await;
+    assert_eq!(error.code(), "STREAM_INTERRUPTED");
+    assert_eq!(error.data["partial"], "Half");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_prompt_closes_its_connection_to_ollama() {
+    let bed = Bed::start().await;
+    bed.llm.imitate(Dialect::Ollama);
+    bed.llm.on_chat(|_| {
+        Reply::Lines(vec![
+            ollama::message(&json!({"content": "Half"})),
+            Step::Silence,
+        ])
+    });
+    let daemon = bed.configured_with(&json!({"apiType": "ollama"})).await;
+    let ticket = daemon
+        .send("remote-llm/stream-prompt", prompt("p", "Hi."))
+        .await;
+    daemon.wait_text("p").await;
+    daemon.cancel(&ticket).await;
+    let error = daemon.reply(&ticket).await.unwrap_err();
+    assert_eq!(error.code(), "CANCELLED");
+    let abandoned = bed.llm.wait(Duration::from_secs(10), |all| {
+        let chat = all
+            .iter()
+            .find(|exchange| exchange.request.path == ollama::CHAT);
+        chat?.abandoned
+    });
+    assert!(abandoned.await.is_some(), "Ollama was left talking");
 }

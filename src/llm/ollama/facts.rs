@@ -11,7 +11,9 @@ pub(in crate::llm) struct Version(u64, u64, u64);
 /// The first version that refuses a prompt that does not fit, if asked to.
 const TRUNCATE: Version = Version(0, 12, 6);
 
-/// From this one on, whether the context shifts is decided when a model is loaded.
+/// From this one on, whether the context shifts is a flag of the program that runs the model. To
+/// have another, it starts that program again: a request with `shift: false` would load the model
+/// anew for everybody, and the next one without it once more.
 const SHIFT_RELOADS: Version = Version(0, 30, 0);
 
 impl Version {

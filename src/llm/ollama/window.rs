@@ -1,10 +1,7 @@
 //! The context that a prompt will have, and what becomes of it there.
 
 use super::{Facts, Loaded, estimate};
-use crate::llm::{
-    dialect::Dialect,
-    message::{Block, ChatRequest},
-};
+use crate::llm::{dialect::Dialect, message::ChatRequest};
 
 /// The smallest context that any version loads a model with by itself: nothing that is smaller
 /// needs a look.
@@ -106,19 +103,15 @@ impl Situation {
     }
 }
 
-/// Whether it is this request that outgrows the window, or the first of a prompt. The later
-/// rounds of a prompt end with results, and what was wrong with the ones before was told then.
+/// Whether it is this request that outgrows the window, or the first of a prompt.
 fn is_news(request: &ChatRequest, window: Window) -> bool {
-    let is_result = |block: &Block| matches!(block, Block::ToolResult { .. });
-    let last = request.messages.last();
-    let goes_on = last.is_some_and(|message| message.content.iter().any(is_result));
-    !goes_on || estimate::tokens_without_last(request, 2) <= window.tokens
+    !request.goes_on() || estimate::tokens_without_last(request, 2) <= window.tokens
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::message::{Message, Role};
+    use crate::llm::message::{Block, Message, Role};
 
     #[test]
     fn the_loaded_context_is_asked_for_when_it_is_large_enough() {

@@ -208,3 +208,34 @@ fn within_a_stream_the_errors_own_code_counts_as_its_status() {
         (RefusalKind::RateLimited, None)
     );
 }
+
+#[test]
+fn an_error_that_is_the_text_of_another_is_read_as_the_inner_one() {
+    let inner = r#"{"error":{"code":400,"message":"request (5012 tokens) exceeds the available context size (4096 tokens), try increasing it","type":"exceed_context_size_error","n_prompt_tokens":5012,"n_ctx":4096}}"#;
+    let sentence =
+        "request (5012 tokens) exceeds the available context size (4096 tokens), try increasing it";
+    // Ollama's own API, and its OpenAI-compatible one.
+    for body in [
+        serde_json::json!({ "error": inner }),
+        serde_json::json!({"error": {"message": inner, "type": "invalid_request_error", "code": null}}),
+    ] {
+        let refusal = refused(400, &body.to_string());
+        assert_eq!(refusal.message, sentence);
+        assert_eq!(refusal.kind, overflow(5012, 4096));
+        let said = error_in(None, &body).unwrap();
+        let refusal = in_stream(&said, &Redactor::default());
+        assert_eq!(refusal.kind, overflow(5012, 4096));
+    }
+    // What only looks like one is shown as it is.
+    for text in [
+        "{",
+        "{}",
+        "{\"a\":1}",
+        "{\"error\":{}}",
+        "[1]",
+        "{\"error\":\"\"}",
+    ] {
+        let body = serde_json::json!({ "error": text });
+        assert_eq!(refused(400, &body.to_string()).message, text);
+    }
+}

@@ -6,6 +6,7 @@ mod conformance;
 mod discovery;
 mod every_byte;
 mod limits;
+mod ollama;
 mod peer;
 mod resend;
 mod servers;

@@ -53,8 +53,12 @@ pub(super) struct Peer {
 pub(super) struct Connection(DuplexStream);
 
 pub(super) fn server(options: Options) -> (Server<Refused>, Peer) {
+    server_at("http://localhost:8080", options)
+}
+
+pub(super) fn server_at(endpoint: &str, options: Options) -> (Server<Refused>, Peer) {
     let (sender, opened) = mpsc::channel(16);
-    let endpoint = "http://localhost:8080".parse().unwrap();
+    let endpoint = endpoint.parse().unwrap();
     let server = Server::new(endpoint, Arc::new(Script { opened: sender }), options);
     (server, Peer { opened })
 }

@@ -184,15 +184,24 @@ impl Bed {
         daemon
     }
 
+    /// The same, with these `llm` fields over the usual ones.
+    pub(crate) async fn configured_with(&self, llm: &Value) -> Daemon {
+        let daemon = self.daemon().await;
+        let llm = with(self.llm_params(), llm);
+        self.configure_with(&daemon, self.ssh_params(), llm).await;
+        self.select(&daemon).await;
+        daemon
+    }
+
     pub(crate) async fn configure(&self, daemon: &Daemon) {
         self.configure_with(daemon, self.ssh_params(), self.llm_params())
             .await;
-        daemon
-            .ok(
-                "remote-llm/select-model",
-                json!({"configId": CONFIG, "modelId": "smol"}),
-            )
-            .await;
+        self.select(daemon).await;
+    }
+
+    async fn select(&self, daemon: &Daemon) {
+        let params = json!({"configId": CONFIG, "modelId": "smol"});
+        daemon.ok("remote-llm/select-model", params).await;
     }
 
     pub(crate) async fn configure_with(&self, daemon: &Daemon, ssh: Value, llm: Value) -> Value {

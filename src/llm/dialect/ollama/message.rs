@@ -33,7 +33,7 @@ pub(super) fn messages(request: &ChatRequest, names: &Names) -> Vec<Value> {
     entries(request).iter().map(message).collect()
 }
 
-/// How many images of a request cannot be sent.
+/// How many images of a request cannot be sent, apart from those of rounds before.
 pub(in crate::llm) fn unsendable_images(request: &ChatRequest) -> usize {
     fn count(content: &[Block]) -> usize {
         let one = |block: &Block| match block {
@@ -43,8 +43,11 @@ pub(in crate::llm) fn unsendable_images(request: &ChatRequest) -> usize {
         };
         content.iter().map(one).sum()
     }
-    let messages = request.messages.iter();
-    messages.map(|message| count(&message.content)).sum()
+    let new = match (request.goes_on(), &request.messages[..]) {
+        (true, [.., last]) => std::slice::from_ref(last),
+        (_, all) => all,
+    };
+    new.iter().map(|message| count(&message.content)).sum()
 }
 
 fn user(parts: &[Part<'_>]) -> Value {
@@ -88,3 +91,6 @@ fn bare(source: &ImageSource) -> Option<&str> {
 fn tool_call(call: &Call<'_>, names: &Names) -> Value {
     json!({"function": {"name": names.to_wire(call.name), "arguments": call.input}})
 }
+
+#[cfg(test)]
+mod tests;

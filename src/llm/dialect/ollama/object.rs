@@ -52,3 +52,6 @@ fn usage(object: &Value) -> Option<Usage> {
         ..Usage::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,6 @@ fn options(request: &ChatRequest, terms: &Terms) -> Map<String, Value> {
     }
     options
 }
+
+#[cfg(test)]
+mod tests;
