@@ -9,7 +9,7 @@
 //! Server ── discovery ──┐
 //!        └─ chat ─ ask ─┴─ http (pool, connection, tap) ── Opener
 //!            ├─ resend: failures → once more?  (no I/O)
-//!            ├─ sse, ndjson: bytes → frames    (no I/O)
+//!            ├─ decoder: bytes → frames        (no I/O)
 //!            └─ dialect: frames → events       (no I/O)
 //! ```
 
@@ -17,25 +17,24 @@ mod api_type;
 mod ask;
 mod carrier;
 mod chat;
+mod decoder;
 mod dialect;
 mod discovery;
 mod endpoint;
 mod error;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod http;
 mod json;
-mod limits;
-mod line;
 mod message;
 mod model;
-mod ndjson;
 mod ollama;
 mod options;
 mod refusal;
 mod resend;
 mod retry_after;
 mod sanitize;
-mod sse;
 #[cfg(test)]
 mod tests;
 
@@ -64,7 +63,13 @@ pub use self::{
     options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries},
     refusal::{Refusal, RefusalKind},
 };
-use self::{ask::Learned, http::Client, ollama::Known, resend::Budget};
+use self::{
+    ask::Learned,
+    decoder::{limits, line, ndjson, sse},
+    http::Client,
+    ollama::Known,
+    resend::Budget,
+};
 
 /// One LLM server. Clone = same connections, the same memory of what the server cannot do, and the
 /// same budget of requests sent again.

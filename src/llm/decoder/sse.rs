@@ -177,4 +177,6 @@ impl Event {
 }
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2};
 
 use super::limits::TooLarge;
 
-pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// A buffer that one long line blew up to more than this is given back.
 const SPARE: usize = 64 * 1024;
