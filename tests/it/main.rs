@@ -36,6 +36,7 @@ mod proxy_command_trust;
 mod real;
 mod real_servers;
 mod reconnect;
+mod record;
 mod refused;
 mod resend;
 mod schema;
