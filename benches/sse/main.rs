@@ -13,7 +13,13 @@
     reason = "a table for people, from a bench that fails when it cannot go on"
 )]
 
-#[expect(dead_code, reason = "the daemon's own")]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the daemon's own, with its tests"
+)]
 #[path = "../../src/llm/decoder/mod.rs"]
 mod decoder;
 

@@ -112,8 +112,8 @@ fn take_line(line: &[u8], frames: &mut Vec<Frame>) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::line::BOM;
     use super::*;
-    use crate::llm::line::BOM;
 
     /// Decodes pieces and a clean end; the lines, and whether there was invalid UTF-8.
     fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, bool) {

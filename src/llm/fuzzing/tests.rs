@@ -1,7 +1,9 @@
 use std::{fs, path::Path};
 
+type Target = fn(&[u8]);
+
 /// The target of each folder of inputs.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+const TARGETS: &[(&str, Target)] = &[
     ("sse", super::sse),
     ("ndjson", super::ndjson),
     ("tool_calls", super::tool_calls),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
+use super::super::line::BOM;
 use super::*;
-use crate::llm::line::BOM;
 
 const LINE: usize = Limits::DEFAULT.line;
 const TOO_LONG: TooLarge = TooLarge::Line(LINE);
