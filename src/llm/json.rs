@@ -7,7 +7,10 @@ use memchr::memchr;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Error, Map, Value};
 
-use super::{limits::Limits, line::BOM};
+use super::{
+    limits::Limits,
+    line::{self, BOM},
+};
 
 /// Reads a JSON text. A BOM before it is skipped, bytes that are not UTF-8 and halves of
 /// surrogate pairs (a server that cut a string in the middle of an emoji) become U+FFFD; of equal
@@ -18,7 +21,7 @@ use super::{limits::Limits, line::BOM};
 /// too deeply.
 pub(crate) fn parse(text: impl AsRef<[u8]>) -> Result<Value, Error> {
     let bytes = text.as_ref();
-    let text = String::from_utf8_lossy(bytes.strip_prefix(BOM).unwrap_or(bytes));
+    let text = line::text(bytes.strip_prefix(BOM).unwrap_or(bytes));
     let levels = Levels::new(false);
     levels.read(&text).or_else(|error| {
         let mended = (!error.is_data()).then(|| without_halves(&text)).flatten();

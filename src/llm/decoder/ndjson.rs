@@ -8,7 +8,7 @@ use std::{borrow::Cow, mem};
 
 use super::{
     limits::{Limits, TooLarge},
-    line::{Ending, Lines},
+    line::{self, Ending, Lines},
     sse::Frame,
 };
 
@@ -99,7 +99,7 @@ fn take_line(line: &[u8], frames: &mut Vec<Frame>) -> bool {
     if line.is_empty() {
         return false;
     }
-    let text = String::from_utf8_lossy(line);
+    let text = line::text(line);
     let replaced = matches!(text, Cow::Owned(_));
     frames.push(Frame::Event {
         event: None,

@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use super::{
     limits::{Limits, TooLarge},
-    line::{Ending, Lines},
+    line::{self, Ending, Lines},
 };
 
 /// One thing a server said.
@@ -170,7 +170,7 @@ impl Event {
     }
 
     fn text<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, str> {
-        let text = String::from_utf8_lossy(bytes);
+        let text = line::text(bytes);
         self.invalid_utf8 |= matches!(text, Cow::Owned(_));
         text
     }
