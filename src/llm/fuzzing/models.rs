@@ -7,7 +7,7 @@ use tokio::{
     runtime,
 };
 
-use super::is_clean;
+use super::{SECRET, is_clean};
 use crate::llm::{BoxFuture, ByteStream, Carrier, Dial, Discovery, Opener, Options, Server};
 
 /// What stands between the answers of an input.
@@ -30,7 +30,11 @@ pub fn models(input: &[u8]) {
     let Ok(endpoint) = "http://localhost:8080".parse() else {
         return;
     };
-    let server = Server::new(endpoint, Arc::new(Scripted(routes)), Options::default());
+    let options = Options {
+        api_key: Some(SECRET.into()),
+        ..Options::default()
+    };
+    let server = Server::new(endpoint, Arc::new(Scripted(routes)), options);
     let discovery = runtime.block_on(async { server.discover().await });
     match discovery {
         Ok(discovery) => check(&discovery),
