@@ -294,7 +294,10 @@ impl Answer {
         timing: Timing,
         out: &mut Vec<ChatEvent>,
     ) -> Result<(), Fault> {
-        self.flush(out);
+        // Of an answer that was cut, half a tag is not told: nothing may have been told so far.
+        if self.done || self.finish.is_some() {
+            self.flush(out);
+        }
         // `[DONE]` alone vouches for text, not for calls.
         let vouched = self.done
             && self.calls.is_empty()

@@ -339,7 +339,7 @@ async fn nothing_of_a_dead_attempt_is_in_the_answer() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_was_begun_is_never_asked_for_again() {
     let call = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\
-        \"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n";
+        \"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}}]}\n\n";
     let thought =
         "data: {\"choices\":[{\"index\":0,\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n";
     for output in [&delta("par"), call, thought] {
