@@ -65,7 +65,7 @@ const job = async () => {
   console.log(`${server.kind}: ${models.map(model => `${model.id} (${model.contextWindow.effective ?? '?'} tokens)`).join(', ')}`)
   await call('remote-llm/select-model', { configId: 'example', modelId: args.model ?? models[0].id })
   const path = { type: 'string', enum: [file] }
-  const tool = { name: 'Read', description: 'Reads a file.', inputSchema: { type: 'object', properties: { path }, required: ['path'] } }
+  const tool = { name: 'Read', description: 'Reads a file.', readOnly: true, inputSchema: { type: 'object', properties: { path }, required: ['path'] } }
   const messages = [{ role: 'user', content: `Read ${file} and say in one sentence what it is.` }]
   const result = await call('remote-llm/stream-prompt', { configId: 'example', requestId: 'first', messages, tools: [tool] })
   console.log(`\n${result.stopReason}: ${result.usage.outputTokens ?? '?'} tokens, ${result.toolCalls} tool calls, ${result.timing.totalMs} ms`)

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::llm::{Block, Completion, InvalidCall, Message, Tool};
+use crate::llm::{Block, Completion, InvalidCall, Message, StopReason, Tool};
 
+use super::repair::repair;
 use super::text::one_line;
 
 /// The longest name kept of a tool that does not exist, in characters.
@@ -18,6 +19,8 @@ pub(super) struct Call {
     pub(super) name: String,
     pub(super) declared: bool,
     pub(super) input: Input,
+    /// What was done to the arguments, if they were no object as they came.
+    pub(super) repaired: Option<&'static str>,
 }
 
 /// What the model passed.
@@ -37,11 +40,15 @@ impl Call {
 
 /// Takes the calls out of a finished answer, in order. The content comes back with them in place,
 /// invalid ones with an empty input.
+///
+/// Of an answer that reached its token limit no call is valid, and none is repaired: what looks
+/// whole may lack its end, or the calls that were meant to follow.
 pub(super) fn take_calls(
     completion: &mut Completion,
     tools: &[Tool],
     ids: &mut Ids,
 ) -> (Vec<Block>, Vec<Call>) {
+    let cut = completion.stop_reason == StopReason::MaxTokens;
     let mut invalid = std::mem::take(&mut completion.invalid_calls);
     let mut content = std::mem::take(&mut completion.content);
     for InvalidCall { id, name, .. } in &invalid {
@@ -65,13 +72,27 @@ pub(super) fn take_calls(
             .iter()
             .position(|call| call.id == *id)
             .map(|place| invalid.swap_remove(place));
-        let passed = match fault {
-            Some(InvalidCall { raw, problem, .. }) => {
+        let mended = fault
+            .as_ref()
+            .filter(|_| !cut)
+            .and_then(|call| repair(&call.raw));
+        let repaired = mended.as_ref().map(|(_, how)| *how);
+        let passed = match (mended, fault) {
+            (Some((object, _)), _) => {
+                *input = object.clone();
+                Input::Object(object)
+            }
+            (None, Some(InvalidCall { raw, problem, .. })) => {
                 *input = empty_object();
                 Input::Invalid { raw, problem }
             }
-            None if input.is_object() => Input::Object(input.clone()),
-            None => Input::Invalid {
+            (None, None) if cut => Input::Invalid {
+                raw: std::mem::replace(input, empty_object()).to_string(),
+                problem: "the answer reached its token limit before the call was complete"
+                    .to_owned(),
+            },
+            (None, None) if input.is_object() => Input::Object(input.clone()),
+            (None, None) => Input::Invalid {
                 raw: std::mem::replace(input, empty_object()).to_string(),
                 problem: "the arguments are not a JSON object".to_owned(),
             },
@@ -87,6 +108,7 @@ pub(super) fn take_calls(
             name: name.clone(),
             declared,
             input: passed,
+            repaired,
         });
     }
     (content, calls)
@@ -214,6 +236,7 @@ mod tests {
             name: name.into(),
             declared,
             input,
+            repaired: None,
         };
         let invalid = |raw: &str, problem: &str| Input::Invalid {
             raw: raw.into(),

@@ -27,16 +27,34 @@ pub enum Error<E: llm::Carrier> {
     /// A tool choice that the declared tools cannot satisfy. The host's fault.
     #[error("toolChoice: {0}")]
     InvalidToolChoice(ToolChoiceProblem),
-    /// The model repeated a call after being told not to. Another model, or a clearer prompt.
-    #[error("the model made the same call of `{name}` {times} times in a row")]
-    ToolLoop { name: String, times: u32 },
+    /// The model repeated itself after being told not to. Another model, or a clearer prompt.
+    #[error("{}", repeated(name, *period))]
+    ToolLoop {
+        /// The tool of the last call.
+        name: String,
+        /// How many calls were made again and again, in the same order.
+        period: usize,
+    },
+    /// No call had an input that fits, and the model did not learn from being told.
+    #[error("no tool call was fit to run, {rounds} rounds in a row")]
+    UnfitCalls { rounds: u32 },
+    /// Every call failed.
+    #[error("every tool call failed, {rounds} rounds in a row")]
+    FailedCalls { rounds: u32 },
     /// Nobody is left to run tools.
     #[error("the host is gone")]
     HostGone,
 }
 
+fn repeated(name: &str, period: usize) -> String {
+    match period {
+        1 => format!("the model made the same call of `{name}` four times in a row"),
+        _ => format!("the model went round the same {period} tool calls for the fourth time"),
+    }
+}
+
 /// What is wrong with a declared tool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ToolProblem {
     #[error("name is empty")]
     NoName,
@@ -44,6 +62,16 @@ pub enum ToolProblem {
     DuplicateName,
     #[error("inputSchema is not a JSON object")]
     SchemaNotObject,
+    #[error("inputSchema is longer than 256 KiB")]
+    SchemaTooLong,
+    /// Nothing is fetched.
+    #[error("a $ref of inputSchema leads elsewhere than to a part of it (#/…)")]
+    SchemaReference,
+    /// It would take too long to check.
+    #[error("the $refs of inputSchema go round in circles, or lead to too much")]
+    SchemaTangled,
+    #[error("inputSchema is no valid JSON Schema: {0}")]
+    SchemaInvalid(String),
 }
 
 /// What is wrong with a tool choice.
@@ -67,6 +95,8 @@ impl<E: llm::Carrier> Error<E> {
             | Self::InvalidTool { .. }
             | Self::InvalidToolChoice(_)
             | Self::ToolLoop { .. }
+            | Self::UnfitCalls { .. }
+            | Self::FailedCalls { .. }
             | Self::HostGone => false,
         }
     }

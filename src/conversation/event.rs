@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::llm::{self, BoxFuture};
 
+use super::tool::CallFailure;
+
 /// Where a prompt's events go, in order.
 pub trait Sink: Send + Sync {
     /// Takes one event of a round; rounds count from 1.
@@ -44,6 +46,8 @@ pub enum Event {
     ToolResult {
         id: String,
         is_error: bool,
+        /// Why it was answered for the tool; `None` if the tool answered itself.
+        failure: Option<CallFailure>,
         /// At most 200 characters on one line, fit for display.
         preview: String,
     },

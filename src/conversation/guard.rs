@@ -1,26 +1,38 @@
-//! Notices a model that goes round in circles.
+//! Notices a model that goes round in circles, or that nothing works for.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 
 use serde_json::Value;
 
-/// So many equal calls in a row are run …
-const RUN: u32 = 2;
-/// … the next is answered with a correction instead, and the one after it ends the prompt.
-const CORRECT: u32 = RUN + 1;
+/// The longest circle that is looked for, in calls.
+const LONGEST: usize = 3;
+/// The last call of this round through a circle is answered with a correction instead of being
+/// run; the next one in the same circle ends the prompt.
+const ROUNDS: usize = 3;
 
-/// Remembers the latest call and how often it came in a row, across rounds.
+/// Remembers the latest calls, across rounds.
 #[derive(Debug, Default)]
 pub(super) struct LoopGuard {
-    latest: Option<(String, Arguments)>,
-    times: u32,
+    /// Fingerprints, newest last: as many as the longest circle needs.
+    latest: VecDeque<u64>,
+    fingerprints: RandomState,
 }
 
 /// What a call was made with.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Arguments {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Arguments<'a> {
     /// Compared as JSON: the order of keys does not matter.
-    Object(Value),
+    Object(&'a Value),
     /// Not a JSON object, compared as text.
-    Invalid(String),
+    Invalid(&'a str),
+}
+
+/// A model that makes the same calls over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Circle {
+    /// How many calls there are to it.
+    pub(super) period: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +40,98 @@ pub(super) enum Verdict {
     /// Run it.
     Go,
     /// Don't run it, tell the model.
-    Correct,
+    Correct(Circle),
     /// It was told, and did it again.
-    Stop { times: u32 },
+    Stop(Circle),
 }
 
 impl LoopGuard {
-    pub(super) fn judge(&mut self, name: &str, arguments: Arguments) -> Verdict {
-        let call = (name.to_owned(), arguments);
-        if self.latest.as_ref() == Some(&call) {
-            self.times += 1;
-        } else {
-            self.latest = Some(call);
-            self.times = 1;
+    pub(super) fn judge(&mut self, name: &str, arguments: Arguments<'_>) -> Verdict {
+        self.latest
+            .push_back(self.fingerprints.hash_one((name, arguments)));
+        if self.latest.len() > LONGEST * ROUNDS + 1 {
+            self.latest.pop_front();
         }
-        match self.times {
-            0..=RUN => Verdict::Go,
-            CORRECT => Verdict::Correct,
-            times => Verdict::Stop { times },
+        for period in 1..=LONGEST {
+            let newest = self.latest.iter().rev();
+            let before = self.latest.iter().rev().skip(period);
+            let equal = newest.zip(before).take_while(|(a, b)| a == b).count();
+            let circle = Circle { period };
+            match (equal + period).cmp(&(period * ROUNDS)) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return Verdict::Correct(circle),
+                std::cmp::Ordering::Greater => return Verdict::Stop(circle),
+            }
+        }
+        Verdict::Go
+    }
+}
+
+impl Hash for Arguments<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Object(value) => hash(value, state),
+            Self::Invalid(text) => text.hash(state),
+        }
+    }
+}
+
+fn hash(value: &Value, state: &mut impl Hasher) {
+    std::mem::discriminant(value).hash(state);
+    match value {
+        Value::Null => {}
+        Value::Bool(value) => value.hash(state),
+        Value::Number(value) => value.hash(state),
+        Value::String(value) => value.hash(state),
+        Value::Array(values) => {
+            values.len().hash(state);
+            for value in values {
+                hash(value, state);
+            }
+        }
+        Value::Object(map) => {
+            let mut fields: Vec<_> = map.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            fields.len().hash(state);
+            for (name, value) in fields {
+                name.hash(state);
+                hash(value, state);
+            }
+        }
+    }
+}
+
+/// So many rounds in a row in which no call had a fitting input: one more ends the prompt.
+const REPAIRS: u32 = 2;
+/// So many rounds in a row in which every call was answered with an error end the prompt.
+const FAILURES: u32 = 5;
+
+/// Counts rounds in a row that came to nothing. Rounds and not calls: a model that makes ten calls
+/// at once hears of all their errors at once.
+#[derive(Debug, Default)]
+pub(super) struct Setbacks {
+    unfit: u32,
+    failed: u32,
+}
+
+/// Nothing works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setback {
+    /// The input of no call was fit, this many rounds in a row.
+    Unfit { rounds: u32 },
+    /// Every call failed, this many rounds in a row.
+    Failed { rounds: u32 },
+}
+
+impl Setbacks {
+    /// Takes note of a round: whether all of its calls had an unfit input, and whether all failed.
+    pub(super) fn note(&mut self, all_unfit: bool, all_failed: bool) -> Option<Setback> {
+        self.unfit = if all_unfit { self.unfit + 1 } else { 0 };
+        self.failed = if all_failed { self.failed + 1 } else { 0 };
+        match (self.unfit, self.failed) {
+            (rounds, _) if rounds > REPAIRS => Some(Setback::Unfit { rounds }),
+            (_, rounds) if rounds >= FAILURES => Some(Setback::Failed { rounds }),
+            _ => None,
         }
     }
 }
@@ -56,25 +142,117 @@ mod tests {
 
     use super::*;
 
+    /// Makes the calls that the letters stand for.
+    fn verdicts(calls: &str) -> Vec<Verdict> {
+        let mut guard = LoopGuard::default();
+        calls
+            .chars()
+            .map(|call| {
+                guard.judge(
+                    "read",
+                    Arguments::Object(&json!({"path": call.to_string()})),
+                )
+            })
+            .collect()
+    }
+
     #[test]
     fn the_third_equal_call_is_corrected_and_the_fourth_stops() {
         let mut guard = LoopGuard::default();
-        let first = || Arguments::Object(json!({"a": 1, "b": 2}));
-        let reordered = || Arguments::Object(json!({"b": 2, "a": 1}));
-        assert_eq!(guard.judge("read", first()), Verdict::Go);
-        assert_eq!(guard.judge("read", reordered()), Verdict::Go);
-        assert_eq!(guard.judge("read", first()), Verdict::Correct);
-        assert_eq!(guard.judge("read", first()), Verdict::Stop { times: 4 });
+        let first = json!({"a": 1, "b": [{"c": 2, "d": 3}]});
+        let reordered = json!({"b": [{"d": 3, "c": 2}], "a": 1});
+        let circle = Circle { period: 1 };
+        let mut judge = |input| guard.judge("read", Arguments::Object(input));
+        assert_eq!(judge(&first), Verdict::Go);
+        assert_eq!(judge(&reordered), Verdict::Go);
+        assert_eq!(judge(&first), Verdict::Correct(circle));
+        assert_eq!(judge(&first), Verdict::Stop(circle));
+    }
+
+    #[test]
+    fn a_circle_of_two_or_three_is_corrected_at_its_third_end() {
+        for (calls, period) in [
+            ("ABABAB", 2),
+            ("xyABABAB", 2),
+            ("ABCABCABC", 3),
+            ("AABAABAAB", 3),
+        ] {
+            let all = verdicts(calls);
+            let (last, before) = all.split_last().unwrap();
+            assert_eq!(*last, Verdict::Correct(Circle { period }), "{calls}");
+            assert!(
+                before.iter().all(|verdict| *verdict == Verdict::Go),
+                "{calls}"
+            );
+        }
+        assert_eq!(
+            verdicts("ABABABA").last(),
+            Some(&Verdict::Stop(Circle { period: 2 }))
+        );
+        assert_eq!(
+            verdicts("ABCABCABCA").last(),
+            Some(&Verdict::Stop(Circle { period: 3 }))
+        );
+    }
+
+    #[test]
+    fn what_is_no_circle_goes() {
+        for calls in [
+            "AABBAABBAABB",
+            "ABABACABABAC",
+            "ABCABCABX",
+            "ABABAABABA",
+            "ABCDABCDABCDABCD",
+        ] {
+            assert!(
+                verdicts(calls)
+                    .iter()
+                    .all(|verdict| *verdict == Verdict::Go),
+                "{calls}"
+            );
+        }
     }
 
     #[test]
     fn any_other_call_between_starts_the_count_again() {
         let mut guard = LoopGuard::default();
-        let call = || Arguments::Invalid("{".to_owned());
-        for _ in 0..5 {
-            assert_eq!(guard.judge("read", call()), Verdict::Go);
-            assert_eq!(guard.judge("read", call()), Verdict::Go);
-            assert_eq!(guard.judge("write", call()), Verdict::Go);
+        let calls = [
+            "read", "read", "write", "list", "read", "read", "find", "read", "write",
+        ];
+        for name in calls {
+            assert_eq!(guard.judge(name, Arguments::Invalid("{")), Verdict::Go);
         }
+    }
+
+    #[test]
+    fn the_third_round_of_unfit_inputs_is_the_last() {
+        let mut setbacks = Setbacks::default();
+        assert_eq!(setbacks.note(true, true), None);
+        assert_eq!(setbacks.note(true, true), None);
+        assert_eq!(setbacks.note(false, true), None);
+        assert_eq!(setbacks.note(true, true), None);
+        assert_eq!(setbacks.note(false, false), None);
+        assert_eq!(setbacks.note(true, true), None);
+        assert_eq!(setbacks.note(true, true), None);
+        assert_eq!(
+            setbacks.note(true, true),
+            Some(Setback::Unfit { rounds: 3 })
+        );
+    }
+
+    #[test]
+    fn five_failed_rounds_in_a_row_are_enough() {
+        let mut setbacks = Setbacks::default();
+        for _ in 0..4 {
+            assert_eq!(setbacks.note(false, true), None);
+        }
+        assert_eq!(setbacks.note(false, false), None);
+        for _ in 0..4 {
+            assert_eq!(setbacks.note(false, true), None);
+        }
+        assert_eq!(
+            setbacks.note(false, true),
+            Some(Setback::Failed { rounds: 5 })
+        );
     }
 }

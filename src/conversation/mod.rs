@@ -15,32 +15,39 @@
 //! once, in order; no tool runs twice for one call; nothing that arrived is lost.
 
 mod call;
+mod clock;
 mod error;
 mod event;
 mod guard;
 mod history;
+mod limits;
 mod message;
 mod model;
 mod outcome;
 mod output;
 mod prompt;
+mod repair;
+mod schema;
 mod text;
 mod tool;
+mod toolbox;
 mod turn;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::llm::{Carrier, Server};
 
+pub use clock::ToolClock;
 pub use error::{Error, ToolChoiceProblem, ToolProblem};
 pub use event::{Event, Phase, Sink};
 pub use history::{
     Bounds, Conversation, Entry, History, HistoryError, Origin, Place, Recorded, Summary,
 };
+pub use limits::Limits;
 pub use message::{InvalidMessage, MessageProblem};
 pub use outcome::{End, Outcome, StopReason, Timing, UsageReport};
-pub use prompt::{Limits, Prompt};
-pub use tool::{ToolCall, ToolFailure, ToolOutput, Tools};
+pub use prompt::Prompt;
+pub use tool::{CallFailure, DeclaredTool, ToolCall, ToolFailure, ToolOutput, Tools};
 
 /// Runs a prompt: asks the model, runs the tools it calls, tells it the results, until it answers
 /// without calling any.

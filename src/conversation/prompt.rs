@@ -1,14 +1,14 @@
 //! What a prompt asks for, checked and brought into the model's terms.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
 use crate::llm::{Carrier, ChatRequest, Message, Sampling, Tool, ToolChoice};
 
-use super::error::{Error, ToolChoiceProblem, ToolProblem};
+use super::error::{Error, ToolChoiceProblem};
+use super::limits::Limits;
 use super::message::{Normal, normalise};
+use super::tool::DeclaredTool;
+use super::toolbox::Toolbox;
 
 /// One prompt: what the host asks, after what was said before.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Prompt {
     pub new_from: usize,
     /// What the model may call. Any name will do: one that a server would refuse travels under
     /// another, which is seen on the wire only.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<DeclaredTool>,
     /// `Required` and `Named` hold for the first round only; the loop could not end otherwise.
     pub tool_choice: Option<ToolChoice>,
     pub sampling: Sampling,
@@ -37,30 +37,6 @@ pub struct Prompt {
     pub run_tools: bool,
 }
 
-/// Bounds of one prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests to the model; at least one is made.
-    pub max_rounds: u32,
-    /// Calls answered by a tool or by an error, in all rounds together.
-    pub max_tool_calls: u32,
-    /// For one call.
-    pub tool_timeout: Duration,
-    /// Text of one result, in bytes, that reaches the model.
-    pub tool_output_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_rounds: 50,
-            max_tool_calls: 200,
-            tool_timeout: Duration::from_secs(120),
-            tool_output_bytes: 256 * 1024,
-        }
-    }
-}
-
 /// The parts of a request that stay the same in every round, byte for byte: a changed system prompt
 /// or tool list would cost the server its prefix cache.
 #[derive(Debug)]
@@ -68,6 +44,7 @@ pub(super) struct Plan {
     model: String,
     system: Option<String>,
     pub(super) tools: Vec<Tool>,
+    pub(super) toolbox: Toolbox,
     tool_choice: Option<ToolChoice>,
     sampling: Sampling,
     extra: Map<String, Value>,
@@ -79,8 +56,8 @@ pub(super) struct Plan {
 impl Plan {
     /// Checks a prompt and takes it apart: the plan, and its messages in normal form.
     pub(super) fn try_new<E: Carrier>(prompt: Prompt) -> Result<(Self, Vec<Message>), Error<E>> {
-        check_tools(&prompt.tools)?;
-        let tool_choice = check_choice(prompt.tool_choice, &prompt.tools)?;
+        let (tools, toolbox) = check_tools(prompt.tools)?;
+        let tool_choice = check_choice(prompt.tool_choice, &tools)?;
         let Normal { system, messages } =
             normalise(prompt.system, prompt.messages, prompt.new_from)?;
         if messages.is_empty() {
@@ -89,12 +66,13 @@ impl Plan {
         let plan = Self {
             model: prompt.model,
             system,
-            tools: prompt.tools,
+            tools,
+            toolbox,
             tool_choice,
             sampling: prompt.sampling,
             extra: prompt.extra,
             affinity: prompt.conversation_id,
-            limits: prompt.limits,
+            limits: prompt.limits.bounded(),
             run_tools: prompt.run_tools,
         };
         Ok((plan, messages))
@@ -135,21 +113,16 @@ impl Plan {
     }
 }
 
-fn check_tools<E: Carrier>(tools: &[Tool]) -> Result<(), Error<E>> {
-    let mut names = HashSet::new();
-    for (index, tool) in tools.iter().enumerate() {
-        let problem = if tool.name.is_empty() {
-            ToolProblem::NoName
-        } else if !names.insert(tool.name.as_str()) {
-            ToolProblem::DuplicateName
-        } else if !tool.input_schema.is_object() {
-            ToolProblem::SchemaNotObject
-        } else {
-            continue;
-        };
-        return Err(Error::InvalidTool { index, problem });
+fn check_tools<E: Carrier>(declared: Vec<DeclaredTool>) -> Result<(Vec<Tool>, Toolbox), Error<E>> {
+    let mut tools = Vec::with_capacity(declared.len());
+    let mut toolbox = Toolbox::default();
+    for (index, declared) in declared.into_iter().enumerate() {
+        toolbox
+            .add(&declared)
+            .map_err(|problem| Error::InvalidTool { index, problem })?;
+        tools.push(declared.tool);
     }
-    Ok(())
+    Ok((tools, toolbox))
 }
 
 fn check_choice<E: Carrier>(

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -82,7 +81,7 @@ impl Tools for Host {
     fn execute(
         &self,
         call: ToolCall,
-        _: Duration,
+        _: std::sync::Arc<ToolClock>,
     ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>> {
         Box::pin(async move {
             assert_eq!(
@@ -143,10 +142,13 @@ async fn a_prompt_with_a_tool_call_runs_over_the_wire() {
             }],
         }],
         new_from: 0,
-        tools: vec![Tool {
-            name: "fs.read".into(),
-            description: None,
-            input_schema: json!({"type": "object", "properties": {}}),
+        tools: vec![DeclaredTool {
+            tool: Tool {
+                name: "fs.read".into(),
+                description: None,
+                input_schema: json!({"type": "object", "properties": {}}),
+            },
+            read_only: true,
         }],
         tool_choice: Some(llm::ToolChoice::Required),
         sampling: llm::Sampling::default(),

@@ -1,25 +1,35 @@
-//! The tools of a prompt: who runs them, and what can come back.
+//! The tools of a prompt: what is declared, who runs them, and what can come back.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::llm::{Block, BoxFuture};
+use crate::llm::{self, Block, BoxFuture};
+
+use super::clock::ToolClock;
+
+/// A tool that the model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeclaredTool {
+    pub tool: llm::Tool,
+    /// It changes nothing: calls of such tools that follow each other may run at once.
+    pub read_only: bool,
+}
 
 /// Runs tools on the user's machine.
 pub trait Tools: Send + Sync {
     /// Runs one call. Dropping the future cancels the tool.
     ///
-    /// `timeout` is for telling the tool; the turn enforces it itself, by dropping the future.
-    /// A call id is executed at most once.
+    /// The turn enforces the clock itself, by dropping the future; whoever implements this stops
+    /// it while a person is asked for permission. A call id is executed at most once.
     fn execute(
         &self,
         call: ToolCall,
-        timeout: Duration,
+        clock: Arc<ToolClock>,
     ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>>;
 }
 
-/// A call of a declared tool, complete and well-formed.
+/// A call of a declared tool, complete and fit for its input schema.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {
     /// Unique within the conversation.
@@ -63,4 +73,19 @@ pub enum ToolFailure {
     /// Nobody is left to run tools. Ends the prompt.
     #[error("the host is gone")]
     HostGone,
+}
+
+/// Why a call was answered by us instead of by its tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallFailure {
+    NotFound,
+    InvalidInput,
+    Failed,
+    TimedOut,
+    Denied,
+    Cancelled,
+    /// The model goes round in circles.
+    Loop,
+    /// A limit of the prompt was reached.
+    Limit,
 }

@@ -1,6 +1,8 @@
 //! A prompt's rounds: ask the model, run the tools it calls, tell it the results, ask again.
 
 mod execute;
+mod halt;
+mod judge;
 mod listen;
 #[cfg(test)]
 mod scripted;
@@ -18,7 +20,7 @@ use self::listen::Partial;
 use super::call::{Call, Ids, Input, take_calls};
 use super::error::Error;
 use super::event::{Event, Sink};
-use super::guard::LoopGuard;
+use super::guard::{LoopGuard, Setbacks};
 use super::message::{append, is_blank};
 use super::model::Model;
 use super::outcome::{End, Outcome, StopReason, Timing, UsageReport};
@@ -51,6 +53,7 @@ pub(super) async fn drive<M: Model>(
                 sent: messages,
                 plan,
                 guard: LoopGuard::default(),
+                setbacks: Setbacks::default(),
                 round: 0,
                 partial: Partial::default(),
                 record,
@@ -80,6 +83,7 @@ struct Turn<'a, M> {
     plan: Plan,
     ids: Ids,
     guard: LoopGuard,
+    setbacks: Setbacks,
     /// The whole conversation. Only ever appended to, so that a server
     /// finds its prefix again.
     sent: Vec<Message>,
@@ -145,6 +149,15 @@ impl<M: Model> Turn<'_, M> {
                         .await;
                 } else if content.iter().all(is_blank) {
                     self.warn("the model answered with nothing").await;
+                }
+            }
+            for call in &calls {
+                if let Some(how) = call.repaired {
+                    self.warn(format!(
+                        "the arguments of a call of `{}` were mended: {how}",
+                        call.name
+                    ))
+                    .await;
                 }
             }
             let (content, calls) = match self.plan.run_tools {

@@ -1,4 +1,4 @@
-//! The person and the tools at the other end of the pipes, as the rooms know them.
+//! The person at the other end of the pipes, as the rooms know them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,13 +6,12 @@ use secrecy::SecretString;
 
 use crate::{
     config::{Change, SecretField},
-    conversation::{ToolCall, ToolFailure, ToolOutput, Tools},
     llm::BoxFuture,
     protocol::{
-        self, AnswerPrompt, AnswerPromptParams, ExecuteTool, ExecuteToolParams, PromptField,
-        Request, VerifyHostKey, VerifyHostKeyParams,
+        self, AnswerPrompt, AnswerPromptParams, PromptField, Request, VerifyHostKey,
+        VerifyHostKeyParams,
     },
-    rpc::{self, CallError, ErrorReply, Outbound},
+    rpc::{self, CallError, Outbound},
     ssh::{
         self, Answers, HostKeyDecision, HostKeyQuestion, HostKeyReason, PromptFailure, PromptKind,
         PromptQuestion, Prompter,
@@ -186,81 +185,4 @@ where
             CallError::Cancelled | CallError::Refused(_) => PromptFailure::Cancelled,
             CallError::BadReply(_) | CallError::NotSent(_) => PromptFailure::Unfit,
         })
-}
-
-/// Runs one prompt's tools at the host.
-#[derive(Debug)]
-pub(super) struct HostTools {
-    outbound: Outbound,
-    request_id: String,
-    conversation_id: String,
-}
-
-impl HostTools {
-    /// The tools of the prompt that the host calls `request_id`.
-    pub(super) fn new(outbound: Outbound, request_id: String, conversation_id: String) -> Self {
-        Self {
-            outbound,
-            request_id,
-            conversation_id,
-        }
-    }
-
-    async fn run(&self, call: ToolCall, timeout: Duration) -> Result<ToolOutput, ToolFailure> {
-        let serde_json::Value::Object(input) = call.input else {
-            return Err(ToolFailure::InvalidInput(
-                "the arguments are not an object".to_owned(),
-            ));
-        };
-        let params = ExecuteToolParams {
-            request_id: self.request_id.clone(),
-            conversation_id: self.conversation_id.clone(),
-            tool_call_id: call.id,
-            name: call.name,
-            input,
-            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-        };
-        // The turn ends the wait by dropping this future, which cancels the call at the host.
-        let result: protocol::ExecuteToolResult = self
-            .outbound
-            .call(ExecuteTool::METHOD, &params, None)
-            .await
-            .map_err(failure)?;
-        Ok(ToolOutput {
-            content: wire::message::blocks(result.content),
-            is_error: result.is_error,
-        })
-    }
-}
-
-impl Tools for HostTools {
-    fn execute(
-        &self,
-        call: ToolCall,
-        timeout: Duration,
-    ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>> {
-        Box::pin(self.run(call, timeout))
-    }
-}
-
-fn failure(error: CallError) -> ToolFailure {
-    match error {
-        CallError::Closed => ToolFailure::HostGone,
-        CallError::TimedOut => ToolFailure::TimedOut,
-        CallError::Cancelled => ToolFailure::Cancelled,
-        CallError::BadReply(problem) => {
-            ToolFailure::Failed(format!("its result could not be read ({problem})"))
-        }
-        CallError::NotSent(problem) => ToolFailure::Failed(problem.to_string()),
-        CallError::Refused(ErrorReply { message, data, .. }) => {
-            match data.as_ref().and_then(|data| data.get("code")?.as_str()) {
-                Some("TOOL_NOT_FOUND") => ToolFailure::NotFound,
-                Some("TOOL_DENIED") => ToolFailure::Denied,
-                Some("TOOL_TIMEOUT") => ToolFailure::TimedOut,
-                Some("TOOL_CANCELLED") => ToolFailure::Cancelled,
-                Some("TOOL_INVALID_INPUT") => ToolFailure::InvalidInput(message),
-                _ => ToolFailure::Failed(message),
-            }
-        }
-    }
 }

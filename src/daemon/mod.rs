@@ -17,6 +17,7 @@ mod state;
 mod status;
 mod stream;
 mod table;
+mod tools;
 mod wire;
 mod workspace;
 

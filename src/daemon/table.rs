@@ -63,6 +63,11 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
             connection::system_resumed(daemon);
         },
     );
+    table
+        .router
+        .on_notification(protocol::ToolWaiting::METHOD, |daemon, params| {
+            prompt::tool_waiting(daemon, &params);
+        });
     daemon.offer(table.built);
     table.router
 }

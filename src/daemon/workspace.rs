@@ -22,6 +22,7 @@ use super::{
     link::Links,
     route::{Api, Route},
     stream::Total,
+    tools::ToolClocks,
     wire::{self, config::Changes},
 };
 
@@ -43,6 +44,8 @@ pub(super) struct Workspace {
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
     pub(super) history: History,
+    /// Of the tool calls that run, of all prompts.
+    pub(super) tool_clocks: ToolClocks,
     /// The events that wait for the host, of all prompts.
     pub(super) waiting_events: Total,
     /// Bytes of answers that may be handed over at once.
@@ -69,6 +72,7 @@ impl Workspace {
             ssh_environment,
             history: open_history(project_dir.clone(), data_dir, history),
             store: config::Store::open(project_dir),
+            tool_clocks: ToolClocks::default(),
             waiting_events: Total::default(),
             handing_over: Semaphore::new(HANDING_OVER as usize),
         }

@@ -49,7 +49,7 @@ pub use self::{
     api_type::{ApiChoice, ApiType},
     carrier::{BoxFuture, ByteStream, Carrier, Opener},
     chat::ChatStream,
-    dialect::Dialect,
+    dialect::{Dialect, parse_arguments},
     discovery::models_in,
     endpoint::{Dial, Endpoint, EndpointError},
     error::{Clock, Error},

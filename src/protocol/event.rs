@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{ErrorObject, PromptResult, Usage};
+use super::{ErrorCode, ErrorObject, PromptResult, Usage};
 
 /// Params of `remote-llm/stream-chunk`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -84,6 +84,9 @@ pub enum Event {
         id: String,
         /// Whether it failed.
         is_error: bool,
+        /// Why the daemon answered it instead of the tool.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<ErrorCode>,
         /// The beginning of what it said.
         preview: String,
     },

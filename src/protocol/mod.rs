@@ -143,6 +143,9 @@ methods! { notifications visit_notifications_both {
 methods! { notifications visit_notifications_in {
     /// The computer woke up: probe every connection now.
     SystemResumed = "remote-llm/system-resumed" (Empty);
+    /// A tool call waits for a person to allow it, or no longer does: its clock stands still
+    /// meanwhile.
+    ToolWaiting = "remote-llm/tool-waiting" (ToolWaitingParams);
 } }
 
 methods! { notifications visit_notifications_out {

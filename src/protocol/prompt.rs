@@ -64,10 +64,12 @@ pub struct ToolParam {
     /// For the model.
     #[serde(default)]
     pub description: Option<String>,
-    /// JSON Schema of its arguments.
+    /// JSON Schema of its arguments, at most 256 KiB. Calls that do not fit it are not run.
+    /// References are to parts of it only (`#/…`), formats are not checked, and patterns have
+    /// neither look-around nor back-references.
     #[serde(default, alias = "input_schema", alias = "parameters")]
     pub input_schema: Map<String, Value>,
-    /// It changes nothing, so several may run at once.
+    /// It changes nothing: calls of such tools that follow each other run at once.
     #[serde(default)]
     pub read_only: bool,
 }
@@ -98,19 +100,20 @@ pub enum ToolChoiceMode {
     None,
 }
 
-/// Bounds of the tool loop; absent ones have the daemon's defaults.
+/// Bounds of the tool loop; absent ones have the daemon's defaults, and none is above its maximum.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LimitParams {
-    /// Requests to the server (50).
+    /// Requests to the server (50, at most 500).
     pub max_rounds: Option<u32>,
-    /// Tool calls in all (200).
+    /// Tool calls in all (200, at most 2000).
     pub max_tool_calls: Option<u32>,
-    /// For one tool call (120 s).
+    /// For one tool call (120 s, at most 30 min).
     pub tool_timeout_ms: Option<u64>,
-    /// What the model sees of one result (256 KiB).
+    /// What the model sees of one result (256 KiB, at most 1 MiB, which is also the most of one
+    /// round's results together).
     pub tool_output_bytes: Option<usize>,
-    /// How many read-only tools run at once (1 in this version).
+    /// How many read-only tools run at once (4, which is the most).
     pub parallel_tools: Option<u32>,
 }
 

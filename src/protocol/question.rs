@@ -21,8 +21,21 @@ pub struct ExecuteToolParams {
     pub name: String,
     /// The arguments, always an object.
     pub input: Map<String, Value>,
-    /// After this long the daemon cancels the call.
+    /// After this long the daemon cancels the call. Time in which it waits for a person, as told
+    /// with `remote-llm/tool-waiting`, does not count.
     pub timeout_ms: u64,
+}
+
+/// Params of `remote-llm/tool-waiting`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolWaitingParams {
+    /// The prompt, as in `host/execute-tool`.
+    pub request_id: String,
+    /// The call, as in `host/execute-tool`.
+    pub tool_call_id: String,
+    /// `true`: a person is asked to allow it; `false`: no more, whatever they said.
+    pub waiting: bool,
 }
 
 /// Result of `host/execute-tool`.

@@ -53,6 +53,7 @@ mod system_processes;
 mod system_refusals;
 mod system_transport;
 mod tools;
+mod tools_hostile;
 
 /// A file that is not declared above would never be compiled, let alone run.
 #[test]

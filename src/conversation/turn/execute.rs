@@ -1,44 +1,45 @@
-//! The calls of one answer: run in order, and each answered exactly once, whatever happens.
+//! The calls of one answer: each answered exactly once, whatever happens.
+//!
+//! First each call is [judged](super::judge), in order. Then those that may run do: one after the
+//! other, except that neighbours whose tools only read run beside each other. A call of a tool that
+//! changes something waits for all before it, and all after it wait for it.
 
-use tokio::select;
-use tokio::time::timeout;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::conversation::call::{Call, Input};
-use crate::conversation::error::Error;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::mpsc;
+use tokio::{join, select};
+
+use crate::conversation::call::Call;
+use crate::conversation::clock::{Spent, ToolClock};
 use crate::conversation::event::Event;
-use crate::conversation::guard::{Arguments, Verdict};
+use crate::conversation::limits::Limits;
 use crate::conversation::model::Model;
 use crate::conversation::outcome::StopReason;
-use crate::conversation::output::{cap, preview};
-use crate::conversation::text::{note, one_line};
-use crate::conversation::tool::{ToolCall, ToolFailure};
-use crate::llm::{Block, Carrier, Role};
+use crate::conversation::output::{cap, preview, share};
+use crate::conversation::text::note;
+use crate::conversation::tool::{CallFailure, ToolCall, ToolFailure};
+use crate::llm::{Block, Role};
 
-use super::{Finish, Stop, Turn};
+use super::Turn;
+use super::halt::Halt;
 
-/// The most that a correction says of what is wrong with arguments, in characters.
-const PROBLEM_CHARS: usize = 500;
-
-/// Why no further call is run and the model is not asked again.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Halt {
-    Cancelled,
-    HostGone,
-    /// The answer was cut by the server's content filter: what it calls is not to be trusted.
-    Refused,
-    Rounds(u32),
-    Calls(u32),
-    Loop {
-        name: String,
-        times: u32,
-    },
+/// What is to become of a call.
+pub(super) enum Fate {
+    /// It may run.
+    Run { call: ToolCall, read_only: bool },
+    /// It is answered without.
+    Answered(Reply),
 }
 
 /// What one call is answered with.
-struct Reply {
+pub(super) struct Reply {
     content: Vec<Block>,
     is_error: bool,
-    halt: Option<Halt>,
+    /// Why it was answered for the tool.
+    failure: Option<CallFailure>,
+    pub(super) halt: Option<Halt>,
 }
 
 impl<M: Model> Turn<'_, M> {
@@ -48,217 +49,233 @@ impl<M: Model> Turn<'_, M> {
         calls: Vec<Call>,
         stop_reason: StopReason,
     ) -> Option<Halt> {
-        let max_rounds = self.plan.limits.max_rounds.max(1);
-        let mut halt = match stop_reason {
-            StopReason::Refusal => Some(Halt::Refused),
-            // Nobody would learn what the tools found.
-            _ if self.round >= max_rounds => Some(Halt::Rounds(max_rounds)),
-            _ => None,
-        };
-        let mut results = Vec::with_capacity(calls.len());
-        for call in calls {
-            let id = call.id.clone();
-            let reply = match &halt {
-                Some(halt) => Reply::error(halt.to_string()),
-                None => self.answer_one(call).await,
-            };
-            halt = halt.or(reply.halt);
-            // A host that cancelled, or is gone, waits for the end only.
-            if !matches!(halt, Some(Halt::Cancelled | Halt::HostGone)) {
-                let preview = preview(&reply.content);
-                let (id, is_error) = (id.clone(), reply.is_error);
-                self.emit(Event::ToolResult {
-                    id,
-                    is_error,
-                    preview,
-                })
-                .await;
+        let ids: Vec<String> = calls.iter().map(|call| call.id.clone()).collect();
+        let (fates, mut halt) = self.judge(calls, stop_reason).await;
+        let mut replies = Vec::with_capacity(fates.len());
+        let host_gone = AtomicBool::new(false);
+        let mut fates = fates.into_iter().zip(ids.clone()).peekable();
+        while let Some(first) = fates.next() {
+            let mut batch = vec![first];
+            if batch.iter().all(|(fate, _)| fate.is_harmless()) {
+                while let Some(next) = fates.next_if(|(fate, _)| fate.is_harmless()) {
+                    batch.push(next);
+                }
             }
-            results.push(Block::ToolResult {
+            let answered = self.run(batch, &host_gone).await;
+            // What was judged to be the end comes after all that run.
+            let ends = |reply: &Reply| match &reply.halt {
+                Some(end @ (Halt::Cancelled | Halt::HostGone)) => Some(end.clone()),
+                _ => None,
+            };
+            halt = answered.iter().find_map(ends).or(halt);
+            replies.extend(answered);
+        }
+
+        let outputs = replies.iter_mut().map(|reply| &mut reply.content).collect();
+        share(outputs, Limits::ROUND_OUTPUT_BYTES);
+        let all = |so: fn(&Reply) -> bool| replies.iter().all(so);
+        let setback = self.setbacks.note(
+            all(|reply| reply.failure == Some(CallFailure::InvalidInput)),
+            all(|reply| reply.is_error),
+        );
+        let results = ids
+            .into_iter()
+            .zip(replies)
+            .map(|(id, reply)| Block::ToolResult {
                 tool_use_id: id,
                 content: reply.content,
                 is_error: reply.is_error,
             });
-        }
+        let results = results.collect();
         self.add(Role::User, results);
         if let Some(limit @ (Halt::Rounds(_) | Halt::Calls(_))) = &halt {
             self.warn(limit.to_string()).await;
         }
-        halt
+        halt.or(setback.map(Halt::Setback))
     }
 
-    async fn answer_one(&mut self, call: Call) -> Reply {
+    /// Answers calls that may be answered beside each other, and tells each result as it comes.
+    async fn run(&self, batch: Vec<(Fate, String)>, host_gone: &AtomicBool) -> Vec<Reply> {
+        let mut replies: Vec<Option<Reply>> = batch.iter().map(|_| None).collect();
+        // Telling is apart, so that a host that reads slowly does not keep a cancel from the tools
+        // that run. There is room for one message a call.
+        let (told, mut to_tell) = mpsc::channel(batch.len().max(1));
+        // Not mapped: a closure that makes them would not be general enough to be sent.
+        let mut waiting = Vec::with_capacity(batch.len());
+        for (place, (fate, id)) in batch.into_iter().enumerate() {
+            waiting.push(self.settle(place, fate, id, host_gone));
+        }
+        let mut running = stream::iter(waiting).buffer_unordered(self.plan.limits.parallel_tools);
+        let run = async {
+            while let Some((place, id, reply)) = running.next().await {
+                // A host that cancelled, or is gone, waits for the end only.
+                if !matches!(reply.halt, Some(Halt::Cancelled | Halt::HostGone)) {
+                    // Its receiver lives as long as this.
+                    let _ = told.try_send(reply.told(&id));
+                }
+                if let Some(slot) = replies.get_mut(place) {
+                    *slot = Some(reply);
+                }
+            }
+            drop(told);
+        };
+        let tell = async {
+            while let Some(event) = to_tell.recv().await {
+                self.emit(event).await;
+            }
+        };
+        join!(run, tell);
+        drop(running);
+        let lost = || Reply::halt(Halt::Cancelled);
+        replies
+            .into_iter()
+            .map(|reply| reply.unwrap_or_else(lost))
+            .collect()
+    }
+
+    async fn settle(
+        &self,
+        place: usize,
+        fate: Fate,
+        id: String,
+        host_gone: &AtomicBool,
+    ) -> (usize, String, Reply) {
+        let reply = match fate {
+            Fate::Answered(reply) => reply,
+            Fate::Run { .. } if host_gone.load(Ordering::Relaxed) => Reply::halt(Halt::HostGone),
+            Fate::Run { call, .. } => self.execute(call).await,
+        };
+        if reply.halt == Some(Halt::HostGone) {
+            host_gone.store(true, Ordering::Relaxed);
+        }
+        (place, id, reply)
+    }
+
+    async fn execute(&self, call: ToolCall) -> Reply {
         if self.cancel.is_cancelled() {
             return Reply::halt(Halt::Cancelled);
         }
-        if self.record.tool_calls >= self.plan.limits.max_tool_calls {
-            return Reply::halt(Halt::Calls(self.plan.limits.max_tool_calls));
-        }
-        self.record.tool_calls += 1;
-        let arguments = match &call.input {
-            Input::Object(input) => Arguments::Object(input.clone()),
-            Input::Invalid { raw, .. } => Arguments::Invalid(raw.clone()),
-        };
-        match self.guard.judge(&call.name, arguments) {
-            Verdict::Go => {}
-            Verdict::Correct => {
-                return Reply::error(format!(
-                    "This call was not run: it is the third equal call of `{}` in a row, and the \
-                     result would be the same. Use the results you have, change the arguments, or \
-                     answer without the tool.",
-                    call.name
-                ));
-            }
-            Verdict::Stop { times } => {
-                return Reply::halt(Halt::Loop {
-                    name: call.name,
-                    times,
-                });
-            }
-        }
-        if self.plan.forbids_calls() {
-            return Reply::error(
-                "This call was not run: no tools are to be used here. Answer without.",
-            );
-        }
-        if !call.declared {
-            return Reply::error(self.unknown(&call.name));
-        }
-        match call.input {
-            Input::Object(input) => {
-                self.execute(ToolCall {
-                    id: call.id,
-                    name: call.name,
-                    input,
-                })
-                .await
-            }
-            Input::Invalid { problem, .. } => Reply::error(format!(
-                "This call was not run: {}. Make it again with one JSON object.",
-                one_line(&problem, PROBLEM_CHARS)
-            )),
-        }
-    }
-
-    async fn execute(&mut self, call: ToolCall) -> Reply {
         let limits = &self.plan.limits;
         let name = call.name.clone();
-        let running = timeout(
-            limits.tool_timeout,
-            self.tools.execute(call, limits.tool_timeout),
-        );
+        let clock = Arc::new(ToolClock::new(limits.tool_timeout));
+        let running = self.tools.execute(call, Arc::clone(&clock));
         // Losing the race drops the tool's future, which cancels it at the host.
         let ran = select! {
             biased;
             () = self.cancel.cancelled() => {
                 return Reply {
                     halt: Some(Halt::Cancelled),
-                    ..Reply::error("The prompt was cancelled while this call ran. It may have taken effect.")
+                    ..Reply::error(
+                        CallFailure::Cancelled,
+                        "The prompt was cancelled while this call ran. It may have taken effect.",
+                    )
                 };
             }
-            ran = running => ran.unwrap_or(Err(ToolFailure::TimedOut)),
+            ran = running => ran,
+            spent = clock.spent() => match spent {
+                Spent::Tool => Err(ToolFailure::TimedOut),
+                Spent::Approval => return Reply::error(
+                    CallFailure::TimedOut,
+                    "This call was not run: nobody allowed it in time.",
+                ),
+            },
         };
-        let failure = match ran {
-            Ok(output) => {
-                return Reply {
-                    content: cap(output.content, limits.tool_output_bytes),
-                    is_error: output.is_error,
-                    halt: None,
-                };
-            }
-            Err(failure) => failure,
-        };
+        match ran {
+            Ok(output) => Reply {
+                content: cap(output.content, limits.tool_output_bytes),
+                is_error: output.is_error,
+                failure: None,
+                halt: None,
+            },
+            Err(failure) => self.failed(&name, failure),
+        }
+    }
+
+    fn failed(&self, name: &str, failure: ToolFailure) -> Reply {
         match failure {
-            ToolFailure::NotFound => Reply::error(self.unknown(&name)),
-            ToolFailure::InvalidInput(problem) => Reply::error(format!(
-                "This call was not run: its arguments were refused: {problem}"
-            )),
-            ToolFailure::Failed(problem) if problem.is_empty() => Reply::error("The tool failed."),
-            ToolFailure::Failed(problem) => Reply::error(problem),
-            ToolFailure::TimedOut => Reply::error(format!(
-                "The tool did not answer within {} and was stopped. It may have taken effect.",
-                seconds(limits.tool_timeout)
-            )),
+            ToolFailure::NotFound => self.unknown(name),
+            ToolFailure::InvalidInput(problem) => Reply::error(
+                CallFailure::InvalidInput,
+                format!("This call was not run: its arguments were refused: {problem}"),
+            ),
+            ToolFailure::Failed(problem) if problem.is_empty() => {
+                Reply::error(CallFailure::Failed, "The tool failed.")
+            }
+            ToolFailure::Failed(problem) => Reply::error(CallFailure::Failed, problem),
+            ToolFailure::TimedOut => Reply::error(
+                CallFailure::TimedOut,
+                format!(
+                    "The tool did not answer within {} s and was stopped. It may have taken effect.",
+                    self.plan.limits.tool_timeout.as_secs_f64()
+                ),
+            ),
             ToolFailure::Denied => Reply::error(
+                CallFailure::Denied,
                 "The user did not allow this call. Do not make it again; go on without it, or ask.",
             ),
-            ToolFailure::Cancelled => {
-                Reply::error("The user stopped this call. It may have taken effect.")
-            }
+            ToolFailure::Cancelled => Reply::error(
+                CallFailure::Cancelled,
+                "The user stopped this call. It may have taken effect.",
+            ),
             ToolFailure::HostGone => Reply {
                 halt: Some(Halt::HostGone),
                 ..Reply::error(
+                    CallFailure::Cancelled,
                     "The connection was lost while this call ran. It may have taken effect.",
                 )
             },
         }
     }
 
-    fn unknown(&self, name: &str) -> String {
+    pub(super) fn unknown(&self, name: &str) -> Reply {
         let tools = self.plan.tools.iter();
         let names: Vec<&str> = tools.map(|tool| tool.name.as_str()).collect();
-        match names.is_empty() {
+        let text = match names.is_empty() {
             true => format!("There is no tool named `{name}`, and no other."),
             false => format!(
                 "There is no tool named `{name}`. The tools are: {}.",
                 names.join(", ")
             ),
+        };
+        Reply::error(CallFailure::NotFound, text)
+    }
+}
+
+impl Fate {
+    /// Nothing is changed by it.
+    fn is_harmless(&self) -> bool {
+        match self {
+            Self::Run { read_only, .. } => *read_only,
+            Self::Answered(_) => true,
         }
     }
 }
 
 impl Reply {
-    fn error(text: impl Into<String>) -> Self {
+    pub(super) fn error(failure: CallFailure, text: impl Into<String>) -> Self {
         Self {
             content: vec![Block::Text {
                 text: note(text.into()),
             }],
             is_error: true,
+            failure: Some(failure),
             halt: None,
         }
     }
 
-    fn halt(halt: Halt) -> Self {
+    pub(super) fn halt(halt: Halt) -> Self {
         Self {
             halt: Some(halt.clone()),
-            ..Self::error(halt.to_string())
+            ..Self::error(halt.failure(), halt.to_string())
         }
     }
-}
 
-impl Halt {
-    /// How the prompt ends for this reason.
-    pub(super) fn finish<E: Carrier>(self, (_, raw): Finish) -> Result<Finish, Stop<E>> {
-        match self {
-            Self::Cancelled => Err(Stop::Cancelled),
-            Self::HostGone => Err(Stop::Failed(Error::HostGone)),
-            Self::Refused => Ok((StopReason::Refusal, raw)),
-            Self::Rounds(_) | Self::Calls(_) => Ok((StopReason::Limit, raw)),
-            Self::Loop { name, times } => Err(Stop::Failed(Error::ToolLoop { name, times })),
+    fn told(&self, id: &str) -> Event {
+        Event::ToolResult {
+            id: id.to_owned(),
+            is_error: self.is_error,
+            failure: self.failure,
+            preview: preview(&self.content),
         }
     }
-}
-
-/// What a call that was not run is answered with.
-impl std::fmt::Display for Halt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("not run: ")?;
-        match self {
-            Self::Cancelled => f.write_str("the prompt was cancelled"),
-            Self::HostGone => f.write_str("the connection to the user was lost"),
-            Self::Refused => f.write_str("the answer was cut off by a content filter"),
-            Self::Rounds(max) => write!(f, "the prompt reached its limit of {max} rounds"),
-            Self::Calls(max) => write!(f, "the prompt reached its limit of {max} tool calls"),
-            Self::Loop { name, times } => {
-                write!(
-                    f,
-                    "`{name}` was called {times} times in a row with the same arguments"
-                )
-            }
-        }
-    }
-}
-
-fn seconds(duration: std::time::Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::conversation::clock::ToolClock;
 use crate::conversation::event::{Event, Sink};
+use crate::conversation::limits::Limits;
 use crate::conversation::model::{Answer, Model};
 use crate::conversation::outcome::{End, Outcome, StopReason};
-use crate::conversation::prompt::{Limits, Prompt};
-use crate::conversation::tool::{ToolCall, ToolFailure, ToolOutput, Tools};
+use crate::conversation::prompt::Prompt;
+use crate::conversation::tool::{DeclaredTool, ToolCall, ToolFailure, ToolOutput, Tools};
 use crate::llm::{
     self, Block, BoxFuture, ChatEvent, ChatRequest, Completion, InvalidCall, Message, Role, Tool,
     Usage,
@@ -50,6 +52,10 @@ pub(super) enum Act {
     Hang,
     /// Cancels the prompt, then hangs.
     CancelPrompt,
+    /// Returns this after a while.
+    After(Duration, &'static str),
+    /// Asks a person, who takes a while to allow it, and returns this then.
+    AskFor(Duration, &'static str),
 }
 
 /// One test's world.
@@ -60,8 +66,10 @@ pub(super) struct Stage {
     requests: Mutex<Vec<ChatRequest>>,
     open_answers: Arc<AtomicUsize>,
     acts: HashMap<String, Act>,
-    calls: Mutex<Vec<ToolCall>>,
+    /// With the round they were made in.
+    calls: Mutex<Vec<(usize, ToolCall)>>,
     running: Arc<AtomicUsize>,
+    most_running: AtomicUsize,
     events: Mutex<Vec<(u32, Event)>>,
     /// Cancels the prompt in the middle of taking an event like this.
     pub(super) cancel_at_event: Option<Event>,
@@ -93,6 +101,7 @@ impl Stage {
             acts: HashMap::new(),
             calls: Mutex::default(),
             running: Arc::default(),
+            most_running: AtomicUsize::default(),
             events: Mutex::default(),
             cancel_at_event: None,
             open_after_cancel: Mutex::default(),
@@ -101,12 +110,24 @@ impl Stage {
 
     /// Declares a tool.
     pub(super) fn tool(mut self, name: &str, act: Act) -> Self {
-        self.prompt.tools.push(Tool {
-            name: name.to_owned(),
-            description: None,
-            input_schema: json!({"type": "object", "properties": {}}),
+        self.prompt.tools.push(DeclaredTool {
+            tool: Tool {
+                name: name.to_owned(),
+                description: None,
+                input_schema: json!({"type": "object", "properties": {}}),
+            },
+            read_only: false,
         });
         self.acts.insert(name.to_owned(), act);
+        self
+    }
+
+    /// Declares a tool that changes nothing.
+    pub(super) fn read_only_tool(mut self, name: &str, act: Act) -> Self {
+        self = self.tool(name, act);
+        if let Some(tool) = self.prompt.tools.last_mut() {
+            tool.read_only = true;
+        }
         self
     }
 
@@ -130,12 +151,24 @@ impl Stage {
     }
 
     pub(super) fn calls(&self) -> Vec<ToolCall> {
-        self.calls.lock().unwrap().clone()
+        let calls = self.calls.lock().unwrap();
+        calls.iter().map(|(_, call)| call.clone()).collect()
+    }
+
+    /// The rounds that the calls were made in, from 1.
+    pub(super) fn rounds_of_calls(&self) -> Vec<usize> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().map(|(round, _)| *round).collect()
     }
 
     /// Tools that were started and neither returned nor dropped.
     pub(super) fn running(&self) -> usize {
         self.running.load(Ordering::SeqCst)
+    }
+
+    /// The most tools that ran at once.
+    pub(super) fn most_running(&self) -> usize {
+        self.most_running.load(Ordering::SeqCst)
     }
 
     pub(super) fn open_answers(&self) -> usize {
@@ -245,17 +278,20 @@ impl Tools for Stage {
     fn execute(
         &self,
         call: ToolCall,
-        _: Duration,
+        clock: Arc<ToolClock>,
     ) -> BoxFuture<'_, Result<ToolOutput, ToolFailure>> {
         Box::pin(async move {
             let _live = Live::new(&self.running);
+            self.most_running
+                .fetch_max(self.running(), Ordering::SeqCst);
             assert_eq!(
                 self.open_answers(),
                 0,
                 "the answer is over before tools run"
             );
             let act = self.acts[&call.name].clone();
-            self.calls.lock().unwrap().push(call);
+            let round = self.requests.lock().unwrap().len();
+            self.calls.lock().unwrap().push((round, call));
             match act {
                 Act::Return(output) => Ok(output),
                 Act::Fail(failure) => Err(failure),
@@ -263,6 +299,16 @@ impl Tools for Stage {
                 Act::CancelPrompt => {
                     self.cancel.cancel();
                     std::future::pending().await
+                }
+                Act::After(time, said) => {
+                    tokio::time::sleep(time).await;
+                    Ok(output(said))
+                }
+                Act::AskFor(time, said) => {
+                    clock.wait_for_person(true);
+                    tokio::time::sleep(time).await;
+                    clock.wait_for_person(false);
+                    Ok(output(said))
                 }
             }
         })
@@ -335,10 +381,14 @@ pub(super) fn error(id: &str, said: &str) -> Block {
 }
 
 pub(super) fn returns(said: &str) -> Act {
-    Act::Return(ToolOutput {
+    Act::Return(output(said))
+}
+
+fn output(said: &str) -> ToolOutput {
+    ToolOutput {
         content: vec![text(said)],
         is_error: false,
-    })
+    }
 }
 
 pub(super) fn usage(input: u64, output: u64) -> Usage {

@@ -3,5 +3,8 @@
 mod answers;
 mod bounds;
 mod cancel;
+mod fuzz;
+mod input;
+mod order;
 mod tools;
 mod validity;

@@ -1,7 +1,7 @@
 //! Sentences for what can go wrong with a prompt.
 
 use crate::{
-    conversation::Error,
+    conversation::{CallFailure, Error},
     protocol::{ErrorCode, ErrorData, ErrorObject},
     ssh,
 };
@@ -31,16 +31,49 @@ pub(in crate::daemon) fn conversation(error: &Error<ssh::Error>, scene: &Scene) 
         Error::InvalidToolChoice(problem) => {
             super::invalid_params("toolChoice", &format!("`toolChoice`: {problem}."))
         }
-        Error::ToolLoop { name, times } => told(
-            ErrorCode::ToolLoopDetected,
+        Error::ToolLoop { name, period } => {
+            let what = match period {
+                1 => format!("called {name} four times in a row with the same arguments"),
+                _ => format!("made the same {period} tool calls for the fourth time"),
+            };
+            told(
+                ErrorCode::ToolLoopDetected,
+                format!(
+                    "The model {what}, so it was stopped. Ask differently, or choose another model."
+                ),
+            )
+        }
+        Error::UnfitCalls { rounds } => told(
+            ErrorCode::ToolLimitExceeded,
             format!(
-                "The model called {name} {times} times in a row with the same arguments, so it was \
-                 stopped. Ask differently, or choose another model."
+                "The model called tools with arguments that do not fit, {rounds} times in a row, \
+                 and was stopped. Ask differently, or choose another model."
+            ),
+        ),
+        Error::FailedCalls { rounds } => told(
+            ErrorCode::ToolLimitExceeded,
+            format!(
+                "Every tool call failed, {rounds} times in a row, so the model was stopped. What \
+                 the tools said is in the conversation."
             ),
         ),
         Error::HostGone => told(
             ErrorCode::HostUnavailable,
             "Nobody is there any more to run tools.".to_owned(),
         ),
+    }
+}
+
+/// Why a call was answered for its tool.
+pub(in crate::daemon) fn call(failure: CallFailure) -> ErrorCode {
+    match failure {
+        CallFailure::NotFound => ErrorCode::ToolNotFound,
+        CallFailure::InvalidInput => ErrorCode::ToolInvalidInput,
+        CallFailure::Failed => ErrorCode::ToolExecutionFailed,
+        CallFailure::TimedOut => ErrorCode::ToolTimeout,
+        CallFailure::Denied => ErrorCode::ToolDenied,
+        CallFailure::Cancelled => ErrorCode::ToolCancelled,
+        CallFailure::Loop => ErrorCode::ToolLoopDetected,
+        CallFailure::Limit => ErrorCode::ToolLimitExceeded,
     }
 }

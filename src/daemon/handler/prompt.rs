@@ -16,7 +16,7 @@ use crate::{
     llm::{self, BoxFuture},
     protocol::{
         self, ConversationUpdated, ConversationUpdatedParams, ErrorCode, ErrorObject, Notification,
-        PromptParams, PromptResult,
+        PromptParams, PromptResult, ToolWaitingParams,
     },
     rpc::Call,
     ssh,
@@ -26,12 +26,12 @@ use super::{
     super::{
         admission::{Admitted, Full, MAX_PROMPTS, Place},
         failure::{self, Scene},
-        host::HostTools,
         link::Server,
         route::Route,
         running::{Taken, Ticket},
         state::Daemon,
         stream::EventStream,
+        tools::HostTools,
         wire::{self, message::text_bytes},
         workspace::Workspace,
     },
@@ -60,6 +60,13 @@ pub(in crate::daemon) async fn stream(
         Arc::clone(&job.workspace.waiting_events),
     );
     job.run(prompt, Some(events)).await
+}
+
+/// A tool's clock stops, or goes on. A host that has no prompts has no tools either.
+pub(in crate::daemon) fn tool_waiting(daemon: &Arc<Daemon>, params: &ToolWaitingParams) {
+    if let Ok(workspace) = daemon.workspace() {
+        workspace.tool_clocks.note(params);
+    }
 }
 
 /// The turn of an answer to be handed over.
@@ -253,6 +260,7 @@ impl Job {
         }
         let tools = HostTools::new(
             self.workspace.outbound.clone(),
+            self.workspace.tool_clocks.clone(),
             self.request_id.clone(),
             self.conversation_id.clone(),
         );

@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    super::failure,
     json_bytes,
     message::{self, Malformed, text_bytes},
 };
@@ -35,10 +36,13 @@ pub(in crate::daemon) fn read(
         tools: params
             .tools
             .into_iter()
-            .map(|tool| llm::Tool {
-                name: tool.name,
-                description: tool.description.filter(|text| !text.is_empty()),
-                input_schema: Value::Object(tool.input_schema),
+            .map(|tool| conversation::DeclaredTool {
+                tool: llm::Tool {
+                    name: tool.name,
+                    description: tool.description.filter(|text| !text.is_empty()),
+                    input_schema: Value::Object(tool.input_schema),
+                },
+                read_only: tool.read_only,
             })
             .collect(),
         tool_choice: params.tool_choice.map(|choice| match choice {
@@ -71,6 +75,11 @@ fn limits(params: LimitParams) -> conversation::Limits {
         tool_output_bytes: params
             .tool_output_bytes
             .unwrap_or(defaults.tool_output_bytes),
+        parallel_tools: params
+            .parallel_tools
+            .map_or(defaults.parallel_tools, |tools| {
+                usize::try_from(tools).unwrap_or(usize::MAX)
+            }),
     }
 }
 
@@ -105,10 +114,12 @@ pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::E
         Event::ToolResult {
             id,
             is_error,
+            failure,
             preview,
         } => protocol::Event::ToolResult {
             id,
             is_error,
+            code: failure.map(failure::call),
             preview,
         },
         Event::Usage(round) => protocol::Event::Usage {

@@ -9,7 +9,7 @@ use crate::llm::json;
 ///
 /// # Errors
 /// A sentence for the model: not JSON, not an object, a name twice, too deep.
-pub(super) fn parse(raw: &str) -> Result<Value, String> {
+pub fn parse(raw: &str) -> Result<Value, String> {
     if raw.trim().is_empty() {
         return Ok(Value::Object(Map::new()));
     }

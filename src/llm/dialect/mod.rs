@@ -19,6 +19,7 @@ mod transcript;
 
 use serde_json::{Map, Value};
 
+pub use self::arguments::parse as parse_arguments;
 use self::delta::Delta;
 pub(super) use self::{answer::Answer, names::Names};
 use super::{endpoint::Endpoint, message::ChatRequest};

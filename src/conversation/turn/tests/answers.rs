@@ -218,7 +218,7 @@ async fn an_invalid_prompt_fails_before_anything_is_told_or_asked() {
         "tools[1]: another tool has the same name"
     );
     assert_eq!(
-        run(|stage| stage.prompt.tools[0].input_schema = json!(true)).await,
+        run(|stage| stage.prompt.tools[0].tool.input_schema = json!(true)).await,
         "tools[0]: inputSchema is not a JSON object"
     );
     assert_eq!(

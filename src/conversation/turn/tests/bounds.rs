@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::conversation::outcome::StopReason;
+use crate::conversation::tool::ToolFailure;
 use crate::conversation::turn::scripted::*;
 
 fn reads(id: &str, n: u32) -> crate::llm::Block {
@@ -74,7 +75,7 @@ async fn a_call_made_three_times_in_a_row_is_corrected_and_the_fourth_ends_the_p
     let outcome = stage.run().await;
     assert_eq!(
         ended(&outcome),
-        Err("the model made the same call of `read` 4 times in a row".into())
+        Err("the model made the same call of `read` four times in a row".into())
     );
     assert_eq!(stage.calls().len(), 2);
     assert_eq!(
@@ -85,7 +86,7 @@ async fn a_call_made_three_times_in_a_row_is_corrected_and_the_fourth_ends_the_p
              same. Use the results you have, change the arguments, or answer without the tool."
         )]))
     );
-    let ending = "not run: `read` was called 4 times in a row with the same arguments";
+    let ending = "not run: `read` was called four times in a row with the same arguments";
     assert_eq!(
         outcome.messages.last(),
         Some(&results(vec![error("d", ending), error("e", ending)]))
@@ -99,6 +100,52 @@ async fn a_model_that_keeps_breaking_its_arguments_is_stopped_too() {
     let outcome = stage.run().await;
     assert_eq!(
         ended(&outcome),
-        Err("the model made the same call of `read` 4 times in a row".into())
+        Err("the model made the same call of `read` four times in a row".into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_circle_of_calls_is_corrected_at_its_third_end_and_then_ends_the_prompt() {
+    let round = |number: u32| says(vec![reads(&format!("c{number}"), number % 2)]);
+    let stage = Stage::new((0..7).map(round)).tool("read", returns("x"));
+    let outcome = stage.run().await;
+    assert_eq!(
+        ended(&outcome),
+        Err("the model went round the same 2 tool calls for the fourth time".into())
+    );
+    assert_eq!(stage.calls().len(), 5);
+    let corrected = error(
+        "c5",
+        "This call was not run: it ends the third round through the same 2 calls. Use the results \
+         you have, change the arguments, or answer without the tool.",
+    );
+    assert_eq!(stage.asked(7).last(), Some(&results(vec![corrected])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_rounds_in_which_everything_failed_end_the_prompt() {
+    let round = |number: u32| says(vec![reads(&format!("c{number}"), number)]);
+    let stage = Stage::new((0..5).map(round)).tool("read", Act::Fail(ToolFailure::Denied));
+    let outcome = stage.run().await;
+    assert_eq!(
+        ended(&outcome),
+        Err("every tool call failed, 5 rounds in a row".into())
+    );
+    assert_eq!((stage.calls().len(), outcome.messages.len()), (5, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_with_a_success_among_them_go_on() {
+    let round = |number: u32| {
+        let id = |name: &str| format!("{name}{number}");
+        let fails = call(&id("f"), "fail", json!({ "n": number }));
+        says(match number % 4 {
+            3 => vec![fails, reads(&id("r"), number)],
+            _ => vec![fails],
+        })
+    };
+    let stage = Stage::new((0..12).map(round).chain([says(vec![text("ok")])]))
+        .tool("read", returns("x"))
+        .tool("fail", Act::Fail(ToolFailure::Failed("no".into())));
+    assert_eq!(ended(&stage.run().await), Ok(StopReason::EndTurn));
 }

@@ -89,6 +89,7 @@ async fn a_cancelled_prompt_cancels_its_tool() {
             Event::ToolResult {
                 id: "a".into(),
                 is_error: false,
+                failure: None,
                 preview: "x".into()
             }
         ))
@@ -104,6 +105,7 @@ async fn a_prompt_cancelled_between_two_calls_does_not_start_the_second() {
     stage.cancel_at_event = Some(Event::ToolResult {
         id: "a".into(),
         is_error: false,
+        failure: None,
         preview: "x".into(),
     });
     let outcome = stage.run().await;

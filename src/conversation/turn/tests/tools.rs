@@ -105,6 +105,7 @@ async fn a_call_is_run_and_the_model_goes_on_with_its_result() {
                 Event::ToolResult {
                     id: "a".into(),
                     is_error: false,
+                    failure: None,
                     preview: "one two".into()
                 }
             ),
@@ -197,7 +198,7 @@ async fn broken_arguments_are_told_to_the_model_and_nothing_runs() {
             assistant(vec![call("a", "read", json!({}))]),
             results(vec![error(
                 "a",
-                "This call was not run: EOF. Make it again with one JSON object."
+                "This call was not run: EOF. Make it again with one JSON object that fits the tool's input schema."
             )]),
             assistant(vec![text("ok")]),
         ]
