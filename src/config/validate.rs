@@ -203,9 +203,20 @@ fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
             "This has no effect with the OpenAI-compatible API: set llm.apiType to auto or ollama.",
         ));
     }
-    llm.tls
-        .as_ref()
-        .map_or(Ok(()), |tls| self::tls(tls, warnings))
+    let Some(tls) = &llm.tls else { return Ok(()) };
+    self::tls(tls)?;
+    if !is_https(&llm.api_endpoint) && (tls.ca_path.is_some() || tls.server_name.is_some()) {
+        warnings.push(Warning::new(
+            "llm.tls",
+            "This has no effect: the endpoint is not an https one.",
+        ));
+    }
+    Ok(())
+}
+
+fn is_https(endpoint: &str) -> bool {
+    let scheme = endpoint.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn timeouts(timeouts: &Timeouts) -> Result<(), Error> {
@@ -222,7 +233,7 @@ fn timeouts(timeouts: &Timeouts) -> Result<(), Error> {
     Ok(())
 }
 
-fn tls(tls: &Tls, warnings: &mut Vec<Warning>) -> Result<(), Error> {
+fn tls(tls: &Tls) -> Result<(), Error> {
     optional("llm.tls.caPath", tls.ca_path.as_ref(), |at, path| {
         file_path(at, path)
     })?;
@@ -230,9 +241,7 @@ fn tls(tls: &Tls, warnings: &mut Vec<Warning>) -> Result<(), Error> {
         "llm.tls.serverName",
         tls.server_name.as_ref(),
         |at, name| host(at, name),
-    )?;
-    warnings.push(Warning::new("llm.tls", "This is kept, but not used yet."));
-    Ok(())
+    )
 }
 
 fn endpoint(at: &str, endpoint: &str, warnings: &mut Vec<Warning>) -> Result<(), Error> {
@@ -245,7 +254,7 @@ fn endpoint(at: &str, endpoint: &str, warnings: &mut Vec<Warning>) -> Result<(),
     let Some((scheme, rest)) = endpoint.split_once("://") else {
         return Err(Error::invalid(at, SHAPE));
     };
-    let https = scheme.eq_ignore_ascii_case("https");
+    let https = is_https(endpoint);
     require(https || scheme.eq_ignore_ascii_case("http"), at, SHAPE)?;
     require(!rest.contains('#'), at, "must not have a fragment (`#…`)")?;
     require(!rest.contains('?'), at, "must not have a query (`?…`)")?;
@@ -260,12 +269,7 @@ fn endpoint(at: &str, endpoint: &str, warnings: &mut Vec<Warning>) -> Result<(),
         let port = port.parse::<u16>().ok().filter(|port| *port != 0);
         require(port.is_some(), at, "must have a port from 1 to 65535")?;
     }
-    if https {
-        warnings.push(Warning::new(
-            at,
-            "https is not supported yet. Inside the SSH connection http is encrypted as well.",
-        ));
-    } else if !is_loopback(host) {
+    if !https && !is_loopback(host) {
         warnings.push(Warning::new(
             at,
             "This is another machine than the one reached over SSH: from there on, requests and \
@@ -595,12 +599,9 @@ mod tests {
                 json!("http://localhost.example.com"),
                 Some("llm.apiEndpoint"),
             ),
-            (
-                "/llm/apiEndpoint",
-                json!("https://localhost"),
-                Some("llm.apiEndpoint"),
-            ),
-            ("/llm/tls", json!({}), Some("llm.tls")),
+            ("/llm/apiEndpoint", json!("https://10.0.0.5:8443"), None),
+            ("/llm/tls", json!({}), None),
+            ("/llm/tls", json!({"caPath": "~/ca.pem"}), Some("llm.tls")),
             ("/ssh/jumpHosts/0/proxyCommand", json!("nc"), None),
             ("/ssh/transport", json!("system"), None),
             ("/llm/maxRetries", json!(3), None),

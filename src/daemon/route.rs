@@ -114,6 +114,7 @@ pub(super) fn scene(plan: &ssh::Plan, api: &Api, model: Option<String>) -> Scene
     Scene {
         host: plan.host().to_owned(),
         endpoint: api.endpoint.dial().to_string(),
+        tls: api.endpoint.is_tls().then(|| api.options.tls.clone()),
         model,
     }
 }

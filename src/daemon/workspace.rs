@@ -189,8 +189,11 @@ impl Workspace {
                 _ => None,
             })
             .collect();
-        let options = wire::config::options(&profile.llm, names, &self.secrets(profile, changes))
-            .map_err(|error| failure::config(&error))?;
+        let options = wire::config::options(&profile.llm, names, &self.secrets(profile, changes));
+        let mut options = options.map_err(|error| failure::config(&error))?;
+        if let Some(path) = &mut options.tls.ca_path {
+            *path = self.ssh_environment.expand(path);
+        }
         Ok(Api { endpoint, options })
     }
 

@@ -1,4 +1,4 @@
-//! Where a server listens: `http://host:port/base` or `unix:/path`, as seen by the machine that
+//! Where a server listens: `http(s)://host:port/base` or `unix:/path`, as seen by the machine that
 //! opens the byte streams. Nothing is resolved here.
 
 use std::{
@@ -30,6 +30,7 @@ impl fmt::Display for Dial {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     dial: Dial,
+    is_tls: bool,
     /// Value of the `Host` header. Servers on loopback refuse names they don't know, so it is the
     /// authority as the server sees it, not the name of the tunnel's other end.
     host: String,
@@ -46,10 +47,8 @@ pub enum EndpointError {
     Character,
     #[error("the address has no scheme; write http://host:port")]
     NoScheme,
-    #[error("{0}:// is not a scheme of an LLM server; use http:// or unix:/path")]
+    #[error("{0}:// is not a scheme of an LLM server; use http://, https:// or unix:/path")]
     Scheme(String),
-    #[error("https is not supported yet; use http, the SSH connection already encrypts")]
-    Https,
     #[error("the address has a user name or password; put a key into the API key field")]
     UserInfo,
     #[error("the address has a part after #")]
@@ -75,6 +74,12 @@ impl Endpoint {
     #[must_use]
     pub fn dial(&self) -> &Dial {
         &self.dial
+    }
+
+    /// Whether TLS is spoken there.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// Value of the `Host` header.
@@ -117,11 +122,11 @@ impl FromStr for Endpoint {
             return Err(EndpointError::Character);
         }
         let (scheme, rest) = text.split_once("://").ok_or(EndpointError::NoScheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => return Err(EndpointError::Https),
+        let (is_tls, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (false, 80),
+            "https" => (true, 443),
             other => return Err(EndpointError::Scheme(other.to_owned())),
-        }
+        };
         // Before anything is repeated in an error: what stands in front of an @ is secret.
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -137,7 +142,7 @@ impl FromStr for Endpoint {
         let (host, port) = split_authority(authority)?;
         let base = base_path(path)?;
         let number = match port {
-            None => 80,
+            None => default_port,
             Some(digits) => port_number(digits)?,
         };
         Ok(Self {
@@ -145,7 +150,13 @@ impl FromStr for Endpoint {
                 host: check_host(host)?,
                 port: number,
             },
-            host: authority.to_owned(),
+            is_tls,
+            // The scheme's own port is left out, as everybody does.
+            host: if number == default_port {
+                host.to_owned()
+            } else {
+                authority.to_owned()
+            },
             base,
         })
     }
@@ -165,6 +176,7 @@ fn unix(path: &str) -> Result<Endpoint, EndpointError> {
         dial: Dial::Unix {
             path: path.to_owned(),
         },
+        is_tls: false,
         host: "localhost".to_owned(),
         base: String::new(),
     })

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use super::{carrier::Carrier, options::InvalidHeader, refusal::Refusal};
+use super::{carrier::Carrier, http::TlsFailure, options::InvalidHeader, refusal::Refusal};
 
 /// Why a request did not succeed. Text of the server in it is sanitised, shortened and free of
 /// our secrets.
@@ -14,6 +14,9 @@ pub enum Error<E: Carrier> {
     /// No byte stream to the server: the carrier's error says why.
     #[error("no connection to the server")]
     Open(#[source] E),
+    /// No secure connection to the server, or one too many where it wants none.
+    #[error(transparent)]
+    Tls(#[from] TlsFailure),
     /// The connection ended before any answer. The server may have read the request.
     #[error("the server closed the connection without an answer")]
     NoReply {
@@ -73,6 +76,7 @@ impl<E: Carrier> Error<E> {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Open(error) => error.is_transient(),
+            Self::Tls(failure) => failure.is_transient(),
             Self::NoReply { .. } => true,
             Self::Timeout { clock, .. } => *clock == Clock::Connect,
             Self::Refused(refusal) => refusal.is_transient(),

@@ -54,19 +54,20 @@ pub use self::{
     endpoint::{Dial, Endpoint, EndpointError},
     error::{Clock, Error},
     event::{ChatEvent, Completion, InvalidCall, Phase, StopReason, Timing, Usage},
+    http::{CaFileProblem, Handshake, TlsFailure},
     message::{Block, ChatRequest, ImageSource, Message, Role, Sampling, Tool, ToolChoice},
     model::{
         Capabilities, ContextWindow, Discovery, Model, ModelState, Parameters, ServerInfo,
         ServerKind, TypedModel,
     },
     ollama::{KeepAlive, OllamaSettings, Think},
-    options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries},
+    options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries, TlsOptions},
     refusal::{Refusal, RefusalKind},
 };
 use self::{
     ask::Learned,
     decoder::{limits, line, ndjson, sse},
-    http::Client,
+    http::{Client, Patience},
     ollama::Known,
     resend::Budget,
 };
@@ -95,7 +96,7 @@ impl<E: Carrier> Server<E> {
     #[must_use]
     pub fn new(endpoint: Endpoint, opener: Arc<dyn Opener<E>>, options: Options) -> Self {
         let headers = options.header_map();
-        let client = Client::new(endpoint.clone(), opener, options.redactor());
+        let client = Client::new(endpoint.clone(), opener, &options);
         Self {
             inner: Arc::new(Inner {
                 client,
@@ -107,6 +108,21 @@ impl<E: Carrier> Server<E> {
                 budget: Mutex::default(),
             }),
         }
+    }
+
+    /// Connects, and tells how the connection is secured; `None` without TLS. The request that
+    /// follows uses the same connection. Takes at most the connect clock.
+    ///
+    /// # Errors
+    /// When there is no connection, or no secure one.
+    pub async fn handshake(&self) -> Result<Option<Handshake>, Error<E>> {
+        let clocks = &self.inner.options.clocks;
+        let patience = Patience {
+            connect: clocks.connect,
+            reply: clocks.connect,
+            deadline: None,
+        };
+        self.inner.client.handshake(patience).await
     }
 
     /// Asks what the server is and which models it has. Takes at most the discovery clock; when

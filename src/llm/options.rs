@@ -1,6 +1,6 @@
 //! How a server is to be talked to: keys, headers, clocks.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,12 +16,24 @@ pub struct Options {
     pub secret_headers: Vec<(String, SecretString)>,
     /// Name of the header that carries [`ChatRequest::affinity`](super::ChatRequest::affinity).
     pub affinity_header: Option<String>,
+    pub tls: TlsOptions,
     pub clocks: Clocks,
     pub retries: Retries,
     pub api_type: ApiType,
     pub ollama: OllamaSettings,
     /// What is known of models, whatever the server says.
     pub models: Vec<TypedModel>,
+}
+
+/// What an `https` server has to prove. Without effect on others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// A PEM file with the authorities to believe, or with the server's own certificate, instead
+    /// of the platform's authorities; revocation lists in it are heeded. Read when connecting.
+    pub ca_path: Option<PathBuf>,
+    /// The name or address in the certificate, and the name asked for (SNI); the endpoint's host
+    /// if absent.
+    pub server_name: Option<String>,
 }
 
 /// How often a failed request for an answer may be sent again, where that is harmless or as good

@@ -202,6 +202,7 @@ impl Failure {
             },
             Error::Interrupted { .. } => Self::NoOutput,
             Error::Header(_)
+            | Error::Tls(_)
             | Error::NotHttp { .. }
             | Error::UnexpectedContent { .. }
             | Error::Redirected { .. }

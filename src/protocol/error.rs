@@ -95,6 +95,8 @@ pub enum StageName {
     Auth,
     /// The SSH server opened a channel to the LLM server.
     Forward,
+    /// The LLM server proved who it is; only for `https` endpoints.
+    Tls,
     /// Something there speaks HTTP.
     Http,
     /// It is an LLM server that we know how to talk to.
@@ -186,6 +188,8 @@ pub enum ErrorCode {
     TimeoutIdle = 2013,
     /// The whole prompt took too long.
     TimeoutTotal = 2014,
+    /// No TLS with the LLM server: its certificate, the settings, or what it speaks.
+    ApiTlsFailed = 2017,
 
     /// No such tool.
     ToolNotFound = 3001,

@@ -280,7 +280,8 @@ impl Environment {
     }
 
     /// Replaces a leading `~/` by the home directory.
-    pub(super) fn expand(&self, path: &Path) -> PathBuf {
+    #[must_use]
+    pub fn expand(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), &self.home) {
             (Ok(rest), Some(home)) => home.join(rest),
             _ => path.to_owned(),

@@ -52,6 +52,7 @@ mod support;
 mod system_processes;
 mod system_refusals;
 mod system_transport;
+mod tls;
 mod tools;
 mod tools_hostile;
 

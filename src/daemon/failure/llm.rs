@@ -1,9 +1,12 @@
 //! Sentences for what can go wrong between the machine and the model.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use crate::{
-    llm::{Clock, EndpointError, Error, HeaderProblem, InvalidHeader, Refusal, RefusalKind},
+    llm::{
+        Clock, EndpointError, Error, HeaderProblem, InvalidHeader, Refusal, RefusalKind,
+        TlsFailure, TlsOptions,
+    },
     protocol::{ErrorCode, ErrorData, ErrorObject, StageName},
     ssh,
 };
@@ -16,8 +19,17 @@ pub(in crate::daemon) struct Scene {
     pub(in crate::daemon) host: String,
     /// Where the server listens, seen from there.
     pub(in crate::daemon) endpoint: String,
+    /// What it has to prove; `None` without TLS.
+    pub(in crate::daemon) tls: Option<TlsOptions>,
     /// The model asked.
     pub(in crate::daemon) model: Option<String>,
+}
+
+impl Scene {
+    /// The file of authorities that the profile names.
+    pub(super) fn ca_path(&self) -> Option<&Path> {
+        self.tls.as_ref()?.ca_path.as_deref()
+    }
 }
 
 impl fmt::Display for Scene {
@@ -46,6 +58,7 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
     match error {
         Error::Open(error) => super::ssh(error),
         Error::Header(problem) => header(problem),
+        Error::Tls(failure) => super::tls::tls(failure, scene),
         Error::NoReply {
             source: Some(source),
         }
@@ -59,14 +72,20 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
                      protect the others. The text so far is kept. Read the daemon's output faster."
             ),
         ),
-        Error::NoReply { source } => told(
-            Code::ApiUnavailable,
-            Some(StageName::Http),
-            format!(
-                "{scene} closed the connection without an answer. Is the LLM server running there?{}",
-                cause(source.as_ref())
-            ),
-        ),
+        Error::NoReply { source } => {
+            let mut error = told(
+                Code::ApiUnavailable,
+                Some(StageName::Http),
+                format!(
+                    "{scene} closed the connection without an answer. Is the LLM server running there?{}",
+                    cause(source.as_ref())
+                ),
+            );
+            // What many servers do to those who ask them without TLS.
+            let hint = "If the server wants TLS, write https:// in the endpoint.";
+            error.data.hint = scene.tls.is_none().then(|| hint.to_owned());
+            error
+        }
         Error::Interrupted { source } => told(
             Code::StreamInterrupted,
             None,
@@ -225,12 +244,11 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             ),
             Some("Ollama: or start it with OLLAMA_HOST / OLLAMA_ORIGINS for this name."),
         ),
-        RefusalKind::NeedsTls => (
-            Code::ApiProtocolError,
-            Some(StageName::Http),
-            format!("{scene} speaks HTTPS only, and was spoken to in plain HTTP."),
-            Some("Write https:// instead of http:// in the endpoint."),
-        ),
+        RefusalKind::NeedsTls => {
+            let mut error = super::tls::tls(&TlsFailure::Wanted, scene);
+            error.data.http_status = refusal.status;
+            return error;
+        }
         RefusalKind::WrongPath => (
             Code::ApiProtocolError,
             Some(StageName::Server),

@@ -14,6 +14,7 @@ mod llm;
 mod ssh;
 mod ssh_config;
 mod system;
+mod tls;
 
 use crate::protocol::{ErrorCode, ErrorData, ErrorObject};
 

@@ -19,6 +19,7 @@ use super::Scene;
 mod auth;
 mod every_cause;
 mod history;
+mod tls;
 
 fn check(error: &ErrorObject, expected: &Expect) {
     let sentence = &error.message;
@@ -61,6 +62,7 @@ fn scene() -> Scene {
     Scene {
         host: "gpu1".to_owned(),
         endpoint: "127.0.0.1:11434".to_owned(),
+        tls: None,
         model: Some("qwen3:30b".to_owned()),
     }
 }
@@ -368,15 +370,6 @@ fn the_server_and_its_models() {
         127.0.0.1:11434 on gpu1 is open but does not answer as an LLM server there (HTTP 404). Check the base path."#]],
     );
     refusal(
-        RefusalKind::NeedsTls,
-        400,
-        "Client sent an HTTP request to an HTTPS server.",
-        &expect![[r#"
-            2009 "API_PROTOCOL_ERROR", retryable false
-            127.0.0.1:11434 on gpu1 speaks HTTPS only, and was spoken to in plain HTTP.
-            hint: Write https:// instead of http:// in the endpoint."#]],
-    );
-    refusal(
         RefusalKind::ImagesUnsupported,
         500,
         "image input is not supported - hint: you may need to provide the mmproj",
@@ -445,7 +438,8 @@ fn the_server_and_its_models() {
         &super::llm(&llm::Error::NoReply { source: None }, &scene()),
         &expect![[r#"
             2001 "API_UNAVAILABLE", retryable true
-            127.0.0.1:11434 on gpu1 closed the connection without an answer. Is the LLM server running there?"#]],
+            127.0.0.1:11434 on gpu1 closed the connection without an answer. Is the LLM server running there?
+            hint: If the server wants TLS, write https:// in the endpoint."#]],
     );
     let cut = llm::Error::Interrupted { source: None };
     check(

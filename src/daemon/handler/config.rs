@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::{
     config::{Error, Listed, Loaded, Profile, Warning},
-    llm::EndpointError,
     protocol::{
         ConfigChange, ConfigChanged, ConfigChangedParams, ConfigProblem, ConfigRef, ConfigView,
         ConfigureParams, DeleteConfigResult, Empty, ErrorObject, ListConfigsResult, Notification,
@@ -31,7 +30,8 @@ pub(in crate::daemon) async fn configure(
         None => None,
     };
     let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
-    let mut warnings = check_endpoint(&profile)?;
+    check_endpoint(&profile)?;
+    let mut warnings = Vec::new();
     let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
     let saved = store
         .save(profile)
@@ -105,13 +105,11 @@ fn merge(
     })
 }
 
-/// An endpoint that a later version will reach may be saved now.
-fn check_endpoint(profile: &Profile) -> Result<Vec<String>, ErrorObject> {
-    match profile.llm.api_endpoint.parse::<crate::llm::Endpoint>() {
-        Ok(_) => Ok(Vec::new()),
-        Err(problem @ EndpointError::Https) => Ok(vec![format!("llm.apiEndpoint: {problem}.")]),
-        Err(problem) => Err(failure::endpoint(&problem)),
-    }
+fn check_endpoint(profile: &Profile) -> Result<(), ErrorObject> {
+    let parsed = profile.llm.api_endpoint.parse::<crate::llm::Endpoint>();
+    parsed
+        .map(drop)
+        .map_err(|problem| failure::endpoint(&problem))
 }
 
 pub(in crate::daemon) async fn get(

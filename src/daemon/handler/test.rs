@@ -38,8 +38,9 @@ const SSH_STAGES: [StageName; 5] = [
 ];
 
 /// What follows behind the last hop.
-const API_STAGES: [StageName; 4] = [
+const API_STAGES: [StageName; 5] = [
     StageName::Forward,
+    StageName::Tls,
     StageName::Http,
     StageName::Server,
     StageName::Models,
@@ -130,6 +131,16 @@ async fn subject(
     })
 }
 
+impl Subject {
+    /// Those that its endpoint has.
+    fn api_stages(&self) -> Vec<StageName> {
+        let is_tls = self.api.as_ref().is_some_and(|api| api.endpoint.is_tls());
+        let mut stages = API_STAGES.to_vec();
+        stages.retain(|&name| is_tls || name != StageName::Tls);
+        stages
+    }
+}
+
 async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     let environment = Arc::clone(&workspace.ssh_environment);
     let mut report = Report::default();
@@ -137,7 +148,7 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     let ssh::Resolved { target, warnings } = match subject.plan.resolve(&environment).await {
         Ok(resolved) => resolved,
         Err(error) => {
-            report.unresolved(begun.elapsed(), failure::ssh(&error));
+            report.unresolved(begun.elapsed(), failure::ssh(&error), &subject.api_stages());
             return report;
         }
     };
@@ -162,9 +173,9 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
         } else {
             AFTER_A_FAILURE
         };
-        API_STAGES
-            .iter()
-            .for_each(|&name| report.skip(name, None, why));
+        for name in subject.api_stages() {
+            report.skip(name, None, why);
+        }
         return report;
     };
     report.auth_method = Some(session.auth_method().to_owned());
@@ -174,7 +185,7 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
         key_type: key.key_type.clone(),
         fingerprint: key.fingerprint.clone(),
     });
-    test_api(&mut report, session, &subject.plan, api).await;
+    test_api(&mut report, session, &subject, api).await;
     session.close().await;
     if let (Some(config_id), Some(found)) = (&subject.config_id, &report.found)
         && subject.saved
@@ -185,8 +196,9 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
     report
 }
 
-async fn test_api(report: &mut Report, session: &ssh::Session, plan: &ssh::Plan, api: &Api) {
-    let scene = scene(plan, api, None);
+async fn test_api(report: &mut Report, session: &ssh::Session, subject: &Subject, api: &Api) {
+    let scene = scene(&subject.plan, api, None);
+    let stages = subject.api_stages();
     let begun = Instant::now();
     match session.open(destination(api.endpoint.dial())).await {
         Ok(stream) => {
@@ -201,18 +213,37 @@ async fn test_api(report: &mut Report, session: &ssh::Session, plan: &ssh::Plan,
                 begun.elapsed(),
                 failure::ssh(&error),
             );
-            for name in [StageName::Http, StageName::Server, StageName::Models] {
-                report.skip(name, None, AFTER_A_FAILURE);
-            }
+            report.skip_after(StageName::Forward, &stages);
             return;
         }
     }
-    let begun = Instant::now();
     let server = llm::Server::new(
         api.endpoint.clone(),
         Arc::new(OneSession(session.clone())),
         api.options.clone(),
     );
+    let begun = Instant::now();
+    match server.handshake().await {
+        Ok(None) => {}
+        Ok(Some(handshake)) => {
+            let detail = handshake_detail(&handshake);
+            report.pass(StageName::Tls, None, begun.elapsed(), detail);
+        }
+        Err(error) => {
+            let error = failure::llm(&error, &scene);
+            let at = match error.data.stage {
+                Some(StageName::Tls) => StageName::Tls,
+                _ => StageName::Http,
+            };
+            if api.endpoint.is_tls() && at > StageName::Tls {
+                report.skip(StageName::Tls, None, AFTER_A_FAILURE);
+            }
+            report.fail(at, None, begun.elapsed(), error);
+            report.skip_after(at, &stages);
+            return;
+        }
+    }
+    let begun = Instant::now();
     let found = server.discover().await;
     let took = begun.elapsed();
     match found {
@@ -251,13 +282,22 @@ async fn test_api(report: &mut Report, session: &ssh::Session, plan: &ssh::Plan,
                 report.pass(StageName::Http, None, took, format!("{scene} speaks HTTP."));
             }
             report.fail(at, None, took, error);
-            for name in [StageName::Server, StageName::Models] {
-                if name > at {
-                    report.skip(name, None, AFTER_A_FAILURE);
-                }
-            }
+            report.skip_after(at, &stages);
         }
     }
+}
+
+fn handshake_detail(handshake: &llm::Handshake) -> String {
+    let llm::Handshake {
+        version,
+        server_name,
+        ca_path,
+    } = handshake;
+    let trusted = match ca_path {
+        Some(path) => format!("by what {} has", path.display()),
+        None => "by this computer's authorities".to_owned(),
+    };
+    format!("{version}; its certificate is for {server_name}, and good {trusted}.")
 }
 
 fn models_detail(models: &[llm::Model]) -> String {
@@ -307,12 +347,12 @@ struct Report {
 
 impl Report {
     /// ssh_config does not say how to get there.
-    fn unresolved(&mut self, took: Duration, error: ErrorObject) {
+    fn unresolved(&mut self, took: Duration, error: ErrorObject, api_stages: &[StageName]) {
         self.fail(StageName::Resolve, Some(0), took, error);
         for name in SSH_STAGES.into_iter().skip(1) {
             self.skip(name, Some(0), AFTER_A_FAILURE);
         }
-        for name in API_STAGES {
+        for &name in api_stages {
             self.skip(name, None, AFTER_A_FAILURE);
         }
     }
@@ -357,6 +397,13 @@ impl Report {
 
     fn skip(&mut self, name: StageName, hop: Option<usize>, why: &str) {
         self.add(name, hop, StageStatus::Skipped, None, why.to_owned(), None);
+    }
+
+    /// All stages behind the one that failed.
+    fn skip_after(&mut self, failed: StageName, stages: &[StageName]) {
+        for &name in stages.iter().filter(|&&name| name > failed) {
+            self.skip(name, None, AFTER_A_FAILURE);
+        }
     }
 
     fn fail(&mut self, name: StageName, hop: Option<usize>, took: Duration, error: ErrorObject) {

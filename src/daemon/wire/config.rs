@@ -438,11 +438,16 @@ pub(in crate::daemon) fn options(
         .affinity_header
         .as_deref()
         .unwrap_or(AFFINITY_HEADER);
+    let tls = profile.tls.as_ref();
     Ok(llm::Options {
         api_key: secrets.secret(&SecretField::ApiKey)?,
         headers: profile.headers.clone().into_iter().collect(),
         secret_headers,
         affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
+        tls: llm::TlsOptions {
+            ca_path: tls.and_then(|tls| tls.ca_path.as_ref()).map(Into::into),
+            server_name: tls.and_then(|tls| tls.server_name.clone()),
+        },
         clocks: clocks(profile),
         retries: retries(profile),
         api_type: match profile.api_type {

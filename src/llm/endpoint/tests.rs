@@ -70,7 +70,6 @@ fn an_unusable_address_says_what_is_wrong_with_it() {
         ("", Empty),
         ("localhost:11434", NoScheme),
         ("ftp://h", Scheme("ftp".into())),
-        ("https://h", Https),
         ("http://me:secret@h", UserInfo),
         ("http://h/#x", Fragment),
         ("http://h/?x=1", Query),

@@ -15,22 +15,26 @@ use hyper::{
         HeaderValue, LOCATION,
     },
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 mod connection;
 mod exchange;
 mod pool;
 mod tap;
+mod tls;
 
 pub(super) use self::exchange::{Exchange, ReadError};
+pub use self::tls::{CaFileProblem, Handshake, TlsFailure};
 use self::{
     connection::{Connection, SendError},
     pool::Pool,
+    tls::{Insecure, Tls},
 };
 use super::{
     carrier::{Carrier, Opener},
     endpoint::Endpoint,
     error::{Clock, Error},
+    options::Options,
     sanitize::Redactor,
 };
 
@@ -38,6 +42,8 @@ use super::{
 pub(super) struct Client<E> {
     opener: Arc<dyn Opener<E>>,
     endpoint: Endpoint,
+    /// For an endpoint that has it.
+    tls: Option<Tls>,
     pool: Pool,
     redactor: Redactor,
 }
@@ -83,13 +89,25 @@ pub(super) struct Fetched {
 }
 
 impl<E: Carrier> Client<E> {
-    pub(super) fn new(endpoint: Endpoint, opener: Arc<dyn Opener<E>>, redactor: Redactor) -> Self {
+    pub(super) fn new(endpoint: Endpoint, opener: Arc<dyn Opener<E>>, options: &Options) -> Self {
         Self {
             opener,
+            tls: Tls::new(&endpoint, &options.tls),
             endpoint,
             pool: Pool::default(),
-            redactor,
+            redactor: options.redactor(),
         }
+    }
+
+    /// Connects ahead of the first request, to learn how the connection is secured; `None`
+    /// without TLS.
+    pub(super) async fn handshake(
+        &self,
+        patience: Patience,
+    ) -> Result<Option<Handshake>, Error<E>> {
+        let (connection, handshake) = self.connect(patience).await?;
+        self.pool.put(connection, None);
+        Ok(handshake)
     }
 
     /// Sends a request and returns with the head of its response, whatever its status. Dropping
@@ -110,7 +128,10 @@ impl<E: Carrier> Client<E> {
             let is_reused = reused.is_some();
             let mut connection = match reused {
                 Some(connection) => connection,
-                None => self.connect(patience).await.map_err(Unanswered::unsent)?,
+                None => {
+                    let connected = self.connect(patience).await;
+                    connected.map_err(Unanswered::unsent)?.0
+                }
             };
             let connected = Instant::now();
             let deadline = earliest(connected + patience.reply, patience.deadline);
@@ -204,29 +225,43 @@ impl<E: Carrier> Client<E> {
         }
     }
 
-    async fn connect(&self, patience: Patience) -> Result<Connection, Error<E>> {
-        let open = async {
-            if let Err(error) = self.opener.reach().await {
-                return Ok(Err(error));
-            }
-            timeout(patience.connect, self.opener.open(self.endpoint.dial())).await
+    async fn connect(
+        &self,
+        patience: Patience,
+    ) -> Result<(Connection, Option<Handshake>), Error<E>> {
+        let limit = patience.connect;
+        let late = || Error::Timeout {
+            clock: Clock::Connect,
+            limit,
         };
-        let opened = match patience.deadline {
-            None => open.await,
-            Some(deadline) => timeout_at(deadline, open).await.unwrap_or_else(Err),
+        let reached = async {
+            self.opener.reach().await?;
+            Ok(Instant::now())
         };
-        let stream = match opened {
-            Ok(stream) => stream.map_err(Error::Open)?,
-            Err(_) => {
-                return Err(Error::Timeout {
-                    clock: Clock::Connect,
-                    limit: patience.connect,
-                });
-            }
+        let reached = match patience.deadline {
+            None => reached.await,
+            Some(deadline) => timeout_at(deadline, reached).await.map_err(|_| late())?,
         };
-        Connection::new(stream)
-            .await
-            .map_err(|error| self.explain(error, patience))
+        let begin = reached.map_err(Error::Open)?;
+        let deadline = earliest(begin + limit, patience.deadline);
+        let opened = timeout_at(deadline, self.opener.open(self.endpoint.dial())).await;
+        let mut stream = opened.map_err(|_| late())?.map_err(Error::Open)?;
+        let mut handshake = None;
+        if let Some(tls) = &self.tls {
+            let secured = timeout_at(deadline, tls.secure(stream, &self.redactor)).await;
+            let secured = secured.map_err(|_| TlsFailure::TimedOut { limit })?;
+            let (secure, how) = secured.map_err(|error| match error {
+                Insecure::Failed(failure) => Error::Tls(failure),
+                Insecure::Carrier(source) => Error::NoReply {
+                    source: Some(source),
+                },
+            })?;
+            stream = secure;
+            handshake = Some(how);
+        }
+        let connection = Connection::new(stream).await;
+        let connection = connection.map_err(|error| self.explain(error, patience))?;
+        Ok((connection, handshake))
     }
 
     fn request(&self, outgoing: &Outgoing<'_>) -> Result<Request<Full<Bytes>>, Error<E>> {
@@ -287,12 +322,19 @@ impl<E: Carrier> Client<E> {
     fn explain(&self, error: SendError, patience: Patience) -> Error<E> {
         match error {
             SendError::Unsent(_) => Error::NoReply { source: None },
-            SendError::Closed(source) => Error::NoReply { source },
+            SendError::Closed(source) => match source.as_ref().and_then(tls::failure_in) {
+                Some(failure) => Error::Tls(failure),
+                None => Error::NoReply { source },
+            },
             SendError::BadHead => {
                 Error::Protocol("the head of the answer is malformed or too large".to_owned())
             }
+            // A TLS record, of an alert most often.
+            SendError::NotHttp { greeting } if matches!(greeting[..], [0x15 | 0x16, 0x03, ..]) => {
+                Error::Tls(TlsFailure::Wanted)
+            }
             SendError::NotHttp { greeting } => Error::NotHttp {
-                said: self.redactor.clean(&readable(&greeting)),
+                said: self.redactor.clean(&String::from_utf8_lossy(&greeting)),
             },
             SendError::Stalled => Error::Timeout {
                 clock: Clock::Connect,
@@ -325,16 +367,6 @@ fn apart(mut headers: HeaderMap) -> HeaderMap {
         }
     }
     headers
-}
-
-/// A TLS record is no text, but it says something.
-fn readable(greeting: &[u8]) -> String {
-    match greeting {
-        [0x15 | 0x16, 0x03, ..] => {
-            "TLS; the address needs https, which is not supported yet".to_owned()
-        }
-        other => String::from_utf8_lossy(other).into_owned(),
-    }
 }
 
 pub(super) fn earliest(a: Instant, b: Option<Instant>) -> Instant {

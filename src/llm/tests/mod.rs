@@ -1,5 +1,6 @@
 //! The room as a whole against scripted servers, on in-memory byte streams and paused time.
 
+mod authority;
 mod captures;
 mod clocks;
 mod conformance;
@@ -10,4 +11,5 @@ mod ollama;
 mod peer;
 mod resend;
 mod servers;
+mod tls;
 mod transport;

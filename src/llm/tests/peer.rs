@@ -50,7 +50,7 @@ pub(super) struct Peer {
 }
 
 /// One connection, seen from the server.
-pub(super) struct Connection(DuplexStream);
+pub(super) struct Connection(pub(super) DuplexStream);
 
 pub(super) fn server(options: Options) -> (Server<Refused>, Peer) {
     server_at("http://localhost:8080", options)
