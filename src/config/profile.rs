@@ -107,7 +107,10 @@ pub struct LlmProfile {
     /// Headers that are no secret.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// The header that carries a conversation's id, for servers that keep caches by it.
+    /// What `Host` says. `None`: the endpoint's host and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_header: Option<String>,
+    /// The header that carries a conversation's id; empty is none. For servers that keep caches by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity_header: Option<String>,
     /// The model used when none was chosen.
@@ -119,7 +122,7 @@ pub struct LlmProfile {
     /// What the user says of models, whatever the server does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelProfile>,
-    /// The four clocks.
+    /// The clocks.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
     /// Of older configurations, in milliseconds: stands for connect and discovery only.
@@ -187,6 +190,9 @@ pub struct Timeouts {
     /// For the whole prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ms: Option<u64>,
+    /// For what the server is and has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery_ms: Option<u64>,
     /// Fields of other versions, kept on rewrite.
     #[serde(flatten)]
     pub unknown: Unknown,

@@ -101,6 +101,7 @@ fn read_llm(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<LlmProfil
         api_endpoint: fields.required_string("apiEndpoint")?,
         api_type: fields.word("apiType", API_TYPES)?.unwrap_or_default(),
         headers,
+        host_header: fields.string("hostHeader")?,
         affinity_header: fields.string("affinityHeader")?,
         default_model: fields.string("defaultModel")?,
         model_aliases: fields.strings("modelAliases")?,
@@ -147,6 +148,7 @@ fn read_timeouts(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<Time
         first_token_ms: fields.integer("firstTokenMs", u64::MAX)?,
         idle_ms: fields.integer("idleMs", u64::MAX)?,
         total_ms: fields.integer("totalMs", u64::MAX)?,
+        discovery_ms: fields.integer("discoveryMs", u64::MAX)?,
         unknown: fields.rest(warnings),
     })
 }

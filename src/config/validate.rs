@@ -166,9 +166,14 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
 fn llm(llm: &LlmProfile, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     endpoint("llm.apiEndpoint", &llm.api_endpoint, warnings)?;
     headers(&llm.headers)?;
+    optional("llm.hostHeader", llm.host_header.as_ref(), |at, host| {
+        authority(at, host)
+    })?;
+    // An empty one is none.
+    let affinity_header = llm.affinity_header.as_ref();
     optional(
         "llm.affinityHeader",
-        llm.affinity_header.as_ref(),
+        affinity_header.filter(|name| !name.is_empty()),
         |at, name| header_name(at, name),
     )?;
     optional(
@@ -225,6 +230,7 @@ fn timeouts(timeouts: &Timeouts) -> Result<(), Error> {
         ("firstTokenMs", timeouts.first_token_ms),
         ("idleMs", timeouts.idle_ms),
         ("totalMs", timeouts.total_ms),
+        ("discoveryMs", timeouts.discovery_ms),
     ] {
         optional(&join("llm.timeouts", name), ms.as_ref(), |at, ms| {
             number(at, *ms, CLOCK_MS)
@@ -277,6 +283,18 @@ fn endpoint(at: &str, endpoint: &str, warnings: &mut Vec<Warning>) -> Result<(),
         ));
     }
     Ok(())
+}
+
+/// `host` or `host:port`, as a `Host` header has it.
+fn authority(at: &str, authority: &str) -> Result<(), Error> {
+    text(at, authority, HOST_LENGTH)?;
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    let fits = split_authority(authority).is_some_and(|(_, port)| port.is_none_or(is_port));
+    require(
+        fits,
+        at,
+        "must be a host name or an address, with a port if need be",
+    )
 }
 
 /// Splits `host:port` or `[v6]:port`.
@@ -556,6 +574,11 @@ mod tests {
                 "llm.timeouts.totalMs",
             ),
             ("/llm/requestTimeout", json!(0), "llm.requestTimeout"),
+            ("/llm/hostHeader", json!(""), "llm.hostHeader"),
+            ("/llm/hostHeader", json!("a b"), "llm.hostHeader"),
+            ("/llm/hostHeader", json!("a/b"), "llm.hostHeader"),
+            ("/llm/hostHeader", json!("a:0"), "llm.hostHeader"),
+            ("/llm/hostHeader", json!("a\r\nX: y"), "llm.hostHeader"),
             ("/llm/maxRetries", json!(11), "llm.maxRetries"),
             (
                 "/llm/tls",
@@ -607,6 +630,9 @@ mod tests {
             ("/llm/maxRetries", json!(3), None),
             ("/llm/apiType", json!("ollama"), None),
             ("/llm/ollama", json!({"numCtx": 8192}), None),
+            ("/llm/hostHeader", json!("localhost"), None),
+            ("/llm/hostHeader", json!("[::1]:11434"), None),
+            ("/llm/affinityHeader", json!(""), None),
         ] {
             let warnings = check(pointer, value).unwrap();
             let fields: Vec<_> = warnings

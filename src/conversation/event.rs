@@ -1,5 +1,7 @@
 //! What a prompt tells while it runs, and where it tells it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::llm::{self, BoxFuture};
@@ -27,6 +29,13 @@ pub enum Event {
         phase: Phase,
         /// From 0 to 1, where the server tells.
         progress: Option<f64>,
+    },
+    /// The answer has still not begun.
+    Waiting {
+        /// What was last told of the server.
+        phase: Option<Phase>,
+        /// Since this round's request.
+        elapsed: Duration,
     },
     /// A piece of the answer's text.
     TextDelta { text: String },

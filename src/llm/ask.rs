@@ -20,9 +20,10 @@ use super::{
     dialect::{Adjustments, Answer, Dialect, Names, ollama},
     error::{Clock, Error},
     event::ChatEvent,
-    http::{self, Exchange, Outgoing, Patience, Unanswered},
+    http::{Exchange, Outgoing, Patience, Unanswered},
     message::ChatRequest,
     model::ServerKind,
+    moment::{Moment, Pauses},
     ollama::Version,
     options::{InvalidHeader, Options},
     refusal::{self, Refusal, RefusalKind},
@@ -60,7 +61,10 @@ pub(super) struct Question<E: Carrier> {
     is_guess: bool,
     names: Names,
     headers: HeaderMap,
-    start: Instant,
+    /// Shared with who reads the answer, and knows when it does not.
+    pauses: Pauses,
+    /// When it was first asked.
+    start: Moment,
     /// What was known of the server when the question was new.
     learned: Learned,
     /// What has been learned since, so that nothing that was refused is asked again.
@@ -93,8 +97,9 @@ impl<E: Carrier> Question<E> {
         let headers = headers(&server, &request)?;
         let names = Names::new(request.tools.iter().map(|tool| tool.name.as_str()));
         let learned = server.learned();
-        let start = Instant::now();
-        server.budget().ask(start);
+        server.budget().ask(Instant::now());
+        let pauses = Pauses::default();
+        let start = pauses.now();
         Ok(Self {
             server,
             request,
@@ -104,6 +109,7 @@ impl<E: Carrier> Question<E> {
             is_guess: false,
             names,
             headers,
+            pauses,
             start,
             learned,
             tried: learned.prefix.unwrap_or(0),
@@ -125,34 +131,43 @@ impl<E: Carrier> Question<E> {
         &self.server.options
     }
 
-    /// When the question was first asked.
-    pub(super) fn start(&self) -> Instant {
-        self.start
+    /// The longest silence within the answer.
+    pub(super) fn idle(&self) -> Duration {
+        let kind = match self.dialect {
+            Dialect::Ollama => Some(ServerKind::Ollama),
+            Dialect::OpenAi => self.server.learned().kind,
+        };
+        let clocks = &self.server.options.clocks;
+        let of_kind = || kind.unwrap_or(ServerKind::Generic).patience();
+        clocks.idle.unwrap_or_else(of_kind)
+    }
+
+    /// By which clock time counts for it.
+    pub(super) fn pauses(&self) -> &Pauses {
+        &self.pauses
     }
 
     /// When it no longer makes sense to ask again.
-    pub(super) fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Moment {
         let clocks = &self.server.options.clocks;
-        http::earliest(self.start + clocks.first_token, self.total_deadline())
+        let first_token = self.start.after(clocks.first_token);
+        first_token.or_earlier(self.total_deadline())
     }
 
     /// When the first output has to be there, of an answer on a connection of this age. Sending
     /// again does not buy time.
-    pub(super) fn first_token_deadline(&self, connected: Instant) -> Instant {
+    pub(super) fn first_token_deadline(&self, connected: &Moment) -> Moment {
         let begin = if self.is_resent() {
-            self.start
+            &self.start
         } else {
             connected
         };
-        begin + self.server.options.clocks.first_token
+        begin.after(self.server.options.clocks.first_token)
     }
 
-    fn total_deadline(&self) -> Option<Instant> {
-        self.server
-            .options
-            .clocks
-            .total
-            .map(|total| self.start + total)
+    pub(super) fn total_deadline(&self) -> Option<Moment> {
+        let total = self.server.options.clocks.total;
+        total.map(|total| self.start.after(total))
     }
 
     fn is_resent(&self) -> bool {
@@ -168,15 +183,15 @@ impl<E: Carrier> Question<E> {
         let deadline = match failure {
             // Getting through to the server has a clock of its own, however many attempts it takes.
             Failure::Unsent { .. } => {
-                let connected = self.start + self.server.options.clocks.connect;
-                http::earliest(connected, Some(self.deadline()))
+                let connected = self.start.after(self.server.options.clocks.connect);
+                connected.or_earlier(Some(self.deadline()))
             }
             _ => self.deadline(),
         };
         let situation = Situation {
             retries: self.server.options.retries,
             made: &self.resends,
-            time_left: deadline.saturating_duration_since(now),
+            time_left: deadline.time_left(),
             within_budget: budget.has_room(now),
             jitter: jitter(),
         };
@@ -306,8 +321,9 @@ impl<E: Carrier> Question<E> {
             } else {
                 self.total_deadline()
             },
+            pauses: self.pauses.clone(),
         };
-        let sent = self.server.client.send(&outgoing, patience).await;
+        let sent = self.server.client.send(&outgoing, &patience).await;
         sent.map_err(|Unanswered { error, written, .. }| Failed {
             error: match error {
                 Error::Timeout { clock, limit } => self.who_ran_out(clock, limit),
@@ -324,7 +340,7 @@ impl<E: Carrier> Question<E> {
     /// Whichever clock it was, it may only have run out because a longer one did.
     fn who_ran_out(&self, clock: Clock, limit: Duration) -> Error<E> {
         let clocks = &self.server.options.clocks;
-        let is_over = |limit: &Duration| Instant::now() >= self.start + *limit;
+        let is_over = |limit: &Duration| self.start.after(*limit).is_past();
         let (clock, limit) = match clocks.total.filter(is_over) {
             Some(total) => (Clock::Total, total),
             None if self.is_resent() && is_over(&clocks.first_token) => {
@@ -338,7 +354,8 @@ impl<E: Carrier> Question<E> {
     async fn refusal(&self, exchange: Exchange) -> (Refusal, String) {
         let status = exchange.status;
         let wait = retry_after(&exchange.headers, SystemTime::now());
-        let body = exchange.read_error(self.total_deadline()).await;
+        let deadline = self.total_deadline().map(|deadline| deadline.instant());
+        let body = exchange.read_error(deadline).await;
         let refusal = refusal::of_response(status, &body, wait, &self.server.options.redactor());
         (refusal, String::from_utf8_lossy(&body).into_owned())
     }
@@ -350,8 +367,8 @@ fn headers<E: Carrier>(
     request: &ChatRequest,
 ) -> Result<HeaderMap, InvalidHeader> {
     let mut headers = server.headers.clone()?;
-    if let Some((name, value)) = server.options.affinity(request.affinity.as_deref())? {
-        headers.insert(name, value);
+    if let Some(conversation) = &request.affinity {
+        headers.extend(server.options.headers_of(conversation)?);
     }
     if !headers.contains_key(REQUEST_ID)
         && let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string())

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::reader::{Piece, Reader};
 use super::{
@@ -13,6 +13,7 @@ use super::{
     error::{Error, Fault},
     event::{ChatEvent, Phase, Timing, Usage},
     message::ChatRequest,
+    moment::Pauses,
     refusal::Refusal,
     resend::Reached,
 };
@@ -23,12 +24,22 @@ mod reader;
 /// How often a server that loads its model is asked again.
 const LOADING_POLL: Duration = Duration::from_millis(1500);
 
+/// How often it is told at least that the first output is still waited for.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
 /// An answer as it comes. Dropping it closes the connection at once, which is how to cancel;
 /// only after [`ChatEvent::Finished`] may the connection have been kept for the next request.
 pub struct ChatStream<E: Carrier> {
     state: State<E>,
     answer: Answer,
     events: VecDeque<ChatEvent>,
+    /// When an event was last told, or began to be waited for.
+    told: Instant,
+    /// Since when nobody waits for the next one.
+    left: Option<Instant>,
+    pauses: Pauses,
+    /// What was last told of the server.
+    phase: Option<Phase>,
     start: Instant,
     connect: Duration,
     first_output: Option<Instant>,
@@ -65,17 +76,26 @@ impl<E: Carrier> ChatStream<E> {
         request: ChatRequest,
     ) -> Result<Self, Error<E>> {
         let question = Box::new(Question::new(server, request)?);
-        let start = question.start();
+        let start = Instant::now();
         let mut stream = Self {
             answer: question.blank_answer(),
+            pauses: question.pauses().clone(),
             state: State::Asking(Box::pin(ask(question, start))),
             events: VecDeque::new(),
+            told: start,
+            left: None,
+            phase: None,
             start,
             connect: Duration::ZERO,
             first_output: None,
             end: None,
         };
-        stream.asked().await?;
+        // A server that holds its head back is told of by `next`.
+        match timeout_at(start + SIGN_OF_LIFE, stream.asked()).await {
+            Ok(asked) => asked?,
+            Err(_) => stream.events.push_back(stream.sign_of_life()),
+        }
+        stream.left = Some(Instant::now());
         Ok(stream)
     }
 
@@ -88,8 +108,23 @@ impl<E: Carrier> ChatStream<E> {
     /// # Errors
     /// When the answer did not come to a good end. What came stays in [`Self::partial_text`].
     pub async fn next(&mut self) -> Option<Result<ChatEvent, Error<E>>> {
+        // No clock of the server's runs while nobody listens.
+        if let Some(left) = self.left.take() {
+            self.pauses.add(left.elapsed());
+            self.told = Instant::now();
+        }
+        let next = self.news().await;
+        self.left = Some(Instant::now());
+        next
+    }
+
+    async fn news(&mut self) -> Option<Result<ChatEvent, Error<E>>> {
         loop {
             if let Some(event) = self.events.pop_front() {
+                if let ChatEvent::Status { phase, .. } = event {
+                    self.phase = Some(phase);
+                }
+                self.told = Instant::now();
                 return Some(Ok(event));
             }
             if matches!(self.state, State::Failed(_)) {
@@ -99,14 +134,23 @@ impl<E: Carrier> ChatStream<E> {
                     _ => None,
                 };
             }
-            let step = match &self.state {
-                State::Asking(_) => self.asked().await,
-                State::Reading { .. } => self.read().await,
-                State::Failed(_) | State::Over => return None,
+            if matches!(self.state, State::Over) {
+                return None;
+            }
+            let sign_at = self.told + SIGN_OF_LIFE;
+            let stepped = match self.first_output {
+                Some(_) => Ok(self.step().await),
+                None => timeout_at(sign_at, self.step()).await,
             };
-            if let Err(error) = step {
+            match stepped {
                 // Drops the connection too.
-                self.state = State::Failed(error);
+                Ok(Err(error)) => self.state = State::Failed(error),
+                Ok(Ok(())) if self.has_news() || Instant::now() < sign_at => {}
+                // Also beside a flood of what is nothing to tell.
+                Ok(Ok(())) | Err(_) => {
+                    self.told = Instant::now();
+                    return Some(Ok(self.sign_of_life()));
+                }
             }
         }
     }
@@ -130,6 +174,29 @@ impl<E: Carrier> ChatStream<E> {
             connect: self.connect,
             first_token: self.first_output.map(|first| first - self.start),
             total: self.end.unwrap_or_else(Instant::now) - self.start,
+        }
+    }
+
+    fn sign_of_life(&self) -> ChatEvent {
+        ChatEvent::Waiting {
+            phase: self.phase,
+            elapsed: self.start.elapsed(),
+        }
+    }
+
+    /// Whether the wait for the first output is over, or interrupted by something to tell.
+    fn has_news(&self) -> bool {
+        self.first_output.is_some()
+            || !self.events.is_empty()
+            || matches!(self.state, State::Failed(_) | State::Over)
+    }
+
+    /// Waits for whatever is next. Dropping the future loses nothing.
+    async fn step(&mut self) -> Result<(), Error<E>> {
+        match &self.state {
+            State::Asking(_) => self.asked().await,
+            State::Reading { .. } => self.read().await,
+            State::Failed(_) | State::Over => Ok(()),
         }
     }
 
@@ -158,7 +225,7 @@ impl<E: Carrier> ChatStream<E> {
             Ok(Begun::Loading(refusal)) => {
                 self.events.push_back(status(Phase::LoadingModel));
                 let at = Instant::now() + LOADING_POLL;
-                self.state = if at < question.deadline() {
+                self.state = if at < question.deadline().instant() {
                     State::Asking(Box::pin(ask(question, at)))
                 } else {
                     State::Failed(Error::Refused(refusal))

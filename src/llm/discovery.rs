@@ -5,8 +5,6 @@
 //! are read in a file of its own. Besides the list at most three GETs are made, and one POST per
 //! model at Ollama.
 
-use tokio::time::Instant;
-
 use self::fingerprint::Verdict;
 use super::{
     Inner,
@@ -15,6 +13,7 @@ use super::{
     error::Error,
     json,
     model::{Discovery, Model, ServerInfo, ServerKind},
+    moment::Pauses,
 };
 
 mod field;
@@ -49,7 +48,8 @@ struct Told {
 }
 
 pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery, Error<E>> {
-    let deadline = Instant::now() + server.options.clocks.discovery;
+    let now = Pauses::default().now();
+    let deadline = now.after(server.options.clocks.discovery);
     let inquiry = Inquiry::new(server, deadline);
     let listed = match inquiry.list().await {
         Ok(listed) => listed,

@@ -14,6 +14,13 @@ pub enum ChatEvent {
         phase: Phase,
         progress: Option<f64>,
     },
+    /// There is still no output, and nothing else was told for some seconds.
+    Waiting {
+        /// What was last told of the server.
+        phase: Option<Phase>,
+        /// Since the question was asked.
+        elapsed: Duration,
+    },
     Text(String),
     Reasoning(String),
     /// A call's id and name are known. It must not run before [`ChatEvent::Finished`].
@@ -45,7 +52,11 @@ impl ChatEvent {
             | Self::Reasoning(_)
             | Self::ToolCallStarted { .. }
             | Self::ToolCallDelta { .. } => true,
-            Self::Status { .. } | Self::Usage(_) | Self::Warning(_) | Self::Finished(_) => false,
+            Self::Status { .. }
+            | Self::Waiting { .. }
+            | Self::Usage(_)
+            | Self::Warning(_)
+            | Self::Finished(_) => false,
         }
     }
 }

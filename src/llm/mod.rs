@@ -29,6 +29,7 @@ mod http;
 mod json;
 mod message;
 mod model;
+mod moment;
 mod ollama;
 mod options;
 mod refusal;
@@ -68,6 +69,7 @@ use self::{
     ask::Learned,
     decoder::{limits, line, ndjson, sse},
     http::{Client, Patience},
+    moment::Pauses,
     ollama::Known,
     resend::Budget,
 };
@@ -121,8 +123,9 @@ impl<E: Carrier> Server<E> {
             connect: clocks.connect,
             reply: clocks.connect,
             deadline: None,
+            pauses: Pauses::default(),
         };
-        self.inner.client.handshake(patience).await
+        self.inner.client.handshake(&patience).await
     }
 
     /// Asks what the server is and which models it has. Takes at most the discovery clock; when
@@ -147,7 +150,7 @@ impl<E: Carrier> Server<E> {
     }
 
     /// Asks for an answer; returns with the head of the response, or as soon as there is something
-    /// to tell before: that the model is being loaded, that the prompt is going to be cut, or that
+    /// to tell before: that the server takes its time, that the model is being loaded, that the prompt is going to be cut, or that
     /// the request has to be sent again. Waits under the connect and first-token clocks; which API
     /// the server has, if that is not known yet, is found out under the discovery clock.
     ///

@@ -1,5 +1,7 @@
 //! What a server and its models are, as far as they tell. Unknown is `None`, never a guess.
 
+use std::time::Duration;
+
 use super::api_type::ApiChoice;
 
 /// Answer of [`Server::discover`](super::Server::discover).
@@ -49,6 +51,33 @@ pub enum ServerKind {
 }
 
 impl ServerKind {
+    /// How long a silence within an answer may be. Most send comments meanwhile; of those who do
+    /// not, a long one means nothing.
+    pub(crate) fn patience(self) -> Duration {
+        let seconds = if self.sends_pings() { 120 } else { 300 };
+        Duration::from_secs(seconds)
+    }
+
+    /// Whether it sends signs of life between pieces of an answer; what is not known counts as
+    /// yes.
+    fn sends_pings(self) -> bool {
+        match self {
+            Self::Ollama | Self::Vllm | Self::Sglang | Self::LmStudio | Self::TensorRtLlm => false,
+            Self::LlamaCpp
+            | Self::LlamaCppPython
+            | Self::Tgi
+            | Self::LiteLlm
+            | Self::LocalAi
+            | Self::TabbyApi
+            | Self::KoboldCpp
+            | Self::Mlx
+            | Self::TextGenerationWebui
+            | Self::OpenRouter
+            | Self::RayServe
+            | Self::Generic => true,
+        }
+    }
+
     /// A stable identifier for programs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

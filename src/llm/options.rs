@@ -7,11 +7,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{api_type::ApiType, model::TypedModel, ollama::OllamaSettings, sanitize::Redactor};
 
+/// What a header's value has in the place of [`ChatRequest::affinity`](super::ChatRequest::affinity).
+const CONVERSATION: &str = "{conversationId}";
+
 /// `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Sent as `Authorization: Bearer`, unless a header below says otherwise.
     pub api_key: Option<SecretString>,
+    /// What `Host` says; the endpoint's host and port if absent.
+    pub host_header: Option<String>,
+    /// A value with [`CONVERSATION`] goes only with requests of a conversation.
     pub headers: Vec<(String, String)>,
     pub secret_headers: Vec<(String, SecretString)>,
     /// Name of the header that carries [`ChatRequest::affinity`](super::ChatRequest::affinity).
@@ -70,8 +76,9 @@ pub struct Clocks {
     pub connect: Duration,
     /// From the connection to the first output. Comments and role deltas don't stop it.
     pub first_token: Duration,
-    /// Between bytes after the first output.
-    pub idle: Duration,
+    /// Between bytes after the first output; `None`: as the [kind](ServerKind::patience) of server
+    /// needs it.
+    pub idle: Option<Duration>,
     /// From the call to the end of the answer.
     pub total: Option<Duration>,
     /// One whole discovery.
@@ -83,7 +90,7 @@ impl Default for Clocks {
         Self {
             connect: Duration::from_secs(10),
             first_token: Duration::from_secs(600),
-            idle: Duration::from_secs(120),
+            idle: None,
             total: None,
             discovery: Duration::from_secs(10),
         }
@@ -143,7 +150,7 @@ impl Options {
         self.header_map().map(drop)
     }
 
-    /// The headers that every request carries.
+    /// The headers that every request carries; those of a conversation are checked, and missing.
     pub(crate) fn header_map(&self) -> Result<HeaderMap, InvalidHeader> {
         let mut map = HeaderMap::new();
         map.insert(
@@ -160,7 +167,10 @@ impl Options {
             map.insert(AUTHORIZATION, value);
         }
         for (name, value) in &self.headers {
-            map.insert(header_name(name)?, header_value(name, value, false)?);
+            let (key, value) = (header_name(name)?, header_value(name, value, false)?);
+            if !is_of_conversation(&value) {
+                map.insert(key, value);
+            }
         }
         for (name, value) in &self.secret_headers {
             map.insert(
@@ -174,24 +184,34 @@ impl Options {
         Ok(map)
     }
 
-    /// The affinity header of one request.
-    pub(crate) fn affinity(
+    /// The headers of one conversation's requests, the affinity header among them.
+    pub(crate) fn headers_of(
         &self,
-        value: Option<&str>,
-    ) -> Result<Option<(HeaderName, HeaderValue)>, InvalidHeader> {
-        let (Some(name), Some(value)) = (self.affinity_header.as_deref(), value) else {
-            return Ok(None);
-        };
-        Ok(Some((
-            header_name(name)?,
-            header_value(name, value, false)?,
-        )))
+        conversation: &str,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, InvalidHeader> {
+        let templated = self.headers.iter().filter_map(|(name, value)| {
+            let is_one = value.contains(CONVERSATION);
+            is_one.then(|| (name, value.replace(CONVERSATION, conversation)))
+        });
+        let affinity = self.affinity_header.as_ref();
+        let affinity = affinity.map(|name| (name, conversation.to_owned()));
+        affinity
+            .into_iter()
+            .chain(templated)
+            .map(|(name, value)| Ok((header_name(name)?, header_value(name, &value, false)?)))
+            .collect()
     }
 
     pub(crate) fn redactor(&self) -> Redactor {
         let headers = self.secret_headers.iter().map(|(_, value)| value.clone());
         Redactor::new(self.api_key.iter().cloned().chain(headers))
     }
+}
+
+fn is_of_conversation(value: &HeaderValue) -> bool {
+    let conversation = CONVERSATION.as_bytes();
+    let mut windows = value.as_bytes().windows(conversation.len());
+    windows.any(|window| window == conversation)
 }
 
 fn header_name(name: &str) -> Result<HeaderName, InvalidHeader> {
@@ -257,6 +277,30 @@ mod tests {
         };
         let error = options.check().unwrap_err();
         assert!(!error.to_string().contains("sk-1"));
+    }
+
+    #[test]
+    fn the_conversation_s_id_goes_where_its_template_stands_and_nowhere_else() {
+        let options = Options {
+            affinity_header: Some("X-Session-Id".into()),
+            headers: vec![
+                ("X-Team".into(), "lab".into()),
+                (
+                    "X-Dynamo-Session-ID".into(),
+                    "puffin/{conversationId}/1".into(),
+                ),
+            ],
+            ..Options::default()
+        };
+        let always = options.header_map().unwrap();
+        assert_eq!(always["x-team"], "lab");
+        assert!(!always.contains_key("x-dynamo-session-id"), "{always:?}");
+        let of_one: HeaderMap = options.headers_of("c1").unwrap().into_iter().collect();
+        assert_eq!(of_one.len(), 2);
+        assert_eq!(of_one["x-session-id"], "c1");
+        assert_eq!(of_one["x-dynamo-session-id"], "puffin/c1/1");
+        assert!(options.headers_of("c\r\n1").is_err());
+        assert!(with_header("X-A\r\n", "{conversationId}").check().is_err());
     }
 
     #[test]

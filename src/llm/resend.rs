@@ -9,8 +9,8 @@
 //! | B | the connection died before the head of an answer | once, if the profile allows it |
 //! | B′ | a clock ran out, and the server was there | never: it is likely at work |
 //! | C | 429, 503, 529 | until the time or the patience is over |
-//! | | 500, 502, 504 | twice |
-//! | | 408, 409 | once |
+//! | | 408, 502, 504: who stands in between did not reach the server | the same |
+//! | | 500, 409 | once |
 //! | | any other refusal | never |
 //! | D | the answer broke off, and nothing of it had been told | once |
 //! | E | the same after anything of it was told | never |
@@ -82,6 +82,7 @@ pub(super) enum Kind {
     Unsent,
     NoHead,
     Busy,
+    Gateway,
     Failing,
     Conflict,
     NoOutput,
@@ -122,8 +123,9 @@ pub(super) fn decide(failure: Failure, situation: &Situation<'_>) -> Option<Agai
         Failure::NoHead if retries.ambiguous => (Kind::NoHead, 1),
         Failure::Status { code, .. } => match code {
             429 | 503 | 529 => (Kind::Busy, usize::MAX),
-            500 | 502 | 504 => (Kind::Failing, 2),
-            408 | 409 => (Kind::Conflict, 1),
+            408 | 502 | 504 => (Kind::Gateway, usize::MAX),
+            500 => (Kind::Failing, 1),
+            409 => (Kind::Conflict, 1),
             _ => return None,
         },
         Failure::NoOutput => (Kind::NoOutput, 1),

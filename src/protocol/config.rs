@@ -158,10 +158,16 @@ pub struct LlmParams {
     /// Which API it speaks.
     #[serde(default)]
     pub api_type: ApiType,
-    /// Sent with every request.
+    /// Sent with every request. `{conversationId}` in a value stands for the conversation's id; such
+    /// a header is left out where there is no conversation.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// The header that carries the conversation's id, for routers that keep caches warm.
+    /// The value of the `Host` header, where the server wants another one than the endpoint's
+    /// `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_header: Option<String>,
+    /// The header that carries the conversation's id, for routers that keep caches warm;
+    /// `X-Session-Id` when absent, none when empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity_header: Option<String>,
     /// The model for prompts that name none.
@@ -242,22 +248,27 @@ pub enum ApiType {
     Ollama,
 }
 
-/// The four clocks of a prompt, in milliseconds; absent ones have the daemon's defaults.
+/// The clocks, in milliseconds; absent ones have the daemon's defaults. They stand still while a
+/// person answers a question or the host does not read, and no tool's time is in them.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeouts {
-    /// To an open byte stream with the request sent.
+    /// To an open byte stream, secured if it is to be, with the request sent; 10 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<u64>,
-    /// From there to the first token; model loading and prefill fall in it.
+    /// From there to the first token; model loading and prefill fall in it; 10 minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<u64>,
-    /// Silence between bytes after the first token.
+    /// Silence between bytes after the first token; 2 minutes, and 5 of servers that are known to
+    /// send no signs of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_ms: Option<u64>,
     /// The whole request; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_ms: Option<u64>,
+    /// Finding out what the server is and has; 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery_ms: Option<u64>,
 }
 
 /// TLS inside the tunnel.

@@ -188,6 +188,10 @@ pub enum ErrorCode {
     TimeoutIdle = 2013,
     /// The whole prompt took too long.
     TimeoutTotal = 2014,
+    /// No connection to the LLM server in time, or it did not take the request.
+    TimeoutConnect = 2015,
+    /// The LLM server did not say in time what it is and has.
+    TimeoutDiscovery = 2016,
     /// No TLS with the LLM server: its certificate, the settings, or what it speaks.
     ApiTlsFailed = 2017,
 

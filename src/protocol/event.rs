@@ -44,6 +44,10 @@ pub enum Event {
         /// From 0 to 1, where the server tells it.
         #[serde(skip_serializing_if = "Option::is_none")]
         progress: Option<f64>,
+        /// Milliseconds since the round's request; told at least each 5 s while there is nothing
+        /// else to tell of an answer that has not begun.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        elapsed_ms: Option<u64>,
     },
     /// More text.
     TextDelta {
@@ -124,4 +128,6 @@ pub enum Phase {
     LoadingModel,
     /// The prompt is being read.
     Prefill,
+    /// For whatever reason: it does not tell.
+    Waiting,
 }

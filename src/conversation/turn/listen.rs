@@ -67,6 +67,10 @@ impl<M: Model> Turn<'_, M> {
                     phase: phase.into(),
                     progress,
                 },
+                ChatEvent::Waiting { phase, elapsed } => Event::Waiting {
+                    phase: phase.map(Into::into),
+                    elapsed,
+                },
                 ChatEvent::Text(text) => {
                     self.partial.push(Kind::Text, &text);
                     Event::TextDelta { text }

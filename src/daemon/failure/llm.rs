@@ -143,10 +143,11 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
             let seconds = limit.as_secs_f64();
             let (code, stage, message) = match clock {
                 Clock::Connect => (
-                    Code::ApiUnavailable,
+                    Code::TimeoutConnect,
                     Some(StageName::Forward),
                     format!(
-                        "{scene} did not take the request within {seconds} s. Is it overloaded?"
+                        "{scene} did not take the request within {seconds} s. Is it overloaded? \
+                         If the way there is slow, raise timeouts.connectMs."
                     ),
                 ),
                 Clock::FirstToken => (
@@ -161,8 +162,8 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
                     Code::TimeoutIdle,
                     None,
                     format!(
-                        "{scene} went silent for {seconds} s in the middle of the answer. The \
-                         text so far is kept."
+                        "{scene} went silent for {seconds} s in the middle of the answer \
+                         (timeouts.idleMs). The text so far is kept."
                     ),
                 ),
                 Clock::Total => (
@@ -178,17 +179,21 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
 
 /// Why the LLM server did not say what it is and has; its clock is not a prompt's.
 pub(in crate::daemon) fn discovery(error: &Error<ssh::Error>, scene: &Scene) -> ErrorObject {
-    let Error::Timeout { limit, .. } = error else {
+    let Error::Timeout {
+        clock: Clock::FirstToken | Clock::Idle | Clock::Total,
+        limit,
+    } = error
+    else {
         return llm(error, scene);
     };
-    let mut data = ErrorData::new(ErrorCode::ApiUnavailable, true);
+    let mut data = ErrorData::new(ErrorCode::TimeoutDiscovery, true);
     data.stage = Some(StageName::Http);
     data.host = Some(scene.host.clone());
     super::with_data(
         data,
         format!(
-            "{scene} accepts connections, but did not say within {} s which models it has. Is it \
-             overloaded, or not an LLM server?",
+            "{scene} accepts connections, but did not say within {} s which models it has \
+             (timeouts.discoveryMs). Is it overloaded, or not an LLM server?",
             limit.as_secs_f64()
         ),
     )

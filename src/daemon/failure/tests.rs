@@ -17,6 +17,7 @@ use crate::{
 use super::Scene;
 
 mod auth;
+mod clocks;
 mod every_cause;
 mod history;
 mod tls;

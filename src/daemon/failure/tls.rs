@@ -14,7 +14,11 @@ const SERVER_NAME: &str = "llm.tls.serverName";
 
 /// Why there is no secure connection to the LLM server.
 pub(super) fn tls(failure: &TlsFailure, scene: &Scene) -> ErrorObject {
-    let mut data = ErrorData::new(ErrorCode::ApiTlsFailed, failure.is_transient());
+    let code = match failure {
+        TlsFailure::TimedOut { .. } => ErrorCode::TimeoutConnect,
+        _ => ErrorCode::ApiTlsFailed,
+    };
+    let mut data = ErrorData::new(code, failure.is_transient());
     data.host = Some(scene.host.clone());
     data.stage = Some(match failure {
         TlsFailure::Wanted => StageName::Http,

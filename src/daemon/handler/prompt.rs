@@ -241,6 +241,7 @@ impl Job {
                         protocol::Event::Status {
                             phase,
                             progress: None,
+                            elapsed_ms: None,
                         },
                     )
                     .await;
@@ -297,10 +298,12 @@ impl Job {
         };
         if let Some(events) = events {
             let phase = protocol::Phase::Queued;
-            let progress = None;
-            events
-                .push(1, protocol::Event::Status { phase, progress })
-                .await;
+            let status = protocol::Event::Status {
+                phase,
+                progress: None,
+                elapsed_ms: None,
+            };
+            events.push(1, status).await;
         }
         tokio::select! {
             biased;

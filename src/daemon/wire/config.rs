@@ -95,6 +95,7 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
             protocol::ApiType::Ollama => config::ApiType::Ollama,
         },
         headers: params.headers.clone(),
+        host_header: params.host_header.clone(),
         affinity_header: params.affinity_header.clone(),
         default_model: params.default_model.clone(),
         model_aliases: params.model_aliases.clone(),
@@ -108,6 +109,7 @@ pub(in crate::daemon) fn llm_profile(params: &LlmParams, known: Option<&LlmProfi
             first_token_ms: params.timeouts.first_token_ms,
             idle_ms: params.timeouts.idle_ms,
             total_ms: params.timeouts.total_ms,
+            discovery_ms: params.timeouts.discovery_ms,
             unknown: known
                 .map(|known| known.timeouts.unknown.clone())
                 .unwrap_or_default(),
@@ -229,6 +231,7 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
                 config::ApiType::Ollama => protocol::ApiType::Ollama,
             },
             headers: profile.headers.clone(),
+            host_header: profile.host_header.clone(),
             affinity_header: profile.affinity_header.clone(),
             default_model: profile.default_model.clone(),
             model_aliases: profile.model_aliases.clone(),
@@ -238,6 +241,7 @@ pub(in crate::daemon) fn llm_view(profile: &LlmProfile, fields: &[SecretField]) 
                 first_token_ms: profile.timeouts.first_token_ms,
                 idle_ms: profile.timeouts.idle_ms,
                 total_ms: profile.timeouts.total_ms,
+                discovery_ms: profile.timeouts.discovery_ms,
             },
             request_timeout: profile.request_timeout_ms,
             max_retries: profile.max_retries,
@@ -443,6 +447,7 @@ pub(in crate::daemon) fn options(
         api_key: secrets.secret(&SecretField::ApiKey)?,
         headers: profile.headers.clone().into_iter().collect(),
         secret_headers,
+        host_header: profile.host_header.clone(),
         affinity_header: Some(affinity_header.to_owned()).filter(|name| !name.is_empty()),
         tls: llm::TlsOptions {
             ca_path: tls.and_then(|tls| tls.ca_path.as_ref()).map(Into::into),
@@ -479,12 +484,12 @@ pub(in crate::daemon) fn clocks(profile: &LlmProfile) -> llm::Clocks {
     llm::Clocks {
         connect: or(timeouts.connect_ms.or(legacy), defaults.connect),
         first_token: or(timeouts.first_token_ms, defaults.first_token),
-        idle: or(timeouts.idle_ms, defaults.idle),
+        idle: timeouts.idle_ms.map(Duration::from_millis),
         total: timeouts
             .total_ms
             .map(Duration::from_millis)
             .or(defaults.total),
-        discovery: or(legacy, defaults.discovery),
+        discovery: or(timeouts.discovery_ms.or(legacy), defaults.discovery),
     }
 }
 
@@ -556,7 +561,13 @@ mod tests {
         assert_eq!(clocks.connect, Duration::from_secs(30));
         assert_eq!(clocks.discovery, Duration::from_secs(30));
         assert_eq!(clocks.first_token, llm::Clocks::default().first_token);
-        assert_eq!(clocks.total, None);
+        assert_eq!((clocks.idle, clocks.total), (None, None));
+
+        profile.timeouts.connect_ms = Some(1000);
+        profile.timeouts.discovery_ms = Some(2000);
+        let clocks = super::clocks(&profile);
+        assert_eq!(clocks.connect, Duration::from_secs(1));
+        assert_eq!(clocks.discovery, Duration::from_secs(2));
     }
 
     #[test]

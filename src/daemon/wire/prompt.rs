@@ -83,6 +83,16 @@ fn limits(params: LimitParams) -> conversation::Limits {
     }
 }
 
+/// `None` for the one that the handler tells itself.
+fn phase(phase: conversation::Phase) -> Option<protocol::Phase> {
+    match phase {
+        conversation::Phase::Connecting => None,
+        conversation::Phase::Queued => Some(protocol::Phase::Queued),
+        conversation::Phase::LoadingModel => Some(protocol::Phase::LoadingModel),
+        conversation::Phase::Prefill => Some(protocol::Phase::Prefill),
+    }
+}
+
 /// An event for the host; `None` for those about the beginning, which the handler tells
 /// itself, because it alone knows whether a connection is being made.
 pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::Event> {
@@ -90,13 +100,17 @@ pub(in crate::daemon) fn event(event: conversation::Event) -> Option<protocol::E
     Some(match event {
         Event::Started => return None,
         Event::Status { phase, progress } => protocol::Event::Status {
-            phase: match phase {
-                conversation::Phase::Connecting => return None,
-                conversation::Phase::Queued => protocol::Phase::Queued,
-                conversation::Phase::LoadingModel => protocol::Phase::LoadingModel,
-                conversation::Phase::Prefill => protocol::Phase::Prefill,
-            },
+            phase: self::phase(phase)?,
             progress,
+            elapsed_ms: None,
+        },
+        Event::Waiting { phase, elapsed } => protocol::Event::Status {
+            phase: match phase {
+                Some(phase) => self::phase(phase)?,
+                None => protocol::Phase::Waiting,
+            },
+            progress: None,
+            elapsed_ms: Some(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
         },
         Event::TextDelta { text } => protocol::Event::TextDelta { text },
         Event::ReasoningDelta { text } => protocol::Event::ReasoningDelta { text },

@@ -1,9 +1,6 @@
 //! What has to be known before a question can be put: the dialect, and with Ollama how large a
 //! prompt the model can take.
 
-use serde_json::Value;
-use tokio::time::Instant;
-
 use super::{Failed, Question};
 use crate::llm::{
     api_type::ApiType,
@@ -18,6 +15,7 @@ use crate::llm::{
     },
     resend::Reached,
 };
+use serde_json::Value;
 
 impl<E: Carrier> Question<E> {
     /// Finds it out; returns what is to be told before the question is put. A server that does
@@ -146,6 +144,6 @@ impl<E: Carrier> Question<E> {
     }
 
     fn lookup(&self) -> Lookup<'_, E> {
-        Lookup::new(&self.server, self.deadline().max(Instant::now()))
+        Lookup::new(&self.server, self.pauses().now(), self.deadline())
     }
 }

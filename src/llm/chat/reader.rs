@@ -16,6 +16,7 @@ use crate::llm::{
     http::{Exchange, earliest},
     json,
     limits::{Limits, TooLarge},
+    moment::Moment,
     options::Clocks,
     sanitize::Redactor,
     sse::Frame,
@@ -38,8 +39,9 @@ pub(super) struct Reader {
     redactor: Redactor,
     received: usize,
     clocks: Clocks,
-    start: Instant,
-    first_token_by: Instant,
+    idle: Duration,
+    first_token_by: Moment,
+    total_by: Option<Moment>,
     /// How long we have waited since the last event, comments or not; `None` before the first
     /// output.
     without_event: Option<Duration>,
@@ -98,13 +100,14 @@ impl Reader {
             }
         };
         Ok(Self {
-            first_token_by: question.first_token_deadline(exchange.connected),
+            first_token_by: question.first_token_deadline(&exchange.connected),
+            total_by: question.total_deadline(),
             exchange,
             form,
             redactor,
             received: 0,
             clocks: question.options().clocks,
-            start: question.start(),
+            idle: question.idle(),
             without_event: None,
             waiting_since: None,
             warned_of_utf8: false,
@@ -165,20 +168,23 @@ impl Reader {
     fn deadline(&self, waiting_since: Instant) -> (Instant, Clock, Duration) {
         let clocks = &self.clocks;
         let (mut deadline, mut clock, mut limit) = match self.without_event {
-            None => (self.first_token_by, Clock::FirstToken, clocks.first_token),
+            None => {
+                let deadline = self.first_token_by.instant();
+                (deadline, Clock::FirstToken, clocks.first_token)
+            }
             Some(so_far) => {
-                let comments = clocks.idle.max(COMMENTS_ONLY).saturating_sub(so_far);
+                let comments = self.idle.max(COMMENTS_ONLY).saturating_sub(so_far);
                 (
-                    waiting_since + clocks.idle.min(comments),
+                    waiting_since + self.idle.min(comments),
                     Clock::Idle,
-                    clocks.idle,
+                    self.idle,
                 )
             }
         };
-        if let Some(total) = clocks.total
-            && self.start + total < deadline
+        if let (Some(total), Some(by)) = (clocks.total, &self.total_by)
+            && by.instant() < deadline
         {
-            (deadline, clock, limit) = (self.start + total, Clock::Total, total);
+            (deadline, clock, limit) = (by.instant(), Clock::Total, total);
         }
         (earliest(deadline, self.until), clock, limit)
     }
@@ -186,8 +192,7 @@ impl Reader {
     /// A deadline never fires while there are always bytes to read, so the clocks that no byte
     /// may stop are looked at after each piece too.
     fn check_flood<E: Carrier>(&self, fresh: &[ChatEvent]) -> Result<(), Error<E>> {
-        let now = Instant::now();
-        let ran_out = |clock, deadline: Instant, limit: Duration| match now >= deadline {
+        let ran_out = |clock, deadline: &Moment, limit: Duration| match deadline.is_past() {
             true => Err(Error::Timeout { clock, limit }),
             false => Ok(()),
         };
@@ -196,11 +201,12 @@ impl Reader {
         }
         if self.without_event.is_none() && fresh.is_empty() {
             let limit = self.clocks.first_token;
-            ran_out(Clock::FirstToken, self.first_token_by, limit)?;
+            ran_out(Clock::FirstToken, &self.first_token_by, limit)?;
         }
-        self.clocks.total.map_or(Ok(()), |total| {
-            ran_out(Clock::Total, self.start + total, total)
-        })
+        match (&self.total_by, self.clocks.total) {
+            (Some(by), Some(total)) => ran_out(Clock::Total, by, total),
+            _ => Ok(()),
+        }
     }
 
     fn feed<E: Carrier>(

@@ -8,7 +8,6 @@ use std::{
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::list;
 use crate::llm::{
@@ -17,6 +16,7 @@ use crate::llm::{
     error::Error,
     http::{Fetched, Outgoing, Patience},
     json,
+    moment::Moment,
     refusal::{self, RefusalKind},
     retry_after::retry_after,
 };
@@ -33,7 +33,7 @@ const MOST_DETAILS: u32 = 3;
 /// One server being asked, until its deadline.
 pub(in crate::llm) struct Inquiry<'a, E: Carrier> {
     server: &'a Inner<E>,
-    deadline: Instant,
+    deadline: Moment,
     /// GETs for details so far.
     details: AtomicU32,
 }
@@ -45,7 +45,7 @@ pub(super) struct Listed {
 }
 
 impl<'a, E: Carrier> Inquiry<'a, E> {
-    pub(in crate::llm) fn new(server: &'a Inner<E>, deadline: Instant) -> Self {
+    pub(in crate::llm) fn new(server: &'a Inner<E>, deadline: Moment) -> Self {
         Self {
             server,
             deadline,
@@ -167,11 +167,12 @@ impl<'a, E: Carrier> Inquiry<'a, E> {
         let patience = Patience {
             connect: clocks.connect,
             reply: clocks.discovery.min(wait),
-            deadline: Some(self.deadline),
+            deadline: Some(self.deadline.clone()),
+            pauses: self.deadline.pauses().clone(),
         };
         self.server
             .client
-            .fetch(&outgoing, patience, MAX_ANSWER)
+            .fetch(&outgoing, &patience, MAX_ANSWER)
             .await
     }
 }

@@ -20,10 +20,12 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep_until};
 
 use super::tap::{Seen, Tap};
-use crate::llm::carrier::ByteStream;
+use crate::llm::{
+    carrier::ByteStream,
+    moment::{Moment, Pauses},
+};
 
 /// Longest response head, in bytes; hyper itself stops at 100 headers.
 const MAX_HEAD: usize = 64 * 1024;
@@ -80,18 +82,22 @@ impl Connection {
         })
     }
 
-    /// Sends a request and waits for the head of its response. Dropping the future together with
-    /// the connection cancels.
+    /// Sends a request and waits for the head of its response; a stall while sending may be so long
+    /// by that clock. Dropping the future together with the connection cancels.
     pub(super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-        stall: Duration,
-        deadline: Instant,
+        (stall, clock): (Duration, &Pauses),
+        deadline: &Moment,
     ) -> Result<Response<Incoming>, SendError> {
         let (before, _) = self.seen.sent();
         let mut reply = pin!(self.requests.try_send_request(request));
-        let mut late = pin!(sleep_until(deadline));
-        let mut stalled = pin!(sleep_until(Instant::now() + stall));
+        let stall_after = |now: Moment| {
+            let moment = now.after(stall);
+            async move { moment.come().await }
+        };
+        let mut late = pin!(deadline.come());
+        let mut stalled = pin!(stall_after(clock.now()));
         let mut progress = before;
         let outcome = poll_fn(|cx| {
             if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
@@ -106,7 +112,7 @@ impl Connection {
             let (written, flushed) = self.seen.sent();
             if written > progress {
                 progress = written;
-                stalled.as_mut().reset(Instant::now() + stall);
+                stalled.set(stall_after(clock.now()));
             }
             let sending = written == before || !flushed;
             if sending && stalled.as_mut().poll(cx).is_ready() {

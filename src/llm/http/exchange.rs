@@ -7,6 +7,8 @@ use hyper::{body::Incoming, header::HeaderMap};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
+use crate::llm::moment::Moment;
+
 use super::{
     connection::{BodyError, Connection},
     earliest,
@@ -27,7 +29,7 @@ pub(in crate::llm) struct Exchange {
     /// Opening took this long; zero on a reused connection.
     pub(in crate::llm) connect: Duration,
     /// When the connection was there.
-    pub(in crate::llm) connected: Instant,
+    pub(in crate::llm) connected: Moment,
     pub(super) connection: Connection,
     pub(super) body: Incoming,
     pub(super) ended: bool,

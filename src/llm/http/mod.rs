@@ -15,7 +15,7 @@ use hyper::{
         HeaderValue, LOCATION,
     },
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 mod connection;
 mod exchange;
@@ -34,6 +34,7 @@ use super::{
     carrier::{Carrier, Opener},
     endpoint::Endpoint,
     error::{Clock, Error},
+    moment::{Moment, Pauses},
     options::Options,
     sanitize::Redactor,
 };
@@ -42,6 +43,8 @@ use super::{
 pub(super) struct Client<E> {
     opener: Arc<dyn Opener<E>>,
     endpoint: Endpoint,
+    /// Instead of the endpoint's own.
+    host_header: Option<String>,
     /// For an endpoint that has it.
     tls: Option<Tls>,
     pool: Pool,
@@ -61,14 +64,16 @@ pub(super) struct Outgoing<'a> {
 }
 
 /// How long to wait for a response head.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Patience {
     /// For opening the stream, and for a stall while sending.
     pub(super) connect: Duration,
     /// For the head, once connected.
     pub(super) reply: Duration,
     /// Whatever else holds.
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<Moment>,
+    /// Of the clock by which it is meant.
+    pub(super) pauses: Pauses,
 }
 
 /// A request without a response that can be read.
@@ -94,6 +99,7 @@ impl<E: Carrier> Client<E> {
             opener,
             tls: Tls::new(&endpoint, &options.tls),
             endpoint,
+            host_header: options.host_header.clone(),
             pool: Pool::default(),
             redactor: options.redactor(),
         }
@@ -103,7 +109,7 @@ impl<E: Carrier> Client<E> {
     /// without TLS.
     pub(super) async fn handshake(
         &self,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<Option<Handshake>, Error<E>> {
         let (connection, handshake) = self.connect(patience).await?;
         self.pool.put(connection, None);
@@ -115,7 +121,7 @@ impl<E: Carrier> Client<E> {
     pub(super) async fn send(
         &self,
         outgoing: &Outgoing<'_>,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<Exchange, Unanswered<E>> {
         let mut request = self.request(outgoing).map_err(Unanswered::unsent)?;
         loop {
@@ -133,20 +139,19 @@ impl<E: Carrier> Client<E> {
                     connected.map_err(Unanswered::unsent)?.0
                 }
             };
-            let connected = Instant::now();
-            let deadline = earliest(connected + patience.reply, patience.deadline);
+            let took = begin.elapsed();
+            let connected = patience.pauses.now();
+            let deadline = connected.after(patience.reply);
+            let deadline = deadline.or_earlier(patience.deadline.clone());
+            let stall = (patience.connect, &patience.pauses);
             let before = connection.written();
-            let error = match connection.send(request, patience.connect, deadline).await {
+            let error = match connection.send(request, stall, &deadline).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     let exchange = Exchange {
                         status: head.status.as_u16(),
                         headers: apart(head.headers),
-                        connect: if is_reused {
-                            Duration::ZERO
-                        } else {
-                            connected - begin
-                        },
+                        connect: if is_reused { Duration::ZERO } else { took },
                         connected,
                         connection,
                         body,
@@ -188,7 +193,7 @@ impl<E: Carrier> Client<E> {
     pub(super) async fn fetch(
         &self,
         outgoing: &Outgoing<'_>,
-        patience: Patience,
+        patience: &Patience,
         limit: usize,
     ) -> Result<Fetched, Error<E>> {
         let exchange = match self.send(outgoing, patience).await {
@@ -205,7 +210,8 @@ impl<E: Carrier> Client<E> {
             sent => sent,
         };
         let exchange = exchange.map_err(|unanswered| unanswered.error)?;
-        let deadline = earliest(Instant::now() + patience.reply, patience.deadline);
+        let deadline = patience.pauses.now().after(patience.reply);
+        let deadline = deadline.or_earlier(patience.deadline.clone()).instant();
         let (status, headers) = (exchange.status, exchange.headers.clone());
         let (body, read) = exchange.read(limit, deadline).await;
         match read {
@@ -227,29 +233,26 @@ impl<E: Carrier> Client<E> {
 
     async fn connect(
         &self,
-        patience: Patience,
+        patience: &Patience,
     ) -> Result<(Connection, Option<Handshake>), Error<E>> {
         let limit = patience.connect;
         let late = || Error::Timeout {
             clock: Clock::Connect,
             limit,
         };
-        let reached = async {
-            self.opener.reach().await?;
-            Ok(Instant::now())
-        };
-        let reached = match patience.deadline {
-            None => reached.await,
-            Some(deadline) => timeout_at(deadline, reached).await.map_err(|_| late())?,
-        };
-        let begin = reached.map_err(Error::Open)?;
-        let deadline = earliest(begin + limit, patience.deadline);
-        let opened = timeout_at(deadline, self.opener.open(self.endpoint.dial())).await;
-        let mut stream = opened.map_err(|_| late())?.map_err(Error::Open)?;
+        let reaching = Instant::now();
+        let reached = self.opener.reach().await;
+        patience.pauses.add(reaching.elapsed());
+        reached.map_err(Error::Open)?;
+        let deadline = patience.pauses.now().after(limit);
+        let deadline = deadline.or_earlier(patience.deadline.clone());
+        let opening = self.opener.open(self.endpoint.dial());
+        let opened = deadline.limit(opening).await.ok_or_else(late)?;
+        let mut stream = opened.map_err(Error::Open)?;
         let mut handshake = None;
         if let Some(tls) = &self.tls {
-            let secured = timeout_at(deadline, tls.secure(stream, &self.redactor)).await;
-            let secured = secured.map_err(|_| TlsFailure::TimedOut { limit })?;
+            let secured = deadline.limit(tls.secure(stream, &self.redactor)).await;
+            let secured = secured.ok_or(TlsFailure::TimedOut { limit })?;
             let (secure, how) = secured.map_err(|error| match error {
                 Insecure::Failed(failure) => Error::Tls(failure),
                 Insecure::Carrier(source) => Error::NoReply {
@@ -266,7 +269,8 @@ impl<E: Carrier> Client<E> {
 
     fn request(&self, outgoing: &Outgoing<'_>) -> Result<Request<Full<Bytes>>, Error<E>> {
         let unusable = |_| Error::Protocol("the request cannot be written as HTTP".to_owned());
-        let host = HeaderValue::from_str(self.endpoint.host_header())
+        let host = self.host_header.as_deref();
+        let host = HeaderValue::from_str(host.unwrap_or(self.endpoint.host_header()))
             .map_err(|_| Error::Protocol("the host cannot be written as HTTP".to_owned()))?;
         let method = if outgoing.body.is_some() {
             Method::POST
@@ -319,7 +323,7 @@ impl<E: Carrier> Client<E> {
         }
     }
 
-    fn explain(&self, error: SendError, patience: Patience) -> Error<E> {
+    fn explain(&self, error: SendError, patience: &Patience) -> Error<E> {
         match error {
             SendError::Unsent(_) => Error::NoReply { source: None },
             SendError::Closed(source) => match source.as_ref().and_then(tls::failure_in) {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::{Facts, Loaded, Version};
 use crate::llm::{
@@ -13,6 +12,7 @@ use crate::llm::{
     discovery::{Inquiry, is_ollamas_list},
     error::{Clock, Error},
     json,
+    moment::Moment,
 };
 
 /// What is remembered of models, by the names that they were asked for.
@@ -34,9 +34,9 @@ pub(in crate::llm) enum Found {
 
 impl<'a, E: Carrier> Lookup<'a, E> {
     /// Asks under the discovery clock, and never beyond `limit`.
-    pub(in crate::llm) fn new(server: &'a Inner<E>, limit: Instant) -> Self {
-        let clock = Instant::now() + server.options.clocks.discovery;
-        Self(Inquiry::new(server, clock.min(limit)))
+    pub(in crate::llm) fn new(server: &'a Inner<E>, now: Moment, limit: Moment) -> Self {
+        let deadline = now.after(server.options.clocks.discovery);
+        Self(Inquiry::new(server, deadline.or_earlier(Some(limit))))
     }
 
     /// The server's version, if it says one.

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use expect_test::expect;
 
 use super::*;
-use crate::llm::{InvalidHeader, refusal::Refusal};
+use crate::llm::{InvalidHeader, TlsFailure, refusal::Refusal};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -80,11 +80,11 @@ fn the_table_is_kept() {
         C 429 after 2   [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
         C 503 after 60  [60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0, 60.0]
         C 503 after 61  []
-        C 500           [1.0, 2.0]
-        C 502           [1.0, 2.0]
-        C 504           [1.0, 2.0]
-        C 500 after 7   [7.0, 7.0]
-        C 408           [1.0]
+        C 500           [1.0]
+        C 502           [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 30.0]
+        C 504           [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 30.0]
+        C 500 after 7   [7.0]
+        C 408           [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0, 30.0]
         C 409           [1.0]
         D               [0.0]
         E               []
@@ -113,9 +113,8 @@ fn allowed(failure: Failure, ambiguous: bool) -> usize {
         Failure::NoOutput => 1,
         Failure::Silence | Failure::Cut | Failure::Final => 0,
         Failure::Status { code, .. } => match code {
-            429 | 503 => usize::MAX,
-            500 | 502 | 504 => 2,
-            408 | 409 => 1,
+            408 | 429 | 502 | 503 | 504 => usize::MAX,
+            409 | 500 => 1,
             _ => 0,
         },
     }
@@ -137,10 +136,11 @@ fn every_limit_holds_in_every_combination() {
         failures.push(status(code));
         failures.extend([0, 5, 60, 61].map(|seconds| status_after(code, seconds)));
     }
-    const KINDS: [Kind; 6] = [
+    const KINDS: [Kind; 7] = [
         Kind::Unsent,
         Kind::NoHead,
         Kind::Busy,
+        Kind::Gateway,
         Kind::Failing,
         Kind::Conflict,
         Kind::NoOutput,
@@ -356,6 +356,8 @@ fn every_error_has_its_row() {
             Head,
             Failure::Final,
         ),
+        (Error::Tls(TlsFailure::SelfSigned), Nothing, Failure::Final),
+        (Error::Tls(TlsFailure::Closed), Nothing, Failure::Final),
         (Error::Protocol("odd".to_owned()), Head, Failure::Final),
         (
             Error::NotHttp {

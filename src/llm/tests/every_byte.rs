@@ -217,7 +217,7 @@ async fn exchange(response: &[u8], cut: Cut, manner: Manner, cuts: usize) -> Tol
                 assert!(!told.is_output(), "sent again after output");
                 told.warnings += 1;
             }
-            ChatEvent::Status { .. } | ChatEvent::Usage(_) => {}
+            ChatEvent::Status { .. } | ChatEvent::Waiting { .. } | ChatEvent::Usage(_) => {}
             ChatEvent::Reasoning(_) | ChatEvent::Finished(_) => panic!("{event:?}"),
         }
     }

@@ -68,7 +68,7 @@ pub(super) fn clocks(connect: u64, first_token: u64, idle: u64, total: Option<u6
         clocks: Clocks {
             connect: Duration::from_secs(connect),
             first_token: Duration::from_secs(first_token),
-            idle: Duration::from_secs(idle),
+            idle: Some(Duration::from_secs(idle)),
             total: total.map(Duration::from_secs),
             ..Clocks::default()
         },
@@ -313,7 +313,7 @@ pub(super) fn never_again() -> Options {
     }
 }
 
-/// Everything a stream tells until it ends.
+/// Everything a stream tells until it ends, but that it still waits.
 pub(super) async fn drain(
     stream: &mut ChatStream<Refused>,
 ) -> (Vec<ChatEvent>, Option<Error<Refused>>) {
@@ -321,6 +321,7 @@ pub(super) async fn drain(
     loop {
         match stream.next().await {
             None => return (events, None),
+            Some(Ok(ChatEvent::Waiting { .. })) => {}
             Some(Ok(event)) => events.push(event),
             Some(Err(error)) => {
                 assert!(stream.next().await.is_none(), "nothing follows an error");

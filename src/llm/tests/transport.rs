@@ -39,6 +39,7 @@ async fn the_request_says_what_servers_want_to_hear() {
     let (server, mut peer) = server(Options {
         api_key: Some("sk-1".into()),
         headers: vec![("X-Team".into(), "red".into())],
+        host_header: Some("llm.internal".into()),
         affinity_header: Some("X-Session-Id".into()),
         ..Options::default()
     });
@@ -54,7 +55,7 @@ async fn the_request_says_what_servers_want_to_hear() {
         "x-team: red",
         "x-session-id: c1",
         "x-request-id: ?",
-        "host: localhost:8080",
+        "host: llm.internal",
         "accept: text/event-stream, application/json",
         "accept-encoding: identity",
         "content-type: application/json",

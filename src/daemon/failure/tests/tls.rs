@@ -256,9 +256,9 @@ fn servers_that_speak_something_else() {
         TlsFailure::TimedOut { limit },
         &scene,
         &expect![[r#"
-        2017 "API_TLS_FAILED", retryable true
-        127.0.0.1:11434 on gpu1 did not answer the beginning of TLS within 10 s. Does it speak TLS on this port?
-        hint: If it does not, write http:// in the endpoint."#]],
+            2015 "TIMEOUT_CONNECT", retryable true
+            127.0.0.1:11434 on gpu1 did not answer the beginning of TLS within 10 s. Does it speak TLS on this port?
+            hint: If it does not, write http:// in the endpoint."#]],
     );
     told(
         TlsFailure::Other("something new".into()),
