@@ -186,6 +186,8 @@ fn event(event: &ChatEvent) -> Vec<String> {
             Some(progress) => format!("status {phase:?} {:.1} %", progress * 100.0),
             None => format!("status {phase:?}"),
         },
+        // Told by the clock, not by the bytes.
+        ChatEvent::Waiting { .. } => return Vec::new(),
         ChatEvent::Text(text) => format!("text {text:?}"),
         ChatEvent::Reasoning(text) => format!("reasoning {text:?}"),
         ChatEvent::ToolCallStarted { id, name } => format!("call {id} {name}"),
