@@ -202,6 +202,14 @@ impl Options {
             .collect()
     }
 
+    /// Tokens of context that Ollama is to load a model with: as typed in for it, else as for all.
+    pub(crate) fn num_ctx(&self, model: &str) -> Option<u64> {
+        let typed = self.models.iter().find(|typed| typed.id == model);
+        typed
+            .and_then(|typed| typed.context_window)
+            .or(self.ollama.num_ctx)
+    }
+
     pub(crate) fn redactor(&self) -> Redactor {
         let headers = self.secret_headers.iter().map(|(_, value)| value.clone());
         Redactor::new(self.api_key.iter().cloned().chain(headers))
@@ -267,6 +275,26 @@ mod tests {
             );
         }
         assert_eq!(with_header("X-Session-Id", "a b").check(), Ok(()));
+    }
+
+    #[test]
+    fn the_window_of_a_model_comes_before_that_of_all() {
+        let typed = |id: &str, context_window| TypedModel {
+            id: id.into(),
+            context_window,
+            ..TypedModel::default()
+        };
+        let options = Options {
+            ollama: OllamaSettings {
+                num_ctx: Some(4096),
+                ..OllamaSettings::default()
+            },
+            models: vec![typed("a", Some(8192)), typed("b", None)],
+            ..Options::default()
+        };
+        let asked = ["a", "b", "c"].map(|model| options.num_ctx(model));
+        assert_eq!(asked, [Some(8192), Some(4096), Some(4096)]);
+        assert_eq!(Options::default().num_ctx("a"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, CONFIG, prompt, with};
 use crate::support::daemon::Daemon;
-use crate::support::llm_server::Reply;
+use crate::support::llm_server::{Dialect, Reply, ollama};
 
 async fn list(daemon: &Daemon, refresh: bool) -> Value {
     let params = json!({"configId": CONFIG, "refresh": refresh});
@@ -97,6 +97,23 @@ async fn what_the_user_says_of_a_model_counts_more_than_what_the_server_does() {
     );
     assert_eq!(hidden["contextWindow"]["effective"], Value::Null);
     assert_eq!(hidden["state"], "unknown");
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ollama_loads_a_model_with_the_window_that_was_typed_in_for_it() {
+    let bed = Bed::start().await;
+    bed.llm.imitate(Dialect::Ollama);
+    let typed = json!({
+        "apiType": "auto", "ollama": {"numCtx": 512},
+        "models": [{"id": "large:70b", "contextWindow": 16384}],
+    });
+    let daemon = daemon_with(&bed, &typed).await;
+    let ask = with(prompt("p", "Hi."), &json!({"model": "large:70b"}));
+    daemon.ok("remote-llm/stream-prompt", ask).await;
+    let chats = bed.llm.chats();
+    assert_eq!(chats[0].request.path, ollama::CHAT);
+    assert_eq!(chats[0].request.body["options"]["num_ctx"], 16384);
     daemon.shut_down().await;
 }
 

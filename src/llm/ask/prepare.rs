@@ -92,7 +92,7 @@ impl<E: Carrier> Question<E> {
             .learn(|learned| learned.ollama_version = version);
 
         let situation = Situation {
-            configured: options.num_ctx,
+            configured: self.server.options.num_ctx(&model),
             prompt,
             answer: self.request.sampling.max_output_tokens,
             loaded,
