@@ -85,7 +85,13 @@ impl<'a, E: Carrier> Inquiry<'a, E> {
         let redactor = self.server.options.redactor();
         if fetched.status != 200 {
             let wait = retry_after(&fetched.headers, SystemTime::now());
-            let refusal = refusal::of_response(fetched.status, &fetched.body, wait, &redactor);
+            let mut refusal = refusal::of_response(fetched.status, &fetched.body, wait, &redactor);
+            // No model was named, so it is the path that was not found, however that is put.
+            let is_missing = matches!(fetched.status, 404 | 405);
+            if is_missing && matches!(refusal.kind, RefusalKind::Other | RefusalKind::InvalidModel)
+            {
+                refusal.kind = RefusalKind::WrongPath;
+            }
             return Err(Error::Refused(refusal));
         }
         let unexpected = || {

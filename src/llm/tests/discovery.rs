@@ -19,7 +19,7 @@ async fn a_list_may_be_under_the_base_itself() {
         log.lock().unwrap().push(line.to_owned());
         match line {
             "GET /models HTTP/1.1" => json(200, r#"{"data":[{"id":"m"}]}"#).into(),
-            _ => json(404, r#"{"detail":"Not Found"}"#).into(),
+            _ => json(404, r#"{"error":"nothing of that kind"}"#).into(),
         }
     }));
     let discovery = server.discover().await.unwrap();
