@@ -46,6 +46,8 @@ pub(super) struct Learned {
     kind: Option<ServerKind>,
     /// Whether it is an Ollama, as a prompt found out since.
     ollama: Option<bool>,
+    /// It may be one, so asking is worth it.
+    looks_like_ollama: bool,
     pub(super) ollama_version: Option<Version>,
 }
 
@@ -269,6 +271,17 @@ impl<E: Carrier> Question<E> {
                 }
             }
         }
+    }
+
+    /// The answer says that there is an Ollama, there or behind a gateway: the next question asks
+    /// which, if nobody has.
+    pub(super) fn looks_like_ollama(&self) {
+        self.server.learn(|known| {
+            known.looks_like_ollama = true;
+            if self.is_guess {
+                known.ollama = None;
+            }
+        });
     }
 
     /// What was asked of the model's thinking is not for this one.

@@ -267,7 +267,11 @@ impl<E: Carrier> ChatStream<E> {
         if self.first_output.is_none() && fresh.iter().any(ChatEvent::is_output) {
             self.first_output = Some(Instant::now());
             reader.first_output();
-            *question = None;
+            if let Some(question) = question.take()
+                && self.answer.is_of_ollama()
+            {
+                question.looks_like_ollama();
+            }
         }
         let ended = match piece {
             Ok(Piece::More) => {

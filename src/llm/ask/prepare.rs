@@ -64,13 +64,12 @@ impl<E: Carrier> Question<E> {
         Ok(found.unwrap_or(false))
     }
 
-    /// By what is known, or by Ollama's port.
+    /// By what is known, by an answer that came, or by Ollama's port.
     fn may_be_ollama(&self) -> bool {
         let is_its_port = || matches!(self.server.endpoint.dial(), Dial::Tcp { port: 11434, .. });
-        self.server
-            .learned()
-            .is_ollama()
-            .unwrap_or_else(is_its_port)
+        let learned = self.server.learned();
+        let looks_like_it = || learned.looks_like_ollama || is_its_port();
+        learned.is_ollama().unwrap_or_else(looks_like_it)
     }
 
     /// Settles on what to ask of Ollama, and tells what is going to happen.

@@ -42,6 +42,7 @@ pub(in crate::llm) struct Answer {
     has_pieces: bool,
     usage: Option<Usage>,
     model: Option<String>,
+    of_ollama: bool,
 }
 
 impl Answer {
@@ -67,6 +68,7 @@ impl Answer {
             has_pieces: false,
             usage: None,
             model: None,
+            of_ollama: false,
         }
     }
 
@@ -166,6 +168,7 @@ impl Answer {
 
     /// What any object may carry beside content.
     fn note(&mut self, delta: &Delta<'_>, out: &mut Vec<ChatEvent>) {
+        self.of_ollama |= delta.of_ollama;
         // Counts that come with every chunk are running totals.
         if let Some(usage) = delta.usage {
             self.usage = Some(usage.or(self.usage.unwrap_or_default()));
@@ -247,6 +250,11 @@ impl Answer {
 
     fn refusal(&self, said: &refusal::Said) -> Fault {
         Fault::Refused(refusal::in_stream(said, &self.redactor))
+    }
+
+    /// It bears the mark of Ollama, by the OpenAI-compatible API.
+    pub(in crate::llm) fn is_of_ollama(&self) -> bool {
+        self.of_ollama
     }
 
     /// The server said that it is done; only counts may follow.

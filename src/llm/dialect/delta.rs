@@ -15,6 +15,8 @@ pub(super) struct Delta<'a> {
     pub(super) model: Option<&'a str>,
     /// How far the prompt has been read, 0 to 1.
     pub(super) progress: Option<f64>,
+    /// It bears the mark of Ollama, which a gateway before it may have passed on.
+    pub(super) of_ollama: bool,
     /// The server says that nothing follows.
     pub(super) last: bool,
 }

@@ -15,8 +15,8 @@ pub(in crate::llm::dialect) fn delta(object: &Value) -> Delta<'_> {
         content: (done || message.is_some()).then(|| content(object, message, done)),
         usage: usage(object),
         model: object.get("model").and_then(Value::as_str),
-        progress: None,
         last: done,
+        ..Delta::default()
     }
 }
 

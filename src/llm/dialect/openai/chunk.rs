@@ -14,6 +14,7 @@ pub(in crate::llm::dialect) fn delta(chunk: &Value) -> Delta<'_> {
         usage: usage(chunk),
         model: chunk.get("model").and_then(Value::as_str),
         progress: progress(chunk),
+        of_ollama: chunk.get("system_fingerprint").and_then(Value::as_str) == Some("fp_ollama"),
         last: false,
     }
 }

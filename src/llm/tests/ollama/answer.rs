@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{super::peer, Lines, Ollama, ask, hello, options, question};
+use super::{super::peer, Lines, Ollama, ask, hello, options, question, warnings};
 use crate::llm::{ApiType, Block, ChatEvent, Error, Refusal, RefusalKind, StopReason, Usage};
 
 async fn answer(answers: &[String]) -> super::Outcome {
@@ -170,4 +170,33 @@ async fn a_cancelled_answer_closes_its_connection() {
     );
     drop(stream);
     connection.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_ollamas_mark_is_followed_up() {
+    let chunk = r#"{"system_fingerprint":"fp_ollama","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+    let marked = peer::begun(&format!("data: {chunk}\n\n")) + "0\r\n\r\n";
+    let ollama = Ollama::new().says("POST /v1/chat/completions", marked.clone());
+    let server = ollama.client(options(ApiType::OpenAiCompatible));
+    assert_eq!(warnings(&server, question(5000)).await, [""; 0]);
+    assert_eq!(warnings(&server, question(5000)).await.len(), 1);
+    // One that could not say what it is at first is asked again.
+    let ollama = ollama.says("GET /api/version", peer::json(503, "{}"));
+    let server = ollama.client(options(ApiType::Auto));
+    warnings(&server, question(1)).await;
+    let ollama = ollama.version("0.12.6");
+    ollama.asked();
+    warnings(&server, question(1)).await;
+    assert_eq!(ollama.asked().pop().unwrap(), "POST /api/chat");
+    // A gateway passes the mark on, and is none.
+    let gateway = Ollama::new()
+        .says("POST /v1/chat/completions", marked)
+        .without("GET /api/version");
+    let server = gateway.client(options(ApiType::OpenAiCompatible));
+    for _ in 0..3 {
+        assert_eq!(warnings(&server, question(5000)).await, [""; 0]);
+    }
+    let asked = gateway.asked();
+    let versions = asked.iter().filter(|route| *route == "GET /api/version");
+    assert_eq!(versions.count(), 1, "{asked:?}");
 }
