@@ -44,7 +44,7 @@ pub(in crate::daemon) async fn submit(
     params: PromptParams,
     call: Call,
 ) -> Result<PromptResult, ErrorObject> {
-    let (job, prompt) = Job::prepare(&daemon, params, call).await?;
+    let (job, prompt) = Box::pin(Job::prepare(&daemon, params, call)).await?;
     job.run(prompt, None).await
 }
 
@@ -53,7 +53,7 @@ pub(in crate::daemon) async fn stream(
     params: PromptParams,
     call: Call,
 ) -> Result<PromptResult, ErrorObject> {
-    let (job, prompt) = Job::prepare(&daemon, params, call).await?;
+    let (job, prompt) = Box::pin(Job::prepare(&daemon, params, call)).await?;
     let events = EventStream::new(
         job.request_id.clone(),
         daemon.outbound.clone(),
@@ -92,6 +92,8 @@ struct Job {
 }
 
 impl Job {
+    /// This, and what else is over before the answer begins, is boxed where it is awaited: a
+    /// thousand prompts that stream should not hold the room for it.
     async fn prepare(
         daemon: &Arc<Daemon>,
         params: PromptParams,
@@ -184,7 +186,7 @@ impl Job {
         }
         let admitted = self.admitted.take();
         // A defect must not cost the host the terminal event.
-        let answer = AssertUnwindSafe(self.answer(prompt, admitted, events.as_ref()))
+        let answer = AssertUnwindSafe(Box::pin(self.answer(prompt, admitted, events.as_ref())))
             .catch_unwind()
             .await;
         let answer = answer.unwrap_or_else(|_panic| Err(failure::internal()));
@@ -249,7 +251,7 @@ impl Job {
             let begun = Instant::now();
             // Apart from the prompt's own clocks: a person may have to answer a question.
             let connected = tokio::select! {
-                connected = self.route.session(&self.workspace) => connected,
+                connected = Box::pin(self.route.session(&self.workspace)) => connected,
                 () = self.token.cancelled() => return Ok((Outcome::cancelled(), None)),
             };
             match connected {
@@ -393,7 +395,7 @@ impl Job {
                 error.data.retryable &= outcome.may_retry();
                 error.data.partial = wire::prompt::partial(outcome.text());
                 if error.data.code == ErrorCode::ApiInvalidModel {
-                    self.name_models(&mut error).await;
+                    Box::pin(self.name_models(&mut error)).await;
                 }
                 let error = self.placed(error);
                 (
