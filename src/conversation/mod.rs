@@ -14,6 +14,7 @@
 //! What holds at all times: every tool call in the messages of an [`Outcome`] is answered exactly
 //! once, in order; no tool runs twice for one call; nothing that arrived is lost.
 
+mod audit;
 mod call;
 mod clock;
 mod error;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::llm::{Carrier, Server};
 
+pub use audit::{Audit, AuditedTools, Broken, Record, Subject, Verified, verify};
 pub use clock::ToolClock;
 pub use error::{Error, ToolChoiceProblem, ToolProblem};
 pub use event::{Event, Phase, Sink};

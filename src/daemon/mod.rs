@@ -5,6 +5,7 @@
 //! into the wire's words; errors only in `failure`.
 
 mod admission;
+mod audit;
 mod ending;
 mod failure;
 mod handler;

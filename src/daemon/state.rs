@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     protocol::{
-        ErrorCode, ErrorObject, HistoryOptions, HostCapabilities, Initialize, Request as _,
+        AuditOptions, ErrorCode, ErrorObject, HistoryOptions, HostCapabilities, Initialize, Request as _,
     },
     rpc::{self, Outbound},
 };
@@ -104,6 +104,7 @@ impl Daemon {
         project_dir: Option<PathBuf>,
         data_dir: Option<PathBuf>,
         history: HistoryOptions,
+        audit: AuditOptions,
     ) -> Result<(), ErrorObject> {
         let data_dir = data_dir
             .or_else(|| self.environment.data_dir.clone())
@@ -121,6 +122,7 @@ impl Daemon {
             project_dir,
             &data_dir,
             history,
+            audit,
         );
         self.workspace.set(Arc::new(workspace)).map_err(|_| {
             failure::plain(

@@ -8,11 +8,12 @@ use std::{
 
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
 use crate::{
     config::{self, Approvals, Change, Profile, SecretField},
-    conversation::{Bounds, History, Place},
-    protocol::{ErrorObject, HistoryOptions, HostCapabilities},
+    conversation::{Audit, Bounds, History, Place},
+    protocol::{AuditOptions, ErrorObject, HistoryOptions, HostCapabilities},
     rpc::Outbound,
     ssh,
 };
@@ -44,6 +45,7 @@ pub(super) struct Workspace {
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
     pub(super) history: History,
+    pub(super) audit: Audit,
     /// Of the tool calls that run, of all prompts.
     pub(super) tool_clocks: ToolClocks,
     /// The events that wait for the host, of all prompts.
@@ -61,6 +63,7 @@ impl Workspace {
         project_dir: Option<PathBuf>,
         data_dir: &Path,
         history: HistoryOptions,
+        audit: AuditOptions,
     ) -> Self {
         let ssh_environment = Arc::new(ssh_environment(environment, data_dir));
         Self {
@@ -72,6 +75,11 @@ impl Workspace {
             ssh_environment,
             history: open_history(project_dir.clone(), data_dir, history),
             store: config::Store::open(project_dir),
+            audit: Audit::new(
+                audit.enabled.then(|| data_dir.join("audit")),
+                audit.content,
+                Uuid::new_v4().to_string(),
+            ),
             tool_clocks: ToolClocks::default(),
             waiting_events: Total::default(),
             handing_over: Semaphore::new(HANDING_OVER as usize),

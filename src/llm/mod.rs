@@ -64,6 +64,7 @@ pub use self::{
     ollama::{KeepAlive, OllamaSettings, Think},
     options::{Clocks, HeaderProblem, InvalidHeader, Options, Retries, TlsOptions},
     refusal::{Refusal, RefusalKind},
+    sanitize::Redactor,
 };
 use self::{
     ask::Learned,

@@ -10,12 +10,13 @@ pub(crate) const SHOWN: usize = 2048;
 
 /// Knows what must never be repeated.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Redactor {
+pub struct Redactor {
     secrets: Vec<SecretString>,
 }
 
 impl Redactor {
-    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
+    /// Knows these; empty ones are none.
+    pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut secrets: Vec<_> = secrets
             .into_iter()
             .filter(|secret| !secret.expose_secret().is_empty())
@@ -25,13 +26,19 @@ impl Redactor {
         Self { secrets }
     }
 
-    /// Redacts and [`sanitize`]s.
-    pub(crate) fn clean(&self, text: &str) -> String {
+    /// Takes the secrets out, and changes nothing else.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
             text = replace(&text, secret.expose_secret());
         }
-        sanitize(&text)
+        text
+    }
+
+    /// Redacts and [`sanitize`]s.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        sanitize(&self.redact(text))
     }
 
     /// The beginning of a text, to show what kind of thing it is.

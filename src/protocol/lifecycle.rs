@@ -34,6 +34,29 @@ pub struct InitializeParams {
     /// What is kept of conversations.
     #[serde(default)]
     pub history: HistoryOptions,
+    /// What is noted in the audit trail.
+    #[serde(default)]
+    pub audit: AuditOptions,
+}
+
+/// What is noted in the audit trail, in `dataDir`.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuditOptions {
+    /// `false`: nothing.
+    pub enabled: bool,
+    /// `true`: what was asked, answered, passed to tools and returned by them, too, without
+    /// secrets. For finding out what goes wrong.
+    pub content: bool,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            content: false,
+        }
+    }
 }
 
 /// What is kept of conversations.

@@ -24,7 +24,13 @@ pub(in crate::daemon) async fn initialize(
     let project_dir = absolute("projectDir", params.project_dir)?;
     let data_dir = absolute("dataDir", params.data_dir)?;
     let history = checked(params.history)?;
-    daemon.open(params.capabilities, project_dir, data_dir, history)?;
+    daemon.open(
+        params.capabilities,
+        project_dir,
+        data_dir,
+        history,
+        params.audit,
+    )?;
     if let Some(options) = params.log {
         daemon.log.open(options.level, daemon.outbound.clone());
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    conversation::{self, End, Event, HistoryError, Origin, Outcome, Sink},
+    conversation::{self, End, Event, HistoryError, Origin, Outcome, Sink, Subject},
     llm::{self, BoxFuture},
     protocol::{
         self, ConversationUpdated, ConversationUpdatedParams, ErrorCode, ErrorObject, Notification,
@@ -25,6 +25,7 @@ use crate::{
 use super::{
     super::{
         admission::{Admitted, Full, MAX_PROMPTS, Place},
+        audit::Trail,
         failure::{self, Scene},
         link::Server,
         route::Route,
@@ -85,6 +86,8 @@ struct Job {
     route: Route,
     server: Server,
     scene: Scene,
+    /// What the audit trail must not have.
+    secrets: llm::Redactor,
     model: String,
     /// How long the server may be asked which models it has, to explain an error.
     look_up: Duration,
@@ -148,6 +151,7 @@ impl Job {
             conversation_id,
             server: route.server(workspace, &api),
             scene: route.scene(&api, Some(model.clone())),
+            secrets: workspace.redactor(&profile),
             route,
             model,
             look_up: api.options.clocks.discovery,
@@ -261,12 +265,22 @@ impl Job {
                 Err(error) => return Err(failure::ssh(&error)),
             }
         }
-        let tools = HostTools::new(
+        let trail = Trail {
+            audit: &self.workspace.audit,
+            prompt: Subject {
+                request_id: self.request_id.clone(),
+                conversation_id: self.conversation_id.clone(),
+            },
+            secrets: &self.secrets,
+            scene: &self.scene,
+        };
+        let tools = trail.tools(HostTools::new(
             self.workspace.outbound.clone(),
             self.workspace.tool_clocks.clone(),
             self.request_id.clone(),
             self.conversation_id.clone(),
-        );
+        ));
+        trail.submitted(&self.route.config_id, &prompt);
         let asked: Vec<_> = prompt
             .messages
             .iter()
@@ -276,6 +290,7 @@ impl Job {
         let asked_at = SystemTime::now();
         let sink = HostSink { events };
         let mut outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
+        trail.ended(&outcome);
         let turn = self.workspace.turn(text_bytes(&outcome.messages)).await;
         if let Some(problem) = self.record(asked, asked_at, &outcome).await {
             let message = failure::unsaved(&problem);

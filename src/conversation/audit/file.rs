@@ -1,0 +1,185 @@
+//! The files: one a day, more where one grows too large, the oldest deleted.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::chain::{START, digest_of, link};
+
+/// A file that has grown beyond this is not written to any more.
+const FILE_BYTES: u64 = 10 * 1024 * 1024;
+/// How many are kept.
+const FILES: usize = 5;
+/// Enough of a file's end for its last line.
+const TAIL_BYTES: u64 = 512 * 1024;
+const ENDING: &str = ".jsonl";
+
+/// Where the files are; several daemons may write to them.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Appends a record, a JSON object, as the next line of the chain.
+    pub(super) fn append(&self, record: &str) -> io::Result<()> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.path)?;
+        let day = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let day = day.get(..10).unwrap_or("undated").to_owned();
+        let mut carried = None;
+        for number in 1.. {
+            let name = match number {
+                1 => format!("{day}{ENDING}"),
+                number => format!("{day}.{number}{ENDING}"),
+            };
+            let mut file = open(&self.path.join(name))?;
+            // Let go when the file is closed.
+            file.lock()?;
+            let length = file.metadata()?.len();
+            if length >= FILE_BYTES {
+                carried = last_digest(&mut file, length)?;
+                continue;
+            }
+            let is_new = length == 0;
+            let prev = match is_new {
+                true => carried,
+                false => last_digest(&mut file, length)?,
+            };
+            let (mut line, _) = link(record, prev.as_deref().unwrap_or(START));
+            line.push('\n');
+            file.write_all(line.as_bytes())?;
+            if is_new {
+                self.delete_oldest()?;
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    fn delete_oldest(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().ends_with(ENDING) {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        files.sort();
+        let too_many = files.len().saturating_sub(FILES);
+        for (_, path) in files.into_iter().take(too_many) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).read(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Of the last line. A line that was not written to its end is ended here, so that it is seen as
+/// what it is and harms no other.
+fn last_digest(file: &mut File, length: u64) -> io::Result<Option<String>> {
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    if tail.last().is_some_and(|&last| last != b'\n') {
+        file.write_all(b"\n")?;
+    }
+    let tail = String::from_utf8_lossy(&tail);
+    Ok(tail.lines().rev().find_map(digest_of).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::verify;
+    use super::*;
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        // `day.2.jsonl` comes before `day.jsonl` in the alphabet, and was written after it.
+        files.sort_by_key(|path| (path.to_string_lossy().len(), path.clone()));
+        files
+    }
+
+    #[test]
+    fn two_writers_make_one_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = || {
+            let folder = Folder::new(folder.path().to_owned());
+            for number in 0..100 {
+                folder.append(&format!("{{\"n\":{number}}}")).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(write);
+            scope.spawn(write);
+        });
+        let records: u64 = files(folder.path())
+            .iter()
+            .map(|file| verify(&fs::read(file).unwrap()[..]).unwrap().records)
+            .sum();
+        assert_eq!(records, 200);
+    }
+
+    #[test]
+    fn a_full_file_is_followed_by_another_and_the_oldest_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Folder::new(folder.path().to_owned());
+        let large = format!("{{\"text\":\"{}\"}}", "x".repeat(400_000));
+        for _ in 0..27 * (FILES + 1) {
+            writer.append(&large).unwrap();
+        }
+        let files = files(folder.path());
+        assert_eq!(files.len(), FILES);
+        let all: Vec<u8> = files
+            .iter()
+            .flat_map(|file| fs::read(file).unwrap())
+            .collect();
+        // Each goes on from the one before.
+        assert_eq!(verify(&all[..]).unwrap().records, 27 * FILES as u64);
+    }
+
+    #[test]
+    fn what_a_crash_left_unfinished_harms_no_other_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Folder::new(folder.path().to_owned());
+        writer.append("{\"n\":1}").unwrap();
+        let path = files(folder.path()).remove(0);
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{whole}{{\"n\":2,\"te")).unwrap();
+        writer.append("{\"n\":3}").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        let first = digest_of(lines[0]).unwrap();
+        assert!(lines[2].contains(&format!("\"prev\":\"{first}\"")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_files_are_for_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("audit");
+        Folder::new(folder.clone()).append("{\"n\":1}").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&files(&folder)[0])), (0o700, 0o600));
+    }
+}
