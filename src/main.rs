@@ -34,6 +34,18 @@ enum Command {
     Serve(Serve),
     /// Print the protocol's JSON Schema.
     Schema,
+    /// Look at the audit trail.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Tell whether a file of the trail is as it was written.
+    Verify {
+        /// Of the folder `audit` in the data directory.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Default, Parser)]
@@ -57,6 +69,31 @@ fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve(&options),
         Command::Schema => print_schema(),
+        Command::Audit(AuditCommand::Verify { file }) => verify(&file),
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for people, which never serves"
+)]
+fn verify(file: &Path) -> ExitCode {
+    let verified = std::fs::File::open(file)
+        .map_err(Into::into)
+        .and_then(|file| daemon::verify_audit(std::io::BufReader::new(file)));
+    match verified {
+        Ok(verified) => {
+            println!("{}: {} records, unbroken", file.display(), verified.records);
+            if verified.dropped > 0 {
+                println!("{} more could not be written", verified.dropped);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(broken) => {
+            eprintln!("{}: {broken}", file.display());
+            ExitCode::FAILURE
+        }
     }
 }
 

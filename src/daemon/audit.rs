@@ -72,9 +72,7 @@ impl Trail<'_> {
             usage: outcome.usage.total(),
             duration_ms: u64::try_from(outcome.timing.total.as_millis()).unwrap_or(u64::MAX),
             bytes: text_bytes(&outcome.messages),
-            content: self
-                .audit
-                .content::<&[Message]>(&outcome.messages, self.secrets),
+            content: self.audit.content(&outcome.messages, self.secrets),
         });
     }
 }

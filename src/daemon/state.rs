@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     protocol::{
-        AuditOptions, ErrorCode, ErrorObject, HistoryOptions, HostCapabilities, Initialize, Request as _,
+        AuditOptions, ErrorCode, ErrorObject, HistoryOptions, HostCapabilities, Initialize,
+        Request as _,
     },
     rpc::{self, Outbound},
 };

@@ -9,6 +9,7 @@
 
 mod api_type;
 mod architecture;
+mod audit;
 mod backpressure;
 mod cancel;
 mod clocks;

@@ -30,7 +30,7 @@ pub(super) fn link(object: &str, prev: &str) -> (String, String) {
 pub(super) fn digest_of(line: &str) -> Option<&str> {
     let (open, rest) = line.rsplit_once(",\"sha256\":\"")?;
     let digest = rest.strip_suffix("\"}")?;
-    (hex(&format!("{open}}}")) == digest).then_some(digest)
+    (hex(format!("{open}}}")) == digest).then_some(digest)
 }
 
 /// What a file's chain is like.

@@ -1,5 +1,6 @@
 //! The files: one a day, more where one grows too large, the oldest deleted.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -33,20 +34,22 @@ impl Folder {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&self.path)?;
-        let day = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let day = day.get(..10).unwrap_or("undated").to_owned();
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let today = now.get(..10).unwrap_or_default();
+        let latest = self.files()?.pop().filter(|file| file.day == today);
+        let mut target = latest.unwrap_or_else(|| Name {
+            day: today.to_owned(),
+            number: 1,
+        });
         let mut carried = None;
-        for number in 1.. {
-            let name = match number {
-                1 => format!("{day}{ENDING}"),
-                number => format!("{day}.{number}{ENDING}"),
-            };
-            let mut file = open(&self.path.join(name))?;
+        loop {
+            let mut file = open(&self.path.join(target.to_string()))?;
             // Let go when the file is closed.
             file.lock()?;
             let length = file.metadata()?.len();
             if length >= FILE_BYTES {
                 carried = last_digest(&mut file, length)?;
+                target.number += 1;
                 continue;
             }
             let is_new = length == 0;
@@ -57,28 +60,62 @@ impl Folder {
             let (mut line, _) = link(record, prev.as_deref().unwrap_or(START));
             line.push('\n');
             file.write_all(line.as_bytes())?;
-            if is_new {
-                self.delete_oldest()?;
-            }
-            return Ok(());
+            return match is_new {
+                true => self.delete_oldest(),
+                false => Ok(()),
+            };
+        }
+    }
+
+    fn delete_oldest(&self) -> io::Result<()> {
+        let files = self.files()?;
+        let too_many = files.len().saturating_sub(FILES);
+        for file in files.into_iter().take(too_many) {
+            fs::remove_file(self.path.join(file.to_string()))?;
         }
         Ok(())
     }
 
-    fn delete_oldest(&self) -> io::Result<()> {
+    /// The oldest first.
+    fn files(&self) -> io::Result<Vec<Name>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().ends_with(ENDING) {
-                files.push((entry.metadata()?.modified()?, entry.path()));
-            }
+            files.extend(Name::parse(&entry?.file_name().to_string_lossy()));
         }
         files.sort();
-        let too_many = files.len().saturating_sub(FILES);
-        for (_, path) in files.into_iter().take(too_many) {
-            fs::remove_file(path)?;
+        Ok(files)
+    }
+}
+
+/// `2026-12-01.jsonl`, then `2026-12-01.2.jsonl`.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    day: String,
+    number: u32,
+}
+
+impl Name {
+    /// `None` for what is not ours.
+    fn parse(name: &str) -> Option<Self> {
+        let stem = name.strip_suffix(ENDING)?;
+        let (day, number) = match stem.split_once('.') {
+            Some((day, number)) => (day, number.parse().ok()?),
+            None => (stem, 1),
+        };
+        let parsed = Self {
+            day: day.to_owned(),
+            number,
+        };
+        (day.len() == 10 && parsed.to_string() == name).then_some(parsed)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            1 => write!(f, "{}{ENDING}", self.day),
+            number => write!(f, "{}.{number}{ENDING}", self.day),
         }
-        Ok(())
     }
 }
 
@@ -109,13 +146,11 @@ mod tests {
     use super::*;
 
     fn files(folder: &Path) -> Vec<PathBuf> {
-        let mut files: Vec<_> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        // `day.2.jsonl` comes before `day.jsonl` in the alphabet, and was written after it.
-        files.sort_by_key(|path| (path.to_string_lossy().len(), path.clone()));
-        files
+        let names = Folder::new(folder.to_owned()).files().unwrap();
+        names
+            .iter()
+            .map(|name| folder.join(name.to_string()))
+            .collect()
     }
 
     #[test]

@@ -225,8 +225,12 @@ impl Reader {
                 fed.map_err(too_large)?;
             }
         }
-        if self.received > LIMITS.body {
-            return Err(too_large(TooLarge::Body(LIMITS.body)));
+        let limit = match &self.form {
+            Form::Whole(_) => LIMITS.body,
+            Form::Framed(_) => LIMITS.stream,
+        };
+        if self.received > limit {
+            return Err(too_large(TooLarge::Body(limit)));
         }
         Ok(())
     }

@@ -9,9 +9,11 @@ pub(crate) struct Limits {
     pub(crate) line: usize,
     /// The data of an event, all of its lines. 4 MiB.
     pub(crate) event: usize,
-    /// The body of an answer, streamed or in one piece. 32 MiB: about 100 000 tokens as chunks
-    /// of a stream, each with its frame of JSON.
+    /// The body of an answer in one piece. 32 MiB.
     pub(crate) body: usize,
+    /// A streamed answer on the wire. 256 MiB: each token comes in a frame of JSON some hundred
+    /// times its size, and a long answer is no fault.
+    pub(crate) stream: usize,
     /// Arrays and objects within each other, wherever a server sends JSON. 64.
     pub(crate) depth: usize,
 }
@@ -21,6 +23,7 @@ impl Limits {
         line: 1024 * 1024,
         event: 4 * 1024 * 1024,
         body: 32 * 1024 * 1024,
+        stream: 256 * 1024 * 1024,
         depth: 64,
     };
 }

@@ -21,7 +21,7 @@ fn warnings(events: &[ChatEvent]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_longer_than_a_body_may_be_ends_in_an_error_that_keeps_the_text() {
+async fn an_endless_stream_ends_in_an_error_that_keeps_the_text() {
     let (server, mut peer) = server(never_again());
     let (mut stream, mut connection) =
         tokio::join!(async { server.chat(prompt()).await.unwrap() }, async {
@@ -36,18 +36,39 @@ async fn a_stream_longer_than_a_body_may_be_ends_in_an_error_that_keeps_the_text
         let mut sent = 0;
         while connection.try_write(&chunk).await {
             sent += comment.len();
-            assert!(sent < 40 * MIB, "the connection is not closed");
+            assert!(sent < 280 * MIB, "the connection is not closed");
         }
         sent
     });
     let (events, error) = drain(&mut stream).await;
     assert_eq!(
         error.unwrap().to_string(),
-        "the answer is longer than 33554432 bytes"
+        "the answer is longer than 268435456 bytes"
     );
     assert_eq!(stream.partial_text(), "kept");
     assert!(matches!(events.as_slice(), [ChatEvent::Text(text)] if text == "kept"));
-    assert!(flood.await.unwrap() >= 31 * MIB);
+    assert!(flood.await.unwrap() >= 255 * MIB);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_one_piece_is_bounded_closer_than_a_stream() {
+    let body = "x".repeat(33 * MIB);
+    let (server, mut peer) = server(never_again());
+    let (error, ()) = tokio::join!(
+        async {
+            let mut stream = server.chat(prompt()).await.unwrap();
+            drain(&mut stream).await.1
+        },
+        async {
+            let mut connection = peer.accept().await;
+            connection.request().await;
+            let _closed = connection.try_write(&json(200, &body)).await;
+        }
+    );
+    assert_eq!(
+        error.unwrap().to_string(),
+        "the answer is longer than 33554432 bytes"
+    );
 }
 
 #[tokio::test(start_paused = true)]
