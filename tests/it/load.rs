@@ -361,6 +361,8 @@ async fn a_storm_of_cancellations_leaves_nothing_behind() {
     daemon
         .ok("remote-llm/connect", json!({"configId": CONFIG}))
         .await;
+    // The conversations' file is opened once and for all.
+    daemon.ok("remote-llm/list-conversations", json!({})).await;
     let before = descriptors(daemon.pid());
     let mut dice = Random::new(7);
     let mut storm = JoinSet::new();

@@ -20,6 +20,7 @@ use std::env;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -98,6 +99,11 @@ async fn run(settings: Settings) {
     // What the first connection makes once and for all is no leak.
     world.connect().await;
     world.disconnect().await;
+    // The conversations' file is opened once and for all.
+    world
+        .daemon
+        .ok("remote-llm/list-conversations", json!({}))
+        .await;
     let descriptors = world.daemon.descriptors();
     world.connect().await;
 

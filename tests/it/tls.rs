@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -217,8 +218,25 @@ async fn an_endpoint_of_the_wrong_kind_says_which_one_is_right() {
     assert_eq!(error.data["hint"], "Write https:// in the endpoint.");
     assert_eq!(failed[1], ("http".to_owned(), "failed".to_owned()));
 
-    let secure = format!("https://127.0.0.1:{}", bed.llm.port());
+    let plain = a_server_without_tls().await;
+    let secure = format!("https://127.0.0.1:{plain}");
     let (result, _) = stages(&bed, &daemon, with(llm, &json!({"apiEndpoint": secure}))).await;
     let error = RpcError::new(&result["error"]);
     assert_eq!(error.code(), "API_TLS_FAILED", "{result:#}");
+}
+
+/// The port of a server that answers the beginning of TLS as HTTP servers do.
+async fn a_server_without_tls() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 1];
+            if stream.read_exact(&mut hello).await.is_ok() {
+                let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+                let _gone = stream.write_all(answer).await;
+            }
+        }
+    });
+    port
 }
