@@ -17,7 +17,7 @@ pub struct Options {
     pub api_key: Option<SecretString>,
     /// What `Host` says; the endpoint's host and port if absent.
     pub host_header: Option<String>,
-    /// A value with [`CONVERSATION`] goes only with requests of a conversation.
+    /// A value with `{conversationId}` goes only with requests of a conversation.
     pub headers: Vec<(String, String)>,
     pub secret_headers: Vec<(String, SecretString)>,
     /// Name of the header that carries [`ChatRequest::affinity`](super::ChatRequest::affinity).
@@ -76,7 +76,7 @@ pub struct Clocks {
     pub connect: Duration,
     /// From the connection to the first output. Comments and role deltas don't stop it.
     pub first_token: Duration,
-    /// Between bytes after the first output; `None`: as the [kind](ServerKind::patience) of server
+    /// Between bytes after the first output; `None`: as is fit for the kind of server
     /// needs it.
     pub idle: Option<Duration>,
     /// From the call to the end of the answer.
