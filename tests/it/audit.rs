@@ -33,7 +33,7 @@ async fn trail(audit: Value) -> (Bed, Vec<Value>) {
     });
     bed.configure(&daemon).await;
     let llm = with(bed.llm_params(), &json!({"apiKey": KEY}));
-    bed.configure_with(&daemon, json!({}), llm).await;
+    bed.configure_with(&daemon, bed.ssh_params(), llm).await;
     let params = with(
         prompt("p", "the question"),
         &json!({"tools": [read_tool()], "conversationId": "c", "model": "smol"}),
