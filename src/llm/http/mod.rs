@@ -333,8 +333,8 @@ impl<E: Carrier> Client<E> {
             SendError::BadHead => {
                 Error::Protocol("the head of the answer is malformed or too large".to_owned())
             }
-            // A TLS record, of an alert most often.
-            SendError::NotHttp { greeting } if matches!(greeting[..], [0x15 | 0x16, 0x03, ..]) => {
+            // An alert most often.
+            SendError::NotHttp { greeting } if tls::is_record(&greeting) => {
                 Error::Tls(TlsFailure::Wanted)
             }
             SendError::NotHttp { greeting } => Error::NotHttp {

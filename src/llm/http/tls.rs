@@ -16,8 +16,9 @@ mod overheard;
 mod roots;
 mod verifier;
 
+pub(super) use self::failure::is_record;
 pub use self::failure::{CaFileProblem, TlsFailure};
-use self::{overheard::Overheard, roots::Trusted, verifier::Verifier};
+use self::{overheard::overheard, roots::Trusted, verifier::Verifier};
 use crate::llm::{
     carrier::ByteStream,
     endpoint::{Dial, Endpoint},
@@ -78,7 +79,7 @@ impl Tls {
             .map_err(|_| Insecure::Failed(TlsFailure::ServerName(self.server_name.clone())))?;
         let trusted = self.trusted().await.map_err(Insecure::Failed)?;
         let config = config(&trusted).map_err(|error| Insecure::Failed(failure::of(&error)))?;
-        let (stream, heard) = Overheard::new(stream);
+        let (stream, heard) = overheard(stream);
         let connected = TlsConnector::from(Arc::new(config))
             .connect(name, stream)
             .await;

@@ -134,9 +134,11 @@ pub(super) fn explain(error: io::Error, heard: &[u8], redactor: &Redactor) -> In
             {
                 TlsFailure::PlainHttp
             }
-            Error::InvalidMessage(_) if !is_tls(heard) => TlsFailure::NotTls {
-                said: redactor.clean(&String::from_utf8_lossy(heard)),
-            },
+            Error::InvalidMessage(_) if !heard.is_empty() && !is_record(heard) => {
+                TlsFailure::NotTls {
+                    said: redactor.clean(&String::from_utf8_lossy(heard)),
+                }
+            }
             tls => of(tls),
         });
     }
@@ -150,9 +152,9 @@ pub(super) fn explain(error: io::Error, heard: &[u8], redactor: &Redactor) -> In
     }
 }
 
-/// A record of a handshake, or an alert.
-fn is_tls(heard: &[u8]) -> bool {
-    heard.is_empty() || matches!(heard, [0x15 | 0x16, 0x03, ..])
+/// Whether bytes begin as a record of TLS: of a handshake, or of an alert.
+pub(in crate::llm::http) fn is_record(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 0x03, ..])
 }
 
 /// What an error of rustls means.

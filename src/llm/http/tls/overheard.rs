@@ -1,32 +1,39 @@
 //! A byte stream whose first bytes are noted: what answers a TLS hello with something else had
 //! better be told by its own words.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::InspectReader;
 
 use crate::llm::carrier::ByteStream;
 
 /// How much of it is noted.
 const MOST: usize = 64;
 
-pub(super) struct Overheard {
-    stream: Box<dyn ByteStream>,
-    heard: Heard,
-}
-
 /// What was noted; shared with the stream.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Heard(Arc<Mutex<Option<Vec<u8>>>>);
+
+/// The same stream, and what it hears from now on.
+pub(super) fn overheard(stream: Box<dyn ByteStream>) -> (impl ByteStream, Heard) {
+    let heard = Heard(Arc::new(Mutex::new(Some(Vec::new()))));
+    let noting = heard.clone();
+    (
+        InspectReader::new(stream, move |fresh: &[u8]| noting.note(fresh)),
+        heard,
+    )
+}
 
 impl Heard {
     fn lock(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, fresh: &[u8]) {
+        if let Some(noted) = &mut *self.lock() {
+            let room = MOST.saturating_sub(noted.len());
+            noted.extend(fresh.iter().take(room));
+        }
     }
 
     /// The first bytes; nothing is noted any more.
@@ -37,51 +44,5 @@ impl Heard {
     /// Nothing is noted any more.
     pub(super) fn stop(&self) {
         self.take();
-    }
-}
-
-impl Overheard {
-    pub(super) fn new(stream: Box<dyn ByteStream>) -> (Self, Heard) {
-        let heard = Heard(Arc::new(Mutex::new(Some(Vec::new()))));
-        let stream = Self {
-            stream,
-            heard: heard.clone(),
-        };
-        (stream, heard)
-    }
-}
-
-impl AsyncRead for Overheard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        if let Some(noted) = &mut *self.heard.lock() {
-            let fresh = buf.filled().get(before..).unwrap_or_default();
-            let room = MOST.saturating_sub(noted.len());
-            noted.extend(fresh.iter().take(room));
-        }
-        Poll::Ready(result)
-    }
-}
-
-impl AsyncWrite for Overheard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
