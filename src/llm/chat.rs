@@ -18,7 +18,7 @@ use super::{
     resend::Reached,
 };
 
-mod framing;
+pub(super) mod framing;
 mod reader;
 
 /// How often a server that loads its model is asked again.

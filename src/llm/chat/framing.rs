@@ -7,7 +7,7 @@ use crate::llm::{
 };
 
 /// The decoder that fits the stream's content type.
-pub(super) enum Framing {
+pub(in crate::llm) enum Framing {
     Events(sse::Decoder),
     Lines(ndjson::Decoder),
 }
@@ -27,7 +27,11 @@ impl Framing {
     }
 
     /// Decodes more bytes; what they complete is pushed to `frames`, also before an error.
-    pub(super) fn feed(&mut self, bytes: &[u8], frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
+    pub(in crate::llm) fn feed(
+        &mut self,
+        bytes: &[u8],
+        frames: &mut Vec<Frame>,
+    ) -> Result<(), TooLarge> {
         match self {
             Self::Events(decoder) => decoder.feed(bytes, frames),
             Self::Lines(decoder) => decoder.feed(bytes, frames),
@@ -35,7 +39,11 @@ impl Framing {
     }
 
     /// The input has ended, cleanly or not.
-    pub(super) fn finish(&mut self, clean: bool, frames: &mut Vec<Frame>) -> Result<(), TooLarge> {
+    pub(in crate::llm) fn finish(
+        &mut self,
+        clean: bool,
+        frames: &mut Vec<Frame>,
+    ) -> Result<(), TooLarge> {
         match self {
             Self::Events(decoder) => decoder.finish(clean, frames),
             Self::Lines(decoder) => decoder.finish(clean, frames),
@@ -43,7 +51,7 @@ impl Framing {
     }
 
     /// Whether bytes that are not UTF-8 were replaced since this was last asked.
-    pub(super) fn take_invalid_utf8(&mut self) -> bool {
+    pub(in crate::llm) fn take_invalid_utf8(&mut self) -> bool {
         match self {
             Self::Events(decoder) => decoder.take_invalid_utf8(),
             Self::Lines(decoder) => decoder.take_invalid_utf8(),

@@ -134,8 +134,7 @@ impl<'a, E: Carrier> Inquiry<'a, E> {
     }
 
     async fn detail(&self, route: &str, body: Option<Bytes>) -> Option<Value> {
-        let path = format!("{}{route}", self.server.endpoint.root());
-        match self.fetch(&path, body, DETAIL).await {
+        match self.fetch_route(route, body, DETAIL).await {
             Ok(fetched) if fetched.status == 200 => json::parse(&fetched.body).ok(),
             Ok(_) => None,
             Err(error) => {
@@ -145,14 +144,15 @@ impl<'a, E: Carrier> Inquiry<'a, E> {
         }
     }
 
-    /// One of the server's own routes, such as `/props`.
+    /// One of the server's own routes, such as `/props`; waits for the reply at most this long.
     pub(in crate::llm) async fn fetch_route(
         &self,
         route: &str,
         body: Option<Bytes>,
+        wait: Duration,
     ) -> Result<Fetched, Error<E>> {
         let path = format!("{}{route}", self.server.endpoint.root());
-        self.fetch(&path, body, Duration::MAX).await
+        self.fetch(&path, body, wait).await
     }
 
     /// Waits for the reply at most this long, and at most under the discovery clock.

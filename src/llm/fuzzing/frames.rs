@@ -2,6 +2,7 @@
 
 use super::cut;
 use crate::llm::{
+    chat::framing::Framing,
     limits::{Limits, TooLarge},
     ndjson,
     sse::{self, Frame},
@@ -18,52 +19,35 @@ type Decoded = (Vec<Frame>, bool, Result<(), TooLarge>);
 
 /// The first byte of the input is how long the pieces are.
 pub fn sse(input: &[u8]) {
-    let Some((bytes, size)) = cut(input) else {
-        return;
-    };
-    for limits in [Limits::DEFAULT, SMALL] {
-        for clean in [false, true] {
-            let whole = decode_sse(&[bytes], clean, limits);
-            let pieces: Vec<_> = bytes.chunks(size).collect();
-            assert_eq!(decode_sse(&pieces, clean, limits), whole);
-            check(&whole, bytes, limits);
-        }
-    }
+    cut_anywhere(input, |limits| Framing::Events(sse::Decoder::new(limits)));
 }
 
 /// The first byte of the input is how long the pieces are.
 pub fn ndjson(input: &[u8]) {
+    cut_anywhere(input, |limits| Framing::Lines(ndjson::Decoder::new(limits)));
+}
+
+fn cut_anywhere(input: &[u8], framing: fn(Limits) -> Framing) {
     let Some((bytes, size)) = cut(input) else {
         return;
     };
     for limits in [Limits::DEFAULT, SMALL] {
         for clean in [false, true] {
-            let whole = decode_ndjson(&[bytes], clean, limits);
+            let whole = decode(framing(limits), &[bytes], clean);
             let pieces: Vec<_> = bytes.chunks(size).collect();
-            assert_eq!(decode_ndjson(&pieces, clean, limits), whole);
+            assert_eq!(decode(framing(limits), &pieces, clean), whole);
             check(&whole, bytes, limits);
         }
     }
 }
 
-fn decode_sse(pieces: &[&[u8]], clean: bool, limits: Limits) -> Decoded {
-    let mut decoder = sse::Decoder::new(limits);
+fn decode(mut framing: Framing, pieces: &[&[u8]], clean: bool) -> Decoded {
     let mut frames = Vec::new();
     let result = pieces
         .iter()
-        .try_for_each(|piece| decoder.feed(piece, &mut frames))
-        .and_then(|()| decoder.finish(clean, &mut frames));
-    (frames, decoder.take_invalid_utf8(), result)
-}
-
-fn decode_ndjson(pieces: &[&[u8]], clean: bool, limits: Limits) -> Decoded {
-    let mut decoder = ndjson::Decoder::new(limits);
-    let mut frames = Vec::new();
-    let result = pieces
-        .iter()
-        .try_for_each(|piece| decoder.feed(piece, &mut frames))
-        .and_then(|()| decoder.finish(clean, &mut frames));
-    (frames, decoder.take_invalid_utf8(), result)
+        .try_for_each(|piece| framing.feed(piece, &mut frames))
+        .and_then(|()| framing.finish(clean, &mut frames));
+    (frames, framing.take_invalid_utf8(), result)
 }
 
 fn check((frames, replaced, _): &Decoded, bytes: &[u8], limits: Limits) {

@@ -1,6 +1,6 @@
 //! Asking Ollama's small routes, before a prompt.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -109,7 +109,7 @@ impl<'a, E: Carrier> Lookup<'a, E> {
     }
 
     async fn ask(&self, route: &str, body: Option<Bytes>) -> Result<Found, Error<E>> {
-        let fetched = match self.0.fetch_route(route, body).await {
+        let fetched = match self.0.fetch_route(route, body, Duration::MAX).await {
             Ok(fetched) => fetched,
             Err(
                 error @ (Error::Open(_)

@@ -15,6 +15,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use proptest::prelude::*;
 use sseer::EventStream;
 
+use super::super::cut;
 use super::*;
 
 /// Events as name and data.
@@ -62,15 +63,6 @@ fn has_bare_event(text: &str) -> bool {
     text.trim_start_matches('\u{feff}')
         .split(['\n', '\r'])
         .any(|line| line == "event")
-}
-
-fn cut<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-    ends.push(bytes.len());
-    ends.sort_unstable();
-    let mut start = 0;
-    let piece = |end| bytes.get(std::mem::replace(&mut start, end)..end).unwrap();
-    ends.into_iter().map(piece).collect()
 }
 
 proptest! {
