@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Message, Usage};
+use super::{Message, Usage, message::is_false};
 
 /// Params of `remote-llm/get-conversation`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -94,11 +94,6 @@ pub struct HistoryEntry {
     /// The answer was cut short here: its connection broke, or somebody cancelled it.
     #[serde(skip_serializing_if = "is_false")]
     pub partial: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// Result of `remote-llm/delete-conversation`.
