@@ -7,10 +7,10 @@ mod record;
 mod redact;
 mod tools;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -18,6 +18,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::llm::Redactor;
+
+use super::text::floor;
+use super::worker::Worker;
 
 pub use chain::{Broken, Verified, verify};
 use file::Folder;
@@ -38,7 +41,7 @@ pub struct Audit {
     /// Whether records have content.
     has_content: bool,
     session: String,
-    lines: Mutex<Option<mpsc::Sender<String>>>,
+    worker: Worker<String>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -70,9 +73,21 @@ impl Audit {
             folder,
             has_content,
             session,
-            lines: Mutex::default(),
+            worker: Worker::new("audit", QUEUE),
             dropped: Arc::default(),
         }
+    }
+
+    /// Whether anything is noted.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Whether records have content.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        self.is_on() && self.has_content
     }
 
     /// Notes something; never waits.
@@ -87,9 +102,12 @@ impl Audit {
             record,
             dropped: self.dropped.swap(0, Ordering::Relaxed),
         };
-        let sent = serde_json::to_string(&line)
-            .map_err(drop)
-            .and_then(|text| self.lines(folder)?.try_send(text).map_err(drop));
+        let sent = serde_json::to_string(&line).map_err(drop).and_then(|text| {
+            self.lines(folder)
+                .map_err(drop)?
+                .try_send(text)
+                .map_err(drop)
+        });
         if sent.is_err() {
             self.dropped.fetch_add(line.dropped + 1, Ordering::Relaxed);
         }
@@ -99,35 +117,26 @@ impl Audit {
     /// where none is wanted.
     #[must_use]
     pub fn content(&self, content: impl Serialize, secrets: &Redactor) -> Option<Value> {
-        if !self.has_content {
+        if !self.has_content() {
             return None;
         }
         let text = serde_json::to_string(&content).ok()?;
         let redacted = redact::redact(&secrets.redact(&text));
-        let end = super::text::floor(&redacted, CONTENT_BYTES);
-        let whole = if end == redacted.len() {
-            serde_json::from_str(&redacted).ok()
-        } else {
-            None
-        };
+        let end = floor(&redacted, CONTENT_BYTES);
+        let whole = (end == redacted.len())
+            .then(|| serde_json::from_str(&redacted).ok())
+            .flatten();
         // Cut, or no JSON any more: its text.
         let text = || redacted.get(..end).unwrap_or_default().to_owned();
         Some(whole.unwrap_or_else(|| Value::String(text())))
     }
 
-    fn lines(&self, folder: &std::path::Path) -> Result<mpsc::Sender<String>, ()> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lines) = &*lines {
-            return Ok(lines.clone());
-        }
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let folder = Folder::new(folder.to_owned());
-        let dropped = Arc::clone(&self.dropped);
-        thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || write(&folder, receiver, &dropped))
-            .map_err(drop)?;
-        Ok(lines.insert(sender).clone())
+    fn lines(&self, folder: &Path) -> io::Result<mpsc::Sender<String>> {
+        self.worker.jobs(|| {
+            let folder = Folder::new(folder.to_owned());
+            let dropped = Arc::clone(&self.dropped);
+            move |lines| write(&folder, lines, &dropped)
+        })
     }
 }
 

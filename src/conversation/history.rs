@@ -10,8 +10,7 @@ mod error;
 mod keeper;
 mod place;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::llm::{Carrier, Message, Role};
 
 use super::outcome::{End, Outcome};
+use super::worker::Worker;
 
 pub use entry::{Conversation, Entry, Origin, Summary};
 pub use error::HistoryError;
@@ -37,8 +37,7 @@ const QUEUE: usize = 256;
 pub struct History {
     place: Place,
     bounds: Bounds,
-    /// To the thread, once it is needed.
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    worker: Worker<Job>,
 }
 
 /// How much is kept.
@@ -64,7 +63,7 @@ impl History {
         Self {
             place,
             bounds,
-            jobs: Mutex::default(),
+            worker: Worker::new("history", QUEUE),
         }
     }
 
@@ -159,18 +158,11 @@ impl History {
     }
 
     fn jobs(&self) -> Result<mpsc::Sender<Job>, HistoryError> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that ended by a defect is replaced.
-        if let Some(jobs) = jobs.as_ref().filter(|jobs| !jobs.is_closed()) {
-            return Ok(jobs.clone());
-        }
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let keeper = Keeper::new(self.place.clone(), self.bounds);
-        thread::Builder::new()
-            .name("history".to_owned())
-            .spawn(move || keeper.run(receiver))
-            .map_err(|error| HistoryError::io(&error))?;
-        Ok(jobs.insert(sender).clone())
+        let jobs = self.worker.jobs(|| {
+            let keeper = Keeper::new(self.place.clone(), self.bounds);
+            move |jobs| keeper.run(jobs)
+        });
+        jobs.map_err(|error| HistoryError::io(&error))
     }
 }
 

@@ -17,6 +17,7 @@
 mod audit;
 mod call;
 mod clock;
+mod digest;
 mod error;
 mod event;
 mod guard;
@@ -26,6 +27,7 @@ mod message;
 mod model;
 mod outcome;
 mod output;
+mod private;
 mod prompt;
 mod repair;
 mod schema;
@@ -33,6 +35,7 @@ mod text;
 mod tool;
 mod toolbox;
 mod turn;
+mod worker;
 
 use tokio_util::sync::CancellationToken;
 

@@ -78,8 +78,11 @@ impl Trail<'_> {
 }
 
 impl Workspace {
-    /// Every secret of a profile.
+    /// Every secret of a profile, if there is anything that it has to be kept from.
     pub(super) fn redactor(&self, profile: &config::Profile) -> Redactor {
+        if !self.audit.has_content() {
+            return Redactor::default();
+        }
         let secrets = self.store.secrets();
         let fields = secrets.fields(&profile.id);
         Redactor::new(

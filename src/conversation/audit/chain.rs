@@ -8,7 +8,8 @@ use std::fmt;
 use std::io::{self, BufRead};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+
+use crate::conversation::digest::sha256;
 
 /// The longest line that is looked at; none of ours is as long.
 const LINE_BYTES: usize = 1024 * 1024;
@@ -21,7 +22,7 @@ pub(super) const START: &str = "";
 pub(super) fn link(object: &str, prev: &str) -> (String, String) {
     let open = object.strip_suffix('}').unwrap_or(object);
     let line = format!("{open},\"prev\":\"{prev}\"}}");
-    let digest = hex(&line);
+    let digest = sha256(&line);
     let open = line.strip_suffix('}').unwrap_or(&line);
     (format!("{open},\"sha256\":\"{digest}\"}}"), digest)
 }
@@ -30,7 +31,7 @@ pub(super) fn link(object: &str, prev: &str) -> (String, String) {
 pub(super) fn digest_of(line: &str) -> Option<&str> {
     let (open, rest) = line.rsplit_once(",\"sha256\":\"")?;
     let digest = rest.strip_suffix("\"}")?;
-    (hex(format!("{open}}}")) == digest).then_some(digest)
+    (sha256(format!("{open}}}")) == digest).then_some(digest)
 }
 
 /// What a file's chain is like.
@@ -107,16 +108,6 @@ pub fn verify(mut file: impl BufRead) -> Result<Verified, Broken> {
         verified.dropped += record["dropped"].as_u64().unwrap_or(0);
     }
     Ok(verified)
-}
-
-pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
-    use fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The files: one a day, more where one grows too large, the oldest deleted.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
+
+use crate::conversation::private::{create_folder, open};
 
 use super::chain::{START, digest_of, link};
 
@@ -29,11 +31,7 @@ impl Folder {
 
     /// Appends a record, a JSON object, as the next line of the chain.
     pub(super) fn append(&self, record: &str) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path)?;
+        create_folder(&self.path)?;
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let today = now.get(..10).unwrap_or_default();
         let latest = self.files()?.pop().filter(|file| file.day == today);
@@ -119,14 +117,6 @@ impl fmt::Display for Name {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).read(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 /// Of the last line. A line that was not written to its end is ended here, so that it is seen as
 /// what it is and harms no other.
 fn last_digest(file: &mut File, length: u64) -> io::Result<Option<String>> {
@@ -142,6 +132,8 @@ fn last_digest(file: &mut File, length: u64) -> io::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::chain::verify;
     use super::*;
 

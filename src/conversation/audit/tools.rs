@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::Value;
 
 use crate::llm::{Block, BoxFuture, Redactor};
 
 use super::super::clock::ToolClock;
+use super::super::digest::sha256;
 use super::super::tool::{ToolCall, ToolFailure, ToolOutput, Tools};
-use super::chain::hex;
 use super::{Audit, Record, Subject};
 
 /// Runs tools and notes each run, whatever became of it.
@@ -23,16 +23,28 @@ pub struct AuditedTools<'a, T> {
 
 impl<T: Tools> AuditedTools<'_, T> {
     async fn run(&self, call: ToolCall, clock: Arc<ToolClock>) -> Result<ToolOutput, ToolFailure> {
-        let note = Note {
+        if !self.audit.is_on() {
+            return self.tools.execute(call, clock).await;
+        }
+        let mut note = Note {
             of: self,
             tool_call_id: call.id.clone(),
             tool: call.name.clone(),
-            input: json!(call.input),
+            input: call.input.clone(),
             began: Instant::now(),
-            is_written: false,
+            outcome: "",
+            output: String::new(),
+            content: None,
         };
+        note.keep("cancelled", &[]);
         let result = self.tools.execute(call, clock).await;
-        note.write(Some(&result));
+        note.keep(
+            outcome(&result),
+            match &result {
+                Ok(output) => &output.content,
+                Err(_) => &[],
+            },
+        );
         result
     }
 }
@@ -47,69 +59,60 @@ impl<T: Tools> Tools for AuditedTools<'_, T> {
     }
 }
 
-/// Written when it is dropped, at the latest: a run that is cancelled ends there.
+/// Written when it is dropped: a run whose prompt is cancelled, or whose time is over, ends there.
 struct Note<'a, 'b, T> {
     of: &'a AuditedTools<'b, T>,
     tool_call_id: String,
     tool: String,
-    input: serde_json::Value,
+    input: Value,
     began: Instant,
-    is_written: bool,
+    outcome: &'static str,
+    /// What it gave back, as JSON.
+    output: String,
+    content: Option<Value>,
 }
 
 impl<T> Note<'_, '_, T> {
-    fn write(mut self, result: Option<&Result<ToolOutput, ToolFailure>>) {
-        self.note(result);
+    fn keep(&mut self, outcome: &'static str, output: &[Block]) {
+        self.outcome = outcome;
+        self.output = serde_json::to_string(output).unwrap_or_default();
+        self.content = self.of.audit.content(output, self.of.secrets);
     }
+}
 
-    fn note(&mut self, result: Option<&Result<ToolOutput, ToolFailure>>) {
-        if std::mem::replace(&mut self.is_written, true) {
-            return;
-        }
+impl<T> Drop for Note<'_, '_, T> {
+    fn drop(&mut self) {
         let AuditedTools {
             audit,
             prompt,
             secrets,
             ..
         } = self.of;
-        let content: &[Block] = match result {
-            Some(Ok(output)) => &output.content,
-            Some(Err(_)) | None => &[],
-        };
-        let output = serde_json::to_string(content).unwrap_or_default();
-        let input = self.input.to_string();
         audit.note(&Record::Tool {
             prompt: prompt.clone(),
             tool_call_id: std::mem::take(&mut self.tool_call_id),
             tool: std::mem::take(&mut self.tool),
-            input_sha256: hex(&input),
-            outcome: outcome(result),
+            input_sha256: sha256(self.input.to_string()),
+            outcome: self.outcome,
             duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            output_bytes: output.len(),
-            output_sha256: hex(&output),
+            output_bytes: self.output.len(),
+            output_sha256: sha256(&self.output),
             input: audit.content(&self.input, secrets),
-            output: audit.content(content, secrets),
+            output: self.content.take(),
         });
     }
 }
 
-impl<T> Drop for Note<'_, '_, T> {
-    fn drop(&mut self) {
-        self.note(None);
-    }
-}
-
-fn outcome(result: Option<&Result<ToolOutput, ToolFailure>>) -> &'static str {
+fn outcome(result: &Result<ToolOutput, ToolFailure>) -> &'static str {
     match result {
-        Some(Ok(output)) if output.is_error => "failed",
-        Some(Ok(_)) => "ok",
-        Some(Err(ToolFailure::NotFound)) => "not-found",
-        Some(Err(ToolFailure::InvalidInput(_))) => "invalid-input",
-        Some(Err(ToolFailure::Failed(_))) => "failed",
-        Some(Err(ToolFailure::TimedOut)) => "timed-out",
-        Some(Err(ToolFailure::Denied)) => "denied",
-        Some(Err(ToolFailure::HostGone)) => "host-gone",
-        // Dropped: the prompt was cancelled, or the tool's time was over.
-        Some(Err(ToolFailure::Cancelled)) | None => "cancelled",
+        Ok(output) if output.is_error => "failed",
+        Ok(_) => "ok",
+        Err(ToolFailure::NotFound) => "not-found",
+        Err(ToolFailure::InvalidInput(_)) => "invalid-input",
+        Err(ToolFailure::Failed(_)) => "failed",
+        Err(ToolFailure::TimedOut) => "timed-out",
+        Err(ToolFailure::Denied) => "denied",
+        Err(ToolFailure::Cancelled) => "cancelled",
+        Err(ToolFailure::HostGone) => "host-gone",
     }
 }

@@ -137,11 +137,7 @@ impl Database {
     ) -> Result<Option<Conversation>, Fault> {
         // One view of both tables.
         let transaction = self.connection.transaction()?;
-        let found = transaction
-            .prepare_cached(&format!("SELECT {SUMMARY} FROM conversation WHERE id = ?"))?
-            .query_row([id], |row| Ok((summary(row)?, row.get::<_, i64>(9)?)))
-            .optional()?;
-        let Some((summary, number)) = found else {
+        let Some((summary, number)) = find(&transaction, id)? else {
             return Ok(None);
         };
         let mut statement = transaction.prepare_cached(
@@ -196,17 +192,19 @@ impl Database {
     }
 }
 
+/// A conversation and its number, by its id.
+fn find(transaction: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<(Summary, i64)>> {
+    transaction
+        .prepare_cached(&format!("SELECT {SUMMARY} FROM conversation WHERE id = ?"))?
+        .query_row([id], |row| Ok((summary(row)?, row.get(9)?)))
+        .optional()
+}
+
 fn append(transaction: &Transaction<'_>, addition: &Addition<'_>) -> rusqlite::Result<()> {
     let Some(first) = addition.entries.first() else {
         return Ok(());
     };
-    let known = transaction
-        .prepare_cached(&format!("SELECT {SUMMARY} FROM conversation WHERE id = ?"))?
-        .query_row([addition.id], |row| {
-            Ok((summary(row)?, row.get::<_, i64>(9)?))
-        })
-        .optional()?;
-    let (mut summary, number) = match known {
+    let (mut summary, number) = match find(transaction, addition.id)? {
         Some(known) => known,
         None => {
             transaction

@@ -119,23 +119,20 @@ impl Keeper {
         }
     }
 
-    /// Together if that is possible, else each on its own: the fault may be one message's.
+    /// Together if that is possible, else each on its own: the fault may be one message's, or the
+    /// file's, which is then another one.
     fn append_all(&mut self, appends: Vec<Append>) {
-        if self.append(&appends).is_ok() {
-            for append in appends {
-                let told = self.damage.take().map_or(Ok(()), Err);
-                let _gone = append.reply.send(told);
-            }
-            return;
-        }
+        let mut written = self.append(&appends);
+        let again = written.is_err() && (appends.len() > 1 || self.open.is_none());
         for append in appends {
-            let mut told = self.append(std::slice::from_ref(&append));
-            if told.is_err() {
-                self.keep(&append);
-            } else if let Some(damage) = self.damage.take() {
-                told = Err(damage);
+            if again {
+                written = self.append(std::slice::from_ref(&append));
             }
-            let _gone = append.reply.send(told);
+            if written.is_err() {
+                self.keep(&append);
+            }
+            let mut damage = || self.damage.take().map_or(Ok(()), Err);
+            let _gone = append.reply.send(written.clone().and_then(|()| damage()));
         }
     }
 

@@ -1,11 +1,12 @@
 //! Where a project's conversations are.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use sha2::{Digest as _, Sha256};
+use crate::conversation::digest::sha256;
+use crate::conversation::private::{create_folder, open};
 
 /// Where a project's conversations are.
 #[derive(Debug, Clone)]
@@ -28,17 +29,9 @@ impl Place {
             return Ok(None);
         };
         let folder = data_dir.join("history");
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&folder)?;
+        create_folder(&folder)?;
         let file = folder.join(name(project));
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&file)?;
+        open(&file)?;
         close_to_others(&file)?;
         Ok(Some(file))
     }
@@ -71,12 +64,8 @@ pub(super) fn set_aside(file: &Path) -> io::Result<String> {
 /// One name for a project, however one gets there: `myproject-1f2e3d4c5b6a7988.sqlite3`.
 fn name(project: &Path) -> String {
     let project = fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf());
-    let digest = Sha256::digest(project.as_os_str().as_encoded_bytes());
-    let digest: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut digest = sha256(project.as_os_str().as_encoded_bytes());
+    digest.truncate(16);
     let readable: String = project
         .file_name()
         .map_or_else(Default::default, std::ffi::OsStr::to_string_lossy)
