@@ -36,17 +36,6 @@ async fn run(daemon: &Daemon, name: &str) -> Value {
         .await
 }
 
-/// What the model was told in answer to its calls.
-fn told(bed: &Bed) -> Vec<String> {
-    let chats = bed.llm.chats();
-    let messages = chats.last().unwrap().request.messages();
-    messages
-        .iter()
-        .filter(|message| message["role"] == "tool")
-        .map(|message| message["content"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 async fn result_of(daemon: &Daemon, name: &str, call: &str) -> Chunk {
     daemon
         .wait_chunk(name, "a tool result", |chunk| {
@@ -64,7 +53,7 @@ async fn a_denied_tool_is_told_to_the_model_and_the_prompt_goes_on() {
     let result = run(&daemon, "p").await;
     assert_eq!(result["stopReason"], "end_turn");
     assert_eq!(result_of(&daemon, "p", "a").await.event["isError"], true);
-    let told = told(&bed);
+    let told = bed.llm.told();
     assert!(told[0].starts_with("Error"), "{told:?}");
 }
 
@@ -92,7 +81,7 @@ async fn a_name_the_model_made_up_never_reaches_the_host() {
     let daemon = bed.configured().await;
     assert_eq!(run(&daemon, "p").await["stopReason"], "end_turn");
     assert!(daemon.questions("host/execute-tool").is_empty());
-    let told = told(&bed);
+    let told = bed.llm.told();
     assert!(
         told[0].contains("Read"),
         "it is told what there is: {told:?}"
@@ -109,7 +98,7 @@ async fn a_tool_that_fails_says_so_to_the_model() {
     let event = result_of(&daemon, "p", "a").await.event;
     assert_eq!(event["isError"], true);
     assert_eq!(event["preview"], "no such file: a");
-    assert!(told(&bed)[0].contains("no such file: a"));
+    assert!(bed.llm.told()[0].contains("no such file: a"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +122,7 @@ async fn two_calls_of_one_turn_both_run_and_go_back_in_order() {
     });
     let result = run(&daemon, "p").await;
     assert_eq!(result["toolCalls"], 2);
-    assert_eq!(told(&bed), ["this is a", "this is b"]);
+    assert_eq!(bed.llm.told(), ["this is a", "this is b"]);
     let chats = bed.llm.chats();
     assert_eq!(chats.len(), 2, "all results go back in one request");
     let ids: Vec<_> = chats[1].request.messages()[2..]
@@ -154,7 +143,7 @@ async fn a_tool_may_answer_with_blocks() {
         ]}))
     });
     run(&daemon, "p").await;
-    let told = told(&bed);
+    let told = bed.llm.told();
     assert!(told[0].contains("one") && told[0].contains("two"));
 }
 
@@ -181,7 +170,7 @@ async fn without_the_capability_the_host_goes_on_itself() {
     );
     let result = daemon.ok("remote-llm/stream-prompt", answered).await;
     assert_eq!(result["stopReason"], "end_turn");
-    assert_eq!(told(&bed), ["this is a"]);
+    assert_eq!(bed.llm.told(), ["this is a"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +187,7 @@ async fn arguments_that_are_no_json_run_nothing() {
     let daemon = bed.configured().await;
     assert_eq!(run(&daemon, "p").await["stopReason"], "end_turn");
     assert!(daemon.questions("host/execute-tool").is_empty());
-    assert!(told(&bed)[0].starts_with("Error"));
+    assert!(bed.llm.told()[0].starts_with("Error"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,7 +261,7 @@ async fn what_a_tool_says_is_cut_to_its_limit() {
         &json!({"limits": {"toolOutputBytes": 10_000}}),
     );
     daemon.ok("remote-llm/stream-prompt", params).await;
-    let told = told(&bed);
+    let told = bed.llm.told();
     assert!(told[0].len() < 12_000, "{} bytes", told[0].len());
     assert!(told[0].starts_with("puffin "));
 }

@@ -82,17 +82,6 @@ fn codes(daemon: &Daemon, name: &str) -> Vec<Value> {
         .collect()
 }
 
-/// What the model was told in answer to its calls, in its last request.
-fn told(bed: &Bed) -> Vec<String> {
-    let chats = bed.llm.chats();
-    let messages = chats.last().unwrap().request.messages();
-    messages
-        .iter()
-        .filter(|message| message["role"] == "tool")
-        .map(|message| message["content"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 fn path(asked: &Asked) -> String {
     let path = &asked.question.params["input"]["path"];
     path.as_str().unwrap().to_owned()
@@ -189,7 +178,7 @@ async fn of_16_reads_four_run_at_once_and_their_results_go_back_in_order() {
         (&json!("end_turn"), &json!(16))
     );
     let in_order: Vec<_> = (0..16).map(|number| format!("this is {number}")).collect();
-    assert_eq!(told(&bed), in_order);
+    assert_eq!(bed.llm.told(), in_order);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,7 +197,7 @@ async fn what_writes_waits_for_the_reads_before_it() {
     });
     let params = asking("p", &json!([read_tool(), write_tool()]));
     daemon.ok("remote-llm/stream-prompt", params).await;
-    assert_eq!(told(&bed), ["0", "1", "2"]);
+    assert_eq!(bed.llm.told(), ["0", "1", "2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,9 +247,9 @@ async fn arguments_that_are_no_object_or_do_not_fit_are_told_and_run_nothing() {
         assert!(daemon.questions(TOOL).is_empty());
         assert_eq!(codes(&daemon, &name), [json!("TOOL_INVALID_INPUT")]);
         assert!(
-            told(&bed)[0].contains(part),
+            bed.llm.told()[0].contains(part),
             "{arguments}: {:?}",
-            told(&bed)
+            bed.llm.told()
         );
     }
 }
@@ -308,7 +297,11 @@ async fn a_call_of_an_answer_that_reached_its_token_limit_does_not_run() {
         .await;
     assert_eq!(result["stopReason"], "end_turn");
     assert!(daemon.questions(TOOL).is_empty());
-    assert!(told(&bed)[0].contains("token limit"), "{:?}", told(&bed));
+    assert!(
+        bed.llm.told()[0].contains("token limit"),
+        "{:?}",
+        bed.llm.told()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,7 +327,7 @@ async fn while_a_person_is_asked_no_time_runs_out() {
     daemon.answer(&asked, Answer::text("this is 0")).await;
     let result = daemon.reply(&ticket).await.unwrap();
     assert_eq!(result["stopReason"], "end_turn");
-    assert_eq!(told(&bed), ["this is 0"]);
+    assert_eq!(bed.llm.told(), ["this is 0"]);
     // Of a call that is over, and of one that never was.
     waiting(true).await;
     let nobody = json!({"requestId": "q", "toolCallId": "x", "waiting": true});
@@ -367,7 +360,7 @@ async fn what_a_tool_says_too_late_is_dropped() {
     let waiting = json!({"requestId": "p", "toolCallId": id, "waiting": true});
     daemon.notify("remote-llm/tool-waiting", waiting).await;
     daemon.reply(&ticket).await.unwrap();
-    let told = told(&bed);
+    let told = bed.llm.told();
     assert!(told[0].contains("did not answer"), "{told:?}");
     assert_eq!(told[1], "in time");
     assert_eq!(codes(&daemon, "p"), [json!("TOOL_TIMEOUT"), Value::Null]);
@@ -443,7 +436,7 @@ async fn binary_output_is_described_to_the_model() {
         )
         .await;
     assert_eq!(
-        told(&bed),
+        bed.llm.told(),
         ["(left out of the tool's output: binary data of 8 bytes)"]
     );
 }

@@ -148,6 +148,17 @@ impl LlmServer {
         exchanges
     }
 
+    /// What the model was told in answer to its calls, in the last request.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let chats = self.chats();
+        let last = chats.last().map(|chat| chat.request.messages());
+        let messages = last.unwrap_or_default().iter();
+        messages
+            .filter(|message| message["role"] == "tool")
+            .map(|message| message["content"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
     /// Waits for something to happen here.
     pub(crate) async fn wait<R>(
         &self,
