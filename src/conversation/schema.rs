@@ -1,32 +1,40 @@
-//! A tool's JSON Schema, compiled.
+//! A tool's JSON Schema (drafts 4 to 2020-12), and whether a call's input fits it.
 //!
 //! The host forwards schemas from wherever its tools come from, so none may reach out, hang or
-//! overflow: no reference leads out of the schema, patterns take linear time, formats are
-//! annotations, and what a check costs is known before there is anything to check ([`shape`]).
+//! overflow: no reference leads out of the schema, patterns take linear time, and a check has so
+//! many steps and no more. `format` and `content…` are annotations; `$dynamicRef` is refused.
+//!
+//! Our own, because of the steps: the libraries check what is hostile for as long as it takes.
+//! Judged by the official test suite (`tests/data/json-schema`).
 
+mod check;
+mod keyword;
+mod number;
+mod pattern;
+mod place;
+mod seen;
 mod shape;
+mod value;
 
-use jsonschema::{PatternOptions, Validator};
+use std::collections::HashMap;
+
+use regex::Regex;
 use serde_json::Value;
 
-use super::text::one_line;
-
+use check::Check;
 pub(super) use shape::Unfit;
 
 /// The longest schema, in bytes of JSON.
 const MAX_BYTES: usize = 256 * 1024;
-/// The largest pattern, compiled.
-const PATTERN_BYTES: usize = 1024 * 1024;
-/// How many problems of an input are told.
-const PROBLEMS: usize = 3;
-/// The most that is told of one problem, in characters.
-const PROBLEM_CHARS: usize = 160;
 
 #[derive(Debug)]
 pub(super) struct Schema {
-    validator: Validator,
-    /// Whether it can be told cheaply what is wrong; that something is can always be.
-    explains: bool,
+    root: Value,
+    patterns: HashMap<String, Regex>,
+    /// Up to draft 7, what stands beside a `$ref` means nothing.
+    reference_is_alone: bool,
+    /// Whether it has to be known which parts of an input were looked at.
+    tracks: bool,
 }
 
 /// Why a schema is of no use.
@@ -40,19 +48,17 @@ pub(super) enum Problem {
 
 impl Schema {
     pub(super) fn compile(schema: &Value) -> Result<Self, Problem> {
-        if schema.to_string().len() > MAX_BYTES {
+        let text = schema.to_string();
+        if text.len() > MAX_BYTES {
             return Err(Problem::TooLong);
         }
-        let shape = shape::examine(schema).map_err(Problem::Unfit)?;
-        let validator = jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
-            .should_validate_formats(false)
-            .build(schema)
-            .map_err(|error| Problem::Invalid(describe(&error, error.schema_path())))?;
+        shape::examine(schema).map_err(Problem::Unfit)?;
+        let patterns = keyword::examine(schema).map_err(Problem::Invalid)?;
         Ok(Self {
-            validator,
-            explains: shape.explains,
+            root: schema.clone(),
+            patterns,
+            reference_is_alone: is_old(schema).map_err(Problem::Invalid)?,
+            tracks: text.contains("\"unevaluated"),
         })
     }
 
@@ -61,29 +67,27 @@ impl Schema {
     /// # Errors
     /// What is wrong with it and where, for the model.
     pub(super) fn check(&self, input: &Value) -> Result<(), String> {
-        if self.validator.is_valid(input) {
-            return Ok(());
-        }
-        if !self.explains {
-            return Err("they do not fit the tool's input schema".to_owned());
-        }
-        let problems = self.validator.iter_errors(input).take(PROBLEMS);
-        let problems: Vec<String> = problems
-            .map(|error| describe(&error.masked(), error.instance_path()))
-            .collect();
-        Err(problems.join("; "))
+        Check::new(self).run(input)
     }
 }
 
-/// `/path/to/it: what is wrong with it`.
-fn describe(problem: &impl std::fmt::Display, path: &impl std::fmt::Display) -> String {
-    let path = path.to_string();
-    let text = match path.is_empty() {
-        true => problem.to_string(),
-        false => format!("{path}: {problem}"),
+/// Whether it says of itself that it is of draft 7 or older.
+fn is_old(schema: &Value) -> Result<bool, String> {
+    let Some(named) = schema.get("$schema").and_then(Value::as_str) else {
+        return Ok(false);
     };
-    one_line(&text, PROBLEM_CHARS)
+    let name = named.trim_end_matches('#');
+    let name = name
+        .strip_prefix("http://")
+        .or(name.strip_prefix("https://"));
+    match name.and_then(|name| name.strip_prefix("json-schema.org/")) {
+        Some("draft-04/schema" | "draft-06/schema" | "draft-07/schema") => Ok(true),
+        Some("draft/2019-09/schema" | "draft/2020-12/schema" | "schema") => Ok(false),
+        _ => Err("/$schema: names no draft from 4 to 2020-12".to_owned()),
+    }
 }
 
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tests;

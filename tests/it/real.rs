@@ -189,10 +189,12 @@ async fn an_asyncssh_that_cuts_the_connection_interrupts_the_stream() {
         return;
     }
     let bed = Bed::start().await;
-    let server = AsyncSsh::start(&json!({"abortAfterSeconds": 2}));
+    let abort = bed.path("abort");
+    let server = AsyncSsh::start(&json!({"abortFile": abort}));
     bed.write_known_hosts(&server.host_key_line());
     let ssh = by_key(asyncssh::USER, server.port(), &server.keys.ed25519);
     let (daemon, ticket) = talking_over(&bed, ssh).await;
+    std::fs::write(&abort, "").unwrap();
     let error = daemon.reply(&ticket).await.unwrap_err();
     assert_eq!(error.code(), "STREAM_INTERRUPTED", "{error:?}");
     assert_eq!(error.data["partial"], daemon.text("p"));

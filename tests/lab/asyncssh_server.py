@@ -11,7 +11,7 @@ The plan: `username`, `hostKey` (a file), and what is wanted of
   questions          rounds of keyboard-interactive prompts: [[[text, echo, answer], ...], ...]
   keyThenQuestions   a key alone is not enough: the questions come after it
   forwarding         "allow" (default), "deny", or "stall": never an answer
-  abortAfterSeconds  the connection is cut so long after its login
+  abortFile          the connection is cut once there is a file of this name
   kexAlgs, encryptionAlgs, rekeyBytes    as asyncssh has them
 
 Every event is one line of JSON on stdout; the first is `listening`. `userauth` is the very first
@@ -20,6 +20,7 @@ request of a client's login, whatever its method.
 
 import asyncio
 import json
+import os
 import sys
 
 import asyncssh
@@ -60,8 +61,13 @@ class Visitor(asyncssh.SSHServer):
 
     def auth_completed(self):
         tell("login")
-        if seconds := self.plan.get("abortAfterSeconds"):
-            asyncio.get_running_loop().call_later(seconds, self.conn.abort)
+        if file := self.plan.get("abortFile"):
+            self.aborting = asyncio.create_task(self.abort_at(file))
+
+    async def abort_at(self, file):
+        while not os.path.exists(file):
+            await asyncio.sleep(0.05)
+        self.conn.abort()
 
     # --- the methods: which there are, and who is right ---
 

@@ -14,10 +14,6 @@ const MAX_DEPTH: usize = 32;
 const MAX_AT_ONCE: u64 = 1000;
 /// How many references there may be in all.
 const MAX_REFERENCES: usize = 1000;
-/// How long a way may lead through a schema whose problems are told one by one.
-const MAX_LENGTH: usize = 200;
-/// How many ways may lead through it.
-const MAX_WAYS: u64 = 20_000;
 
 /// Applied to the same value.
 const HERE: [&str; 8] = [
@@ -25,12 +21,6 @@ const HERE: [&str; 8] = [
 ];
 /// The same, by the name of a property.
 const HERE_BY_NAME: [&str; 2] = ["dependentSchemas", "dependencies"];
-
-#[derive(Debug)]
-pub(super) struct Shape {
-    /// Telling problems one by one stays cheap.
-    pub(super) explains: bool,
-}
 
 /// Why nothing is checked against a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +32,18 @@ pub(in crate::conversation) enum Unfit {
     Tangled,
 }
 
-pub(super) fn examine(schema: &Value) -> Result<Shape, Unfit> {
+pub(super) fn examine(schema: &Value) -> Result<(), Unfit> {
     let mut examiner = Examiner {
         root: schema,
         depths: HashMap::new(),
         at_once: HashMap::new(),
-        ways: HashMap::new(),
     };
     for node in examiner.walk()? {
         if examiner.at_once(node)? > MAX_AT_ONCE {
             return Err(Unfit::Tangled);
         }
     }
-    let ways = examiner.ways(schema, 0);
-    Ok(Shape {
-        explains: ways.is_some_and(|ways| ways <= MAX_WAYS),
-    })
+    Ok(())
 }
 
 /// Subschemas are told apart by where they are in memory.
@@ -66,8 +52,6 @@ struct Examiner<'a> {
     /// The greatest depth a subschema was met at.
     depths: HashMap<*const Value, usize>,
     at_once: HashMap<*const Value, u64>,
-    /// `None` while it is being counted: who meets it then, goes round in circles.
-    ways: HashMap<*const Value, Option<u64>>,
 }
 
 /// What a schema consists of.
@@ -120,24 +104,6 @@ impl<'a> Examiner<'a> {
         }
         self.at_once.insert(node, count);
         Ok(count)
-    }
-
-    /// Ways through the schema; `None` if there is no end to them, or they are very long.
-    fn ways(&mut self, node: &'a Value, length: usize) -> Option<u64> {
-        if let Some(known) = self.ways.get(&std::ptr::from_ref(node)) {
-            return *known;
-        }
-        if length > MAX_LENGTH {
-            return None;
-        }
-        self.ways.insert(node, None);
-        let parts = self.parts(node).ok()?;
-        let mut count = 1u64;
-        for part in parts.here.into_iter().chain(parts.inside) {
-            count = count.saturating_add(self.ways(part, length + 1)?);
-        }
-        self.ways.insert(node, Some(count));
-        Some(count)
     }
 
     fn parts(&self, node: &'a Value) -> Result<Parts<'a>, Unfit> {

@@ -126,7 +126,7 @@ fn references_inside_the_schema_are_followed() {
             &tree,
             &json!({"name": "root", "children": [{"name": "a", "children": [{}]}]})
         ),
-        Err("they do not fit the tool's input schema".to_owned())
+        Err("/children/0/children/0: \"name\" is a required property".to_owned())
     );
 }
 
@@ -156,7 +156,7 @@ fn a_schema_that_would_take_for_ever_is_refused() {
 }
 
 #[test]
-fn an_input_that_would_be_explained_for_ever_is_not_explained() {
+fn an_input_that_would_be_checked_for_ever_is_refused() {
     let child =
         |name: &str| json!({"properties": {"c": {"$ref": "#/$defs/n"}}, "required": [name]});
     let schema = json!({"$ref": "#/$defs/n", "$defs": {"n": {"anyOf": [child("x"), child("y")]}}});
@@ -165,7 +165,8 @@ fn an_input_that_would_be_explained_for_ever_is_not_explained() {
         input = json!({ "c": input });
     }
     let begun = Instant::now();
-    assert!(check(&schema, &input).is_err());
+    let told = check(&schema, &input).unwrap_err();
+    assert!(told.contains("too complicated"), "{told}");
     assert!(begun.elapsed() < Duration::from_secs(20), "2^60 steps");
 }
 
