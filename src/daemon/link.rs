@@ -196,7 +196,7 @@ impl Links {
         let make = || {
             let server = make();
             if let Some(known) = known {
-                server.recall(&known.found.server);
+                server.recall(&known.found);
             }
             server
         };
@@ -227,7 +227,7 @@ impl Links {
         let link = book.links.entry(config_id.to_owned()).or_default();
         // It may have been another client that asked.
         if let Some(server) = &link.server {
-            server.recall(&found.server);
+            server.recall(&found);
         }
         let at = SystemTime::now();
         link.discovery = Some(Discovered {

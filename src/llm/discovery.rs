@@ -59,13 +59,14 @@ pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery,
     let info = identify(&inquiry, &listed, &mut models).await;
     list::add(info.kind, &listed.list, &mut models);
     typed::add(&server.options.models, &mut models);
-    server.learn(|learned| learned.is(info.kind));
-    Ok(Discovery {
+    let found = Discovery {
         api: server.options.api_type.choose(&info),
         server: info,
         models,
         warnings: Vec::new(),
-    })
+    };
+    server.recall(&found);
+    Ok(found)
 }
 
 /// The models of a list, by the list alone. For fuzzing.

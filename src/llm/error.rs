@@ -56,6 +56,9 @@ pub enum Error<E: Carrier> {
     /// The server understood and said no, before or within its answer.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The prompt was counted, does not fit in the model's context and was not sent. In tokens.
+    #[error("the prompt has {needed} tokens, and the model's context {available}")]
+    TooLong { needed: u64, available: u64 },
     /// One of the clocks ran out.
     #[error("{clock} took more than {limit:?}")]
     Timeout { clock: Clock, limit: Duration },
@@ -85,6 +88,7 @@ impl<E: Carrier> Error<E> {
             | Self::NotHttp { .. }
             | Self::UnexpectedContent { .. }
             | Self::Redirected { .. }
+            | Self::TooLong { .. }
             | Self::Protocol(_) => false,
         }
     }

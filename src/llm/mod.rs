@@ -17,6 +17,7 @@ mod api_type;
 mod ask;
 mod carrier;
 mod chat;
+mod context;
 mod decoder;
 mod dialect;
 mod discovery;
@@ -68,6 +69,7 @@ pub use self::{
 };
 use self::{
     ask::Learned,
+    context::Ledger,
     decoder::{limits, line, ndjson, sse},
     http::{Client, Patience},
     moment::Pauses,
@@ -90,6 +92,8 @@ struct Inner<E: Carrier> {
     learned: Mutex<Learned>,
     /// What Ollama said of its models.
     models: Mutex<Known>,
+    /// How large contexts are, and prompts.
+    ledger: Mutex<Ledger>,
     budget: Mutex<Budget>,
 }
 
@@ -108,6 +112,7 @@ impl<E: Carrier> Server<E> {
                 headers,
                 learned: Mutex::default(),
                 models: Mutex::default(),
+                ledger: Mutex::default(),
                 budget: Mutex::default(),
             }),
         }
@@ -146,13 +151,13 @@ impl<E: Carrier> Server<E> {
     }
 
     /// Takes over what another client found the same server to be.
-    pub fn recall(&self, server: &ServerInfo) {
-        self.inner.learn(|learned| learned.is(server.kind));
+    pub fn recall(&self, found: &Discovery) {
+        self.inner.recall(found);
     }
 
     /// Asks for an answer; returns with the head of the response, or as soon as there is something
-    /// to tell before: that the server takes its time, that the model is being loaded, that the prompt is going to be cut, or that
-    /// the request has to be sent again. Waits under the connect and first-token clocks; which API
+    /// to tell before: that the server takes its time, that the model is being loaded, that
+    /// the prompt may be cut, or that the request has to be sent again. Waits under the connect and first-token clocks; which API
     /// the server has, if that is not known yet, is found out under the discovery clock.
     ///
     /// Dropping the future, or the stream, closes the connection at once: the server stops.
@@ -173,6 +178,15 @@ impl<E: Carrier> Inner<E> {
 
     fn learn(&self, lesson: impl FnOnce(&mut Learned)) {
         lesson(&mut self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn recall(&self, found: &Discovery) {
+        self.learn(|learned| learned.is(found.server.kind));
+        self.ledger().learn(found);
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn models(&self) -> MutexGuard<'_, Known> {

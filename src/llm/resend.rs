@@ -208,6 +208,7 @@ impl Failure {
             | Error::NotHttp { .. }
             | Error::UnexpectedContent { .. }
             | Error::Redirected { .. }
+            | Error::TooLong { .. }
             | Error::Protocol(_) => Self::Final,
         }
     }

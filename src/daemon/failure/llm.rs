@@ -139,6 +139,11 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
             format!("{scene} did not answer as an LLM server does: {problem}."),
         ),
         Error::Refused(said) => refusal(said, scene),
+        Error::TooLong { needed, available } => told(
+            Code::ApiContextOverflow,
+            None,
+            format!("{} It was not sent.", too_long(*needed, *available, scene)),
+        ),
         Error::Timeout { clock, limit } => {
             let seconds = limit.as_secs_f64();
             let (code, stage, message) = match clock {
@@ -229,6 +234,14 @@ fn header(InvalidHeader { name, problem }: &InvalidHeader) -> ErrorObject {
     error
 }
 
+fn too_long(needed: u64, available: u64, scene: &Scene) -> String {
+    let model = scene.model.as_deref().unwrap_or("the model");
+    format!(
+        "The prompt needs {needed} tokens; {model} is loaded with {available}. Shorten it, or load \
+         the model with more."
+    )
+}
+
 fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
     use ErrorCode as Code;
     let said = &refusal.message;
@@ -275,10 +288,7 @@ fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             Code::ApiContextOverflow,
             None,
             match (needed, available) {
-                (Some(needed), Some(available)) => format!(
-                    "The prompt needs {needed} tokens; {model} is loaded with {available}. \
-                     Shorten it, or load the model with more."
-                ),
+                (Some(needed), Some(available)) => too_long(needed, available, scene),
                 _ => format!(
                     "The prompt does not fit in the context of {model}. Shorten it, or load the \
                      model with more. It said: {said}"

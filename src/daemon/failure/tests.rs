@@ -409,6 +409,16 @@ fn the_server_and_its_models() {
         2006 "API_CONTEXT_OVERFLOW", retryable false
         The prompt needs 41000 tokens; qwen3:30b is loaded with 32768. Shorten it, or load the model with more."#]],
     );
+    let too_long = llm::Error::TooLong {
+        needed: 41_000,
+        available: 32_768,
+    };
+    check(
+        &super::llm(&too_long, &scene()),
+        &expect![[r#"
+            2006 "API_CONTEXT_OVERFLOW", retryable false
+            The prompt needs 41000 tokens; qwen3:30b is loaded with 32768. Shorten it, or load the model with more. It was not sent."#]],
+    );
     let html = llm::Error::UnexpectedContent {
         content_type: "text/html".to_owned(),
         excerpt: "<html>".to_owned(),

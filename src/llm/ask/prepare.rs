@@ -1,16 +1,18 @@
-//! What has to be known before a question can be put: the dialect, and with Ollama how large a
-//! prompt the model can take.
+//! What has to be known before a question can be put: the dialect, and how large a prompt the model
+//! can take.
 
 use super::{Failed, Question};
 use crate::llm::{
     api_type::ApiType,
     carrier::Carrier,
+    context::{self, Verdict, estimate},
     dialect::{Dialect, ollama},
+    discovery::Inquiry,
     endpoint::Dial,
     error::Error,
     event::{ChatEvent, Phase},
     ollama::{
-        Loaded, Lookup, Think, Version, estimate,
+        Loaded, Lookup, Think, Version,
         window::{self, Situation},
     },
     resend::Reached,
@@ -33,7 +35,7 @@ impl<E: Carrier> Question<E> {
         let api_type = self.server.options.api_type;
         // Who named the API is not to see others asked for without a reason.
         if api_type == ApiType::OpenAiCompatible && !self.may_be_ollama() {
-            return Ok(Vec::new());
+            return self.fit().await;
         }
         let prompt = estimate::tokens(&self.request);
         let is_ollama = match api_type {
@@ -43,7 +45,7 @@ impl<E: Carrier> Question<E> {
             ApiType::OpenAiCompatible => prompt > window::SMALLEST && self.is_ollama().await?,
         };
         if !is_ollama {
-            return Ok(Vec::new());
+            return self.fit().await;
         }
         if api_type != ApiType::OpenAiCompatible {
             self.dialect = Dialect::Ollama;
@@ -51,6 +53,25 @@ impl<E: Carrier> Question<E> {
             self.tried = 0;
         }
         self.size_up(prompt).await
+    }
+
+    /// Sees whether the prompt fits, with a server that has its context by itself. Takes at most
+    /// two seconds, and next to nothing for a prompt that is small.
+    async fn fit(&self) -> Result<Vec<ChatEvent>, Error<E>> {
+        let deadline = self.pauses().now().after(context::PATIENCE);
+        let inquiry = Inquiry::new(&self.server, deadline.or_earlier(Some(self.deadline())));
+        let question = || {
+            let kind = self.server.learned().kind?;
+            let body = self
+                .dialect
+                .body(&self.request, &self.names, self.adjustments, &self.terms);
+            context::Question::new(kind, body)
+        };
+        match context::judge(&inquiry, &self.request, question).await {
+            Verdict::Fits => Ok(Vec::new()),
+            Verdict::Warning(warning) => Ok(vec![ChatEvent::Warning(warning)]),
+            Verdict::TooLong { needed, available } => Err(Error::TooLong { needed, available }),
+        }
     }
 
     /// Whether the server is an Ollama; asked once.

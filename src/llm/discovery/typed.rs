@@ -5,14 +5,12 @@ use std::collections::HashMap;
 
 use crate::llm::{
     carrier::Carrier,
+    context::TYPED,
     error::Error,
     model::{Discovery, Model, ServerInfo, ServerKind, TypedModel},
     options::Options,
     sanitize::sanitize,
 };
-
-/// Where a window comes from that a person typed in.
-const SOURCE: &str = "profile";
 
 /// Puts what was typed in over what the server said. A model that it did not list comes last: some
 /// take more names than they tell.
@@ -82,7 +80,7 @@ fn put(typed: &TypedModel, model: &mut Model) {
     }
     if let Some(window) = typed.context_window {
         model.context_window.effective = Some(window);
-        model.context_window.source = Some(SOURCE);
+        model.context_window.source = Some(TYPED);
     }
     model.max_output_tokens = typed.max_output_tokens.or(model.max_output_tokens);
     let can = &mut model.capabilities;

@@ -5,7 +5,6 @@
 //! asks for another context size than the one before. So both are looked at before a prompt is
 //! sent.
 
-pub(super) mod estimate;
 mod facts;
 mod lookup;
 mod settings;

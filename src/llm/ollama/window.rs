@@ -1,7 +1,11 @@
 //! The context that a prompt will have, and what becomes of it there.
 
-use super::{Facts, Loaded, estimate};
-use crate::llm::{dialect::Dialect, message::ChatRequest};
+use super::{Facts, Loaded};
+use crate::llm::{
+    context::{Count, Excess, Window, is_news},
+    dialect::Dialect,
+    message::ChatRequest,
+};
 
 /// The smallest context that any version loads a model with by itself: nothing that is smaller
 /// needs a look.
@@ -25,13 +29,6 @@ pub(in crate::llm) struct Situation {
     pub(in crate::llm) answer: Option<u64>,
     pub(in crate::llm) loaded: Loaded,
     pub(in crate::llm) facts: Facts,
-}
-
-/// How many tokens there will be, and who says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::llm) struct Window {
-    pub(in crate::llm) tokens: u64,
-    source: &'static str,
 }
 
 impl Situation {
@@ -73,11 +70,14 @@ impl Situation {
         window: Window,
         dialect: Dialect,
     ) -> Option<String> {
-        if self.prompt <= window.tokens || !is_news(request, window) {
+        if self.prompt <= window.tokens || !is_news(request, window.tokens) {
             return None;
         }
-        let (prompt, model) = (self.prompt, &request.model);
-        let Window { tokens, source } = window;
+        let excess = Excess {
+            count: Count::About(self.prompt),
+            model: &request.model,
+            window,
+        };
         let room = self.prompt.saturating_add(self.answer.unwrap_or(ANSWER));
         let room = room.checked_next_power_of_two().unwrap_or(room);
         let remedy = match (self.facts.maximum, dialect) {
@@ -97,21 +97,18 @@ impl Situation {
             }
         };
         Some(format!(
-            "The prompt has about {prompt} tokens, but {model} has a context of {tokens} \
-             ({source}): Ollama will leave out the oldest messages without saying so. {remedy}"
+            "{excess}: Ollama will leave out the oldest messages without saying so. {remedy}"
         ))
     }
-}
-
-/// Whether it is this request that outgrows the window, or the first of a prompt.
-fn is_news(request: &ChatRequest, window: Window) -> bool {
-    !request.goes_on() || estimate::tokens_without_last(request, 2) <= window.tokens
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::message::{Block, Message, Role};
+    use crate::llm::{
+        context::estimate,
+        message::{Block, Message, Role},
+    };
 
     #[test]
     fn the_loaded_context_is_asked_for_when_it_is_large_enough() {

@@ -4,6 +4,7 @@ mod authority;
 mod captures;
 mod clocks;
 mod conformance;
+mod context;
 mod discovery;
 mod every_byte;
 mod limits;

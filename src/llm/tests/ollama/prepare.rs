@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::{super::peer, Ollama, ask, options, question, user, warnings};
 use crate::llm::{
+    ApiChoice,
     ApiType::{self, Auto, OpenAiCompatible},
-    Block, ChatEvent, ChatRequest, ImageSource, KeepAlive, Message, OllamaSettings, Options, Phase,
-    Role, ServerInfo, ServerKind, Think,
+    Block, ChatEvent, ChatRequest, Dialect, Discovery, ImageSource, KeepAlive, Message,
+    OllamaSettings, Options, Phase, Role, ServerInfo, ServerKind, Think,
 };
 
 const OWN: &str = "POST /api/chat";
@@ -40,6 +41,21 @@ async fn auto_finds_out_once_that_the_server_is_an_ollama() {
     assert_eq!(ollama.asked(), ["GET /api/ps", OWN]);
 }
 
+fn found_to_be(kind: ServerKind) -> Discovery {
+    Discovery {
+        server: ServerInfo {
+            kind,
+            version: None,
+        },
+        api: ApiChoice {
+            dialect: Dialect::OpenAi,
+            reason: String::new(),
+        },
+        models: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn auto_believes_discovery() {
     let ollama = Ollama::new();
@@ -51,10 +67,7 @@ async fn auto_believes_discovery() {
     assert!(!ollama.asked().contains(&"GET /api/tags".to_owned()));
 
     let server = ollama.client(options(Auto));
-    server.recall(&ServerInfo {
-        kind: ServerKind::Vllm,
-        version: None,
-    });
+    server.recall(&found_to_be(ServerKind::Vllm));
     warnings(&server, question(1)).await;
     assert_eq!(ollama.asked(), [COMPATIBLE]);
 }
@@ -274,10 +287,7 @@ async fn the_compatible_api_is_warned_of_where_the_server_may_be_ollama() {
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
     // Another client of the same server may have been it.
     let server = ollama.client(options(OpenAiCompatible));
-    server.recall(&ServerInfo {
-        kind: ServerKind::Ollama,
-        version: None,
-    });
+    server.recall(&found_to_be(ServerKind::Ollama));
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
 }
 
