@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod keeper;
 mod place;
+mod unfinished;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,6 +25,7 @@ pub use entry::{Conversation, Entry, Origin, Summary};
 pub use error::HistoryError;
 use keeper::{Append, Job, Keeper};
 pub use place::Place;
+pub use unfinished::NotContinuable;
 
 /// What waits for the disk, at most.
 const QUEUE: usize = 256;
@@ -48,6 +50,15 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
+/// What the host wanted of a conversation.
+#[derive(Debug)]
+pub struct Asked {
+    pub messages: Vec<Message>,
+    pub at: SystemTime,
+    /// The place of the answer to go on with: see [`Conversation::unfinished`].
+    pub continues: Option<usize>,
+}
+
 /// What a prompt adds to its conversation.
 #[derive(Debug)]
 pub struct Recorded {
@@ -67,18 +78,19 @@ impl History {
         }
     }
 
-    /// Appends what the host asked (`asked`, at `asked_at`) and what came of it, both at once, so
+    /// Appends what the host asked and what came of it, both at once, so
     /// that two prompts on one conversation never interleave. When it returns, they are on the
     /// disk, or there is a problem to tell. Once begun, it is done even if the future is dropped.
+    ///
+    /// What went on with an answer that was cut short takes its place.
     pub async fn record<E: Carrier>(
         &self,
         id: &str,
-        asked: Vec<Message>,
-        asked_at: SystemTime,
+        asked: Asked,
         outcome: &Outcome<E>,
         origin: Origin,
     ) -> Recorded {
-        let entries: Vec<_> = entries(asked, asked_at, outcome, &origin)
+        let entries: Vec<_> = entries(asked, outcome, &origin)
             .into_iter()
             .map(Arc::new)
             .collect();
@@ -168,12 +180,7 @@ impl History {
 
 /// What a prompt adds to its conversation. Each round adds one assistant message, except that the
 /// last may add none.
-fn entries<E: Carrier>(
-    asked: Vec<Message>,
-    asked_at: SystemTime,
-    outcome: &Outcome<E>,
-    origin: &Origin,
-) -> Vec<Entry> {
+fn entries<E: Carrier>(asked: Asked, outcome: &Outcome<E>, origin: &Origin) -> Vec<Entry> {
     let answered_at = SystemTime::now();
     let mut usages = outcome.usage.per_round.iter().copied();
     let interrupted = !matches!(outcome.end, End::Finished { .. }) && !outcome.partial.is_empty();
@@ -190,14 +197,16 @@ fn entries<E: Carrier>(
             },
             origin: is_answer.then(|| origin.clone()),
             partial: is_answer && interrupted && place == last,
+            completes: asked.continues.filter(|_| place == 0),
         }
     });
-    let asked = asked.into_iter().map(|message| Entry {
+    let asked = asked.messages.into_iter().map(|message| Entry {
         message,
-        timestamp: asked_at,
+        timestamp: asked.at,
         usage: None,
         origin: None,
         partial: false,
+        completes: None,
     });
     asked.chain(answered).collect()
 }

@@ -46,7 +46,8 @@ pub use clock::ToolClock;
 pub use error::{Error, ToolChoiceProblem, ToolProblem};
 pub use event::{Event, Phase, Sink};
 pub use history::{
-    Bounds, Conversation, Entry, History, HistoryError, Origin, Place, Recorded, Summary,
+    Asked, Bounds, Conversation, Entry, History, HistoryError, NotContinuable, Origin, Place,
+    Recorded, Summary,
 };
 pub use limits::Limits;
 pub use message::{InvalidMessage, MessageProblem};

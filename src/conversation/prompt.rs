@@ -23,6 +23,9 @@ pub struct Prompt {
     /// Where `messages` begins to be new. History is repaired where it must be, new messages are
     /// refused; errors count from here.
     pub new_from: usize,
+    /// The last message is an answer that was cut short: the model is to go on with it, in the
+    /// first round, and nothing is new.
+    pub continues: bool,
     /// What the model may call. Any name will do: one that a server would refuse travels under
     /// another, which is seen on the wire only.
     pub tools: Vec<DeclaredTool>,
@@ -49,6 +52,7 @@ pub(super) struct Plan {
     sampling: Sampling,
     extra: Map<String, Value>,
     affinity: String,
+    pub(super) continues: bool,
     pub(super) limits: Limits,
     pub(super) run_tools: bool,
 }
@@ -72,6 +76,7 @@ impl Plan {
             sampling: prompt.sampling,
             extra: prompt.extra,
             affinity: prompt.conversation_id,
+            continues: prompt.continues,
             limits: prompt.limits.bounded(),
             run_tools: prompt.run_tools,
         };
@@ -94,6 +99,7 @@ impl Plan {
             tool_choice,
             sampling: self.sampling.clone(),
             extra: self.extra.clone(),
+            continues: self.continues && round == 1,
             affinity: Some(self.affinity.clone()),
         }
     }

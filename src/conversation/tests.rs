@@ -142,6 +142,7 @@ async fn a_prompt_with_a_tool_call_runs_over_the_wire() {
             }],
         }],
         new_from: 0,
+        continues: false,
         tools: vec![DeclaredTool {
             tool: Tool {
                 name: "fs.read".into(),

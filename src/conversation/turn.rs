@@ -1,5 +1,6 @@
 //! A prompt's rounds: ask the model, run the tools it calls, tell it the results, ask again.
 
+mod begun;
 mod execute;
 mod halt;
 mod judge;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::llm::{Block, Message, Role, Usage};
 
+use self::begun::Begun;
 use self::listen::Partial;
 use super::call::{Call, Ids, Input, take_calls};
 use super::error::Error;
@@ -50,6 +52,7 @@ pub(super) async fn drive<M: Model>(
                 cancel,
                 started,
                 ids: Ids::new(&messages),
+                begun: plan.continues.then(|| Begun::of(&messages)).flatten(),
                 sent: messages,
                 plan,
                 guard: LoopGuard::default(),
@@ -87,6 +90,8 @@ struct Turn<'a, M> {
     /// The whole conversation. Only ever appended to, so that a server
     /// finds its prefix again.
     sent: Vec<Message>,
+    /// The answer to go on with, until that is done.
+    begun: Option<Begun>,
     /// The round that runs, from 1.
     round: u32,
     /// What arrived of the answer that runs.
@@ -164,6 +169,7 @@ impl<M: Model> Turn<'_, M> {
                 true => (content, calls),
                 false => self.without_invalid(content, calls).await,
             };
+            let content = self.whole(content);
             self.add(Role::Assistant, content);
             self.emit_usage().await;
             if calls.is_empty() {
@@ -209,6 +215,16 @@ impl<M: Model> Turn<'_, M> {
         (content, kept)
     }
 
+    /// The whole of an answer, of which this is what came in this prompt. What had been sent of it
+    /// makes room.
+    fn whole(&mut self, content: Vec<Block>) -> Vec<Block> {
+        let Some(begun) = self.begun.take() else {
+            return content;
+        };
+        self.sent.pop();
+        begun.join(content)
+    }
+
     /// Appends a message to what was said, if there is anything in it.
     fn add(&mut self, role: Role, mut content: Vec<Block>) {
         content.retain(|block| !is_blank(block));
@@ -224,8 +240,13 @@ impl<M: Model> Turn<'_, M> {
     /// they are not part of it.
     fn keep_partial(&mut self) {
         let partial = std::mem::take(&mut self.partial);
-        self.record.partial = partial.text();
-        self.add(Role::Assistant, partial.into_content());
+        let content = partial.into_content();
+        if content.is_empty() {
+            return;
+        }
+        let content = self.whole(content);
+        self.record.partial = text_of(&content);
+        self.add(Role::Assistant, content);
     }
 
     /// Tells an event while nothing is held that a cancel would have to drop.
@@ -251,6 +272,14 @@ impl<M: Model> Turn<'_, M> {
         self.record.keep_warning(&message);
         self.emit(Event::Warning { message }).await;
     }
+}
+
+fn text_of(content: &[Block]) -> String {
+    let text = |block: &Block| match block {
+        Block::Text { text } => Some(text.clone()),
+        _ => None,
+    };
+    content.iter().filter_map(text).collect()
 }
 
 impl Record {

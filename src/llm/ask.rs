@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -31,7 +31,10 @@ use super::{
     retry_after::retry_after,
 };
 
+mod prefill;
 mod prepare;
+
+use self::prefill::Prefill;
 
 /// Names a question in the logs of whoever passes it on. One for all its requests.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -58,6 +61,8 @@ pub(super) struct Question<E: Carrier> {
     /// Settled with the terms, before it is first sent.
     dialect: Dialect,
     terms: ollama::Terms,
+    /// How the server is asked to go on with an answer, if it is.
+    prefill: Option<Prefill>,
     is_prepared: bool,
     /// The server did not say whether it is an Ollama.
     is_guess: bool,
@@ -107,6 +112,7 @@ impl<E: Carrier> Question<E> {
             request,
             dialect: Dialect::OpenAi,
             terms: ollama::Terms::default(),
+            prefill: None,
             is_prepared: false,
             is_guess: false,
             names,
@@ -231,10 +237,7 @@ impl<E: Carrier> Question<E> {
                     reached: Reached::Head,
                 });
             };
-            let body = self
-                .dialect
-                .body(&self.request, &self.names, self.adjustments, &self.terms);
-            let body = Bytes::from(Value::from(body).to_string());
+            let body = Bytes::from(Value::from(self.body()).to_string());
             let exchange = self.send(path, body.clone()).await?;
             if exchange.status == 200 {
                 self.confirm();
@@ -271,6 +274,17 @@ impl<E: Carrier> Question<E> {
                 }
             }
         }
+    }
+
+    /// What is sent.
+    fn body(&self) -> Map<String, Value> {
+        let mut body = self
+            .dialect
+            .body(&self.request, &self.names, self.adjustments, &self.terms);
+        if let Some(prefill) = self.prefill {
+            prefill.put(&mut body);
+        }
+        body
     }
 
     /// The answer says that there is an Ollama, there or behind a gateway: the next question asks

@@ -2,7 +2,9 @@
 
 use std::{fmt, io, time::Duration};
 
-use super::{carrier::Carrier, http::TlsFailure, options::InvalidHeader, refusal::Refusal};
+use super::{
+    carrier::Carrier, http::TlsFailure, model::ServerKind, options::InvalidHeader, refusal::Refusal,
+};
 
 /// Why a request did not succeed. Text of the server in it is sanitised, shortened and free of
 /// our secrets.
@@ -59,6 +61,9 @@ pub enum Error<E: Carrier> {
     /// The prompt was counted, does not fit in the model's context and was not sent. In tokens.
     #[error("the prompt has {needed} tokens, and the model's context {available}")]
     TooLong { needed: u64, available: u64 },
+    /// A server of this kind cannot go on with an answer that was cut short. It was not asked to.
+    #[error("{} cannot go on with an answer that was cut short", server.as_str())]
+    CannotContinue { server: ServerKind },
     /// One of the clocks ran out.
     #[error("{clock} took more than {limit:?}")]
     Timeout { clock: Clock, limit: Duration },
@@ -89,6 +94,7 @@ impl<E: Carrier> Error<E> {
             | Self::UnexpectedContent { .. }
             | Self::Redirected { .. }
             | Self::TooLong { .. }
+            | Self::CannotContinue { .. }
             | Self::Protocol(_) => false,
         }
     }

@@ -106,6 +106,8 @@ pub struct ChatRequest {
     pub sampling: Sampling,
     /// More members of the request body. They win over `sampling`, never over what was asked.
     pub extra: Map<String, Value>,
+    /// The last message is an answer that was cut short: the server is to go on with it.
+    pub continues: bool,
     /// Value of the affinity header, the same for a whole conversation.
     pub affinity: Option<String>,
 }

@@ -209,6 +209,7 @@ impl Failure {
             | Error::UnexpectedContent { .. }
             | Error::Redirected { .. }
             | Error::TooLong { .. }
+            | Error::CannotContinue { .. }
             | Error::Protocol(_) => Self::Final,
         }
     }

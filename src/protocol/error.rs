@@ -194,6 +194,8 @@ pub enum ErrorCode {
     TimeoutDiscovery = 2016,
     /// No TLS with the LLM server: its certificate, the settings, or what it speaks.
     ApiTlsFailed = 2017,
+    /// The server can't go on with an answer that was cut short.
+    ApiContinueUnsupported = 2018,
 
     /// No such tool.
     ToolNotFound = 3001,

@@ -113,4 +113,7 @@ pub struct ConversationUpdatedParams {
     pub conversation_id: String,
     /// The new messages.
     pub messages: Vec<HistoryEntry>,
+    /// The first of them takes the place of the conversation's last one, which was `partial`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub completes_partial: bool,
 }

@@ -18,8 +18,14 @@ pub struct PromptParams {
     /// Continues a conversation that the daemon keeps; a new one when absent or unknown.
     #[serde(default)]
     pub conversation_id: Option<String>,
-    /// What is new; a kept conversation's own messages come before it.
+    /// What is new; a kept conversation's own messages come before it. Empty only with `continue`.
+    #[serde(default)]
     pub messages: Vec<MessageParam>,
+    /// Goes on with the answer that `conversationId` ends with, which was cut short before any
+    /// tool ran (`partial`): the whole answer takes its place. For llama.cpp, vLLM, SGLang and
+    /// Ollama.
+    #[serde(default, rename = "continue")]
+    pub continues: bool,
     /// Instructions.
     #[serde(default)]
     pub system: Option<String>,

@@ -15,6 +15,7 @@ mod cancel;
 mod clocks;
 mod config;
 mod connect;
+mod continued;
 mod credentials;
 mod dead_peers;
 mod drafts;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use crate::llm::{Message, Role};
 
 use super::Bounds;
-use super::entry::{Conversation, Entry, Origin, Summary};
+use super::entry::{Conversation, Entry, Origin, Summary, message_bytes};
 use super::error::{Fault, HistoryError};
 
 /// "pRLh": whose file this is.
@@ -224,11 +224,18 @@ fn append(transaction: &Transaction<'_>, addition: &Addition<'_>) -> rusqlite::R
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     for entry in &addition.entries {
+        let shorter = match entry.completes {
+            Some(place) => take_out(transaction, number, place)?,
+            None => None,
+        };
         let json = |error: serde_json::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
         let origin = entry.origin.as_ref();
         insert.execute(params![
             number,
-            integer(summary.messages),
+            match (shorter, entry.completes) {
+                (Some(_), Some(place)) => integer(place),
+                _ => integer(summary.messages),
+            },
             role_name(entry.message.role),
             serde_json::to_string(&entry.message.content).map_err(json)?,
             milliseconds(entry.timestamp),
@@ -241,7 +248,10 @@ fn append(transaction: &Transaction<'_>, addition: &Addition<'_>) -> rusqlite::R
             origin.map(|origin| &origin.config_id),
             entry.partial,
         ])?;
-        summary.add(entry);
+        match shorter {
+            Some(shorter) => summary.complete(entry, shorter),
+            None => summary.add(entry),
+        }
     }
     let origin = summary.origin.as_ref();
     transaction
@@ -262,6 +272,34 @@ fn append(transaction: &Transaction<'_>, addition: &Addition<'_>) -> rusqlite::R
             number,
         ])?;
     Ok(())
+}
+
+/// Removes an answer that was cut short, to make room for the whole of it; what it took, roughly.
+/// `None` if there is none in that place: another daemon may have been first.
+fn take_out(
+    transaction: &Transaction<'_>,
+    number: i64,
+    place: usize,
+) -> rusqlite::Result<Option<usize>> {
+    let key = params![number, integer(place)];
+    let content: Option<String> = transaction
+        .prepare_cached(
+            "SELECT content FROM entry WHERE conversation = ? AND place = ? AND partial",
+        )?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    let Some(content) = content else {
+        return Ok(None);
+    };
+    transaction
+        .prepare_cached("DELETE FROM entry WHERE conversation = ? AND place = ?")?
+        .execute(key)?;
+    let json = |error: serde_json::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+    let content = serde_json::from_str(&content).map_err(json)?;
+    Ok(Some(message_bytes(&Message {
+        role: Role::Assistant,
+        content,
+    })))
 }
 
 fn make_room(
@@ -342,6 +380,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Fault> {
             .map_err(json)?,
         origin: origin(row.get(4)?, row.get(5)?),
         partial: row.get(6)?,
+        completes: None,
     })
 }
 

@@ -34,6 +34,8 @@ pub struct Entry {
     pub origin: Option<Origin>,
     /// The answer was cut short here: the connection broke, or somebody cancelled.
     pub partial: bool,
+    /// It takes the place, from 0, of an answer that was cut short, and begins with it. Not kept.
+    pub completes: Option<usize>,
 }
 
 /// Which model said something, and over which profile it was reached.
@@ -88,6 +90,13 @@ impl Summary {
         }
     }
 
+    /// Counts a message in that takes the place of one that was shorter.
+    pub(super) fn complete(&mut self, entry: &Entry, shorter: usize) {
+        self.add(entry);
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(shorter);
+    }
+
     /// Counts a message in that was said after all others.
     pub(super) fn add(&mut self, entry: &Entry) {
         let Entry { message, .. } = entry;
@@ -118,7 +127,7 @@ fn title(message: &Message) -> Option<String> {
     })
 }
 
-fn message_bytes(message: &Message) -> usize {
+pub(super) fn message_bytes(message: &Message) -> usize {
     OVERHEAD + message.content.iter().map(block_bytes).sum::<usize>()
 }
 

@@ -201,6 +201,13 @@ impl Keeper {
         });
         for entry in unsaved {
             let place = conversation.summary.messages;
+            let known = entry.completes.and_then(|place| place.checked_sub(from));
+            let known = known.and_then(|place| conversation.entries.get_mut(place));
+            if let Some(known) = known.filter(|known| known.partial) {
+                conversation.summary.complete(entry, known.bytes());
+                *known = Arc::clone(entry);
+                continue;
+            }
             conversation.summary.add(entry);
             if place >= from && conversation.entries.len() < limit {
                 conversation.entries.push(Arc::clone(entry));

@@ -71,11 +71,19 @@ fn outcome(messages: Vec<Message>, per_round: Vec<Option<Usage>>) -> Outcome<Los
     }
 }
 
+fn asked(messages: Vec<Message>, seconds: u64) -> Asked {
+    Asked {
+        messages,
+        at: at(seconds),
+        continues: None,
+    }
+}
+
 /// The user says something, the model says as much back.
 async fn exchange(history: &History, id: &str, said: &str) -> Recorded {
     let outcome = outcome(vec![assistant(vec![text(said)])], vec![None]);
     history
-        .record(id, vec![user(said)], at(1), &outcome, origin())
+        .record(id, asked(vec![user(said)], 1), &outcome, origin())
         .await
 }
 
@@ -142,7 +150,7 @@ async fn a_conversation_is_there_after_a_restart_with_times_usage_and_origin() {
     );
     let history = on_disk(data.path(), ROOMY);
     let recorded = history
-        .record("c", vec![user("go")], at(10), &first, origin())
+        .record("c", asked(vec![user("go")], 10), &first, origin())
         .await;
     assert!(recorded.problem.is_none());
     let recorded_late = exchange(&history, "c", "more").await;
@@ -200,7 +208,7 @@ async fn an_interrupted_answer_is_kept_and_marked() {
         };
         let id = format!("c{marked}");
         history
-            .record(&id, vec![user("go")], at(1), &outcome, origin())
+            .record(&id, asked(vec![user("go")], 1), &outcome, origin())
             .await;
         let conversation = history.get(&id).await.unwrap().unwrap();
         let partial: Vec<_> = conversation
@@ -210,6 +218,77 @@ async fn an_interrupted_answer_is_kept_and_marked() {
             .collect();
         assert_eq!(partial, [false, marked]);
     }
+}
+
+/// Half an answer to "go", kept in place 1.
+async fn half_answered(history: &History, half: Vec<Block>) -> Result<usize, NotContinuable> {
+    let outcome = Outcome {
+        end: End::Cancelled,
+        partial: "half".into(),
+        ..outcome(vec![assistant(half)], vec![None])
+    };
+    history
+        .record("c", asked(vec![user("go")], 1), &outcome, origin())
+        .await;
+    history.get("c").await.unwrap().unwrap().unfinished()
+}
+
+#[tokio::test]
+async fn the_whole_answer_takes_the_place_of_its_half() {
+    let data = tempfile::tempdir().unwrap();
+    let history = on_disk(data.path(), ROOMY);
+    let place = half_answered(&history, vec![text("half")]).await.unwrap();
+    let before = history.list().await.unwrap().remove(0);
+    assert_eq!((place, before.messages), (1, 2));
+    let whole = outcome(vec![assistant(vec![text("half and half")])], vec![None]);
+    let continues = || Asked {
+        continues: Some(place),
+        ..asked(Vec::new(), 2)
+    };
+    history.record("c", continues(), &whole, origin()).await;
+    drop(history);
+
+    let history = on_disk(data.path(), ROOMY);
+    let conversation = history.get("c").await.unwrap().unwrap();
+    let said: Vec<_> = conversation.messages().cloned().collect();
+    assert_eq!(said, [user("go"), assistant(vec![text("half and half")])]);
+    assert!(!conversation.entries[1].partial);
+    assert_eq!(conversation.unfinished(), Err(NotContinuable::Finished));
+    let after = conversation.summary;
+    assert_eq!(after.messages, 2);
+    assert_eq!(after.bytes, before.bytes + " and half".len());
+    // Where there is no half any more, nothing is overwritten.
+    history.record("c", continues(), &whole, origin()).await;
+    assert_eq!(messages(&history, "c").await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn only_text_that_no_tool_ran_before_can_be_gone_on_with() {
+    let history = in_memory(ROOMY);
+    let thought = Block::Thinking {
+        thinking: "hm".into(),
+        signature: None,
+    };
+    let refused = half_answered(&history, vec![thought]).await;
+    assert_eq!(refused, Err(NotContinuable::NothingSaid));
+    let result = Message {
+        role: Role::User,
+        content: vec![Block::ToolResult {
+            tool_use_id: "1".into(),
+            content: vec![text("a")],
+            is_error: false,
+        }],
+    };
+    let outcome = Outcome {
+        end: End::Cancelled,
+        partial: "half".into(),
+        ..outcome(vec![result, assistant(vec![text("half")])], vec![None])
+    };
+    history
+        .record("d", asked(vec![user("go")], 1), &outcome, origin())
+        .await;
+    let conversation = history.get("d").await.unwrap().unwrap();
+    assert_eq!(conversation.unfinished(), Err(NotContinuable::ToolsRan));
 }
 
 #[tokio::test]
@@ -448,7 +527,7 @@ proptest! {
         let read = runtime.block_on(async {
             let history = in_memory(ROOMY);
             let outcome = outcome(vec![said.clone()], vec![None]);
-            history.record("c", vec![user("x")], at(1), &outcome, origin()).await;
+            history.record("c", asked(vec![user("x")], 1), &outcome, origin()).await;
             messages(&history, "c").await.unwrap().pop().unwrap()
         });
         prop_assert_eq!(&read, &said);

@@ -156,14 +156,6 @@ impl Partial {
         }
     }
 
-    pub(super) fn text(&self) -> String {
-        self.blocks
-            .iter()
-            .filter(|(kind, _)| *kind == Kind::Text)
-            .map(|(_, text)| text.as_str())
-            .collect()
-    }
-
     pub(super) fn into_content(self) -> Vec<Block> {
         self.blocks
             .into_iter()

@@ -1,24 +1,26 @@
 //! A model, tools and a sink that do as a test says, and remember what was done to them.
 
+mod content;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::conversation::clock::ToolClock;
 use crate::conversation::event::{Event, Sink};
 use crate::conversation::limits::Limits;
 use crate::conversation::model::{Answer, Model};
-use crate::conversation::outcome::{End, Outcome, StopReason};
+use crate::conversation::outcome::Outcome;
 use crate::conversation::prompt::Prompt;
 use crate::conversation::tool::{DeclaredTool, ToolCall, ToolFailure, ToolOutput, Tools};
-use crate::llm::{
-    self, Block, BoxFuture, ChatEvent, ChatRequest, Completion, InvalidCall, Message, Role, Tool,
-    Usage,
-};
+use crate::llm::{self, BoxFuture, ChatEvent, ChatRequest, Message, Tool, Usage};
+
+use self::content::output;
+pub(super) use self::content::*;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the line is dead")]
@@ -87,6 +89,7 @@ impl Stage {
                 system: None,
                 messages: vec![user("hi")],
                 new_from: 0,
+                continues: false,
                 tools: Vec::new(),
                 tool_choice: None,
                 sampling: llm::Sampling::default(),
@@ -326,143 +329,5 @@ impl Sink for Stage {
             }
             self.events.lock().unwrap().push((round, event));
         })
-    }
-}
-
-pub(super) fn text(text: &str) -> Block {
-    Block::Text {
-        text: text.to_owned(),
-    }
-}
-
-pub(super) fn user(said: &str) -> Message {
-    Message {
-        role: Role::User,
-        content: vec![text(said)],
-    }
-}
-
-pub(super) fn assistant(content: Vec<Block>) -> Message {
-    Message {
-        role: Role::Assistant,
-        content,
-    }
-}
-
-pub(super) fn results(content: Vec<Block>) -> Message {
-    Message {
-        role: Role::User,
-        content,
-    }
-}
-
-pub(super) fn call(id: &str, name: &str, input: Value) -> Block {
-    Block::ToolUse {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        input,
-    }
-}
-
-pub(super) fn result(id: &str, said: &str) -> Block {
-    Block::ToolResult {
-        tool_use_id: id.to_owned(),
-        content: vec![text(said)],
-        is_error: false,
-    }
-}
-
-pub(super) fn error(id: &str, said: &str) -> Block {
-    Block::ToolResult {
-        tool_use_id: id.to_owned(),
-        content: vec![text(said)],
-        is_error: true,
-    }
-}
-
-pub(super) fn returns(said: &str) -> Act {
-    Act::Return(output(said))
-}
-
-fn output(said: &str) -> ToolOutput {
-    ToolOutput {
-        content: vec![text(said)],
-        is_error: false,
-    }
-}
-
-pub(super) fn usage(input: u64, output: u64) -> Usage {
-    Usage {
-        input_tokens: Some(input),
-        output_tokens: Some(output),
-        ..Usage::default()
-    }
-}
-
-pub(super) fn completion(content: Vec<Block>) -> Completion {
-    let calls = content
-        .iter()
-        .any(|block| matches!(block, Block::ToolUse { .. }));
-    Completion {
-        content,
-        invalid_calls: Vec::new(),
-        stop_reason: if calls {
-            llm::StopReason::ToolUse
-        } else {
-            llm::StopReason::EndTurn
-        },
-        raw_finish_reason: Some("raw".to_owned()),
-        usage: None,
-        model: None,
-        timing: llm::Timing::default(),
-    }
-}
-
-/// An answer of these blocks, told as a server streams it.
-pub(super) fn says(content: Vec<Block>) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for block in &content {
-        match block {
-            Block::Text { text } => steps.push(Step::Tell(ChatEvent::Text(text.clone()))),
-            Block::Thinking { thinking, .. } => {
-                steps.push(Step::Tell(ChatEvent::Reasoning(thinking.clone())));
-            }
-            Block::ToolUse { id, name, input } => steps.extend([
-                Step::Tell(ChatEvent::ToolCallStarted {
-                    id: id.clone(),
-                    name: name.clone(),
-                }),
-                Step::Tell(ChatEvent::ToolCallDelta {
-                    id: id.clone(),
-                    fragment: input.to_string(),
-                }),
-            ]),
-            other => panic!("a model does not say {other:?}"),
-        }
-    }
-    steps.push(Step::Tell(ChatEvent::Finished(completion(content))));
-    steps
-}
-
-/// An answer with one call whose arguments are not JSON.
-pub(super) fn says_invalid(id: &str, name: &str, raw: &str) -> Vec<Step> {
-    vec![Step::Tell(ChatEvent::Finished(Completion {
-        invalid_calls: vec![InvalidCall {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            raw: raw.to_owned(),
-            problem: "EOF".to_owned(),
-        }],
-        stop_reason: llm::StopReason::ToolUse,
-        ..completion(Vec::new())
-    }))]
-}
-
-/// How a prompt ended, in a form that compares.
-pub(super) fn ended(outcome: &Outcome<Lost>) -> Result<StopReason, String> {
-    match &outcome.end {
-        End::Finished { stop_reason, .. } => Ok(*stop_reason),
-        End::Cancelled => Err("cancelled".to_owned()),
-        End::Failed(error) => Err(error.to_string()),
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod cancel;
+mod continued;
 mod fuzz;
 mod input;
 mod order;

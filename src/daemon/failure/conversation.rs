@@ -1,7 +1,7 @@
 //! Sentences for what can go wrong with a prompt.
 
 use crate::{
-    conversation::{CallFailure, Error},
+    conversation::{CallFailure, Error, NotContinuable},
     protocol::{ErrorCode, ErrorData, ErrorObject},
     ssh,
 };
@@ -62,6 +62,24 @@ pub(in crate::daemon) fn conversation(error: &Error<ssh::Error>, scene: &Scene) 
             "Nobody is there any more to run tools.".to_owned(),
         ),
     }
+}
+
+/// Why there is no answer to go on with.
+pub(in crate::daemon) fn not_continuable(why: NotContinuable) -> ErrorObject {
+    let message = match why {
+        NotContinuable::Finished => {
+            "The conversation does not end with an answer that was cut short, so there is nothing \
+             to go on with."
+        }
+        NotContinuable::ToolsRan => {
+            "The answer was cut short after tools had run, and is not gone on with: nobody could \
+             say whether they would run twice. Ask anew."
+        }
+        NotContinuable::NothingSaid => {
+            "Nothing of the answer had come when it was cut short. Ask again."
+        }
+    };
+    super::invalid_params("continue", message)
 }
 
 /// Why a call was answered for its tool.

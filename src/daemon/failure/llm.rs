@@ -5,7 +5,7 @@ use std::{fmt, path::Path};
 use crate::{
     llm::{
         Clock, EndpointError, Error, HeaderProblem, InvalidHeader, Refusal, RefusalKind,
-        TlsFailure, TlsOptions,
+        ServerKind, TlsFailure, TlsOptions,
     },
     protocol::{ErrorCode, ErrorData, ErrorObject, StageName},
     ssh,
@@ -144,6 +144,20 @@ pub(in crate::daemon) fn llm(error: &Error<ssh::Error>, scene: &Scene) -> ErrorO
             None,
             format!("{} It was not sent.", too_long(*needed, *available, scene)),
         ),
+        Error::CannotContinue { server } => {
+            let known = match server {
+                ServerKind::Generic => String::new(),
+                server => format!(" ({})", server.as_str()),
+            };
+            told(
+                Code::ApiContinueUnsupported,
+                None,
+                format!(
+                    "{scene}{known} can't go on with an answer that was cut short: llama.cpp, vLLM, \
+                     SGLang and Ollama can. Ask again instead."
+                ),
+            )
+        }
         Error::Timeout { clock, limit } => {
             let seconds = limit.as_secs_f64();
             let (code, stage, message) = match clock {

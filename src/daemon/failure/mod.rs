@@ -21,7 +21,7 @@ use crate::protocol::{ErrorCode, ErrorData, ErrorObject};
 use super::wire::message::Malformed;
 
 pub(super) use config::config;
-pub(super) use conversation::{call, conversation};
+pub(super) use conversation::{call, conversation, not_continuable};
 pub(super) use history::{history, unsaved};
 pub(super) use llm::{Scene, discovery, endpoint, llm};
 pub(super) use ssh::ssh;

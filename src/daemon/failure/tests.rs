@@ -419,6 +419,15 @@ fn the_server_and_its_models() {
             2006 "API_CONTEXT_OVERFLOW", retryable false
             The prompt needs 41000 tokens; qwen3:30b is loaded with 32768. Shorten it, or load the model with more. It was not sent."#]],
     );
+    let cannot = llm::Error::CannotContinue {
+        server: llm::ServerKind::LmStudio,
+    };
+    check(
+        &super::llm(&cannot, &scene()),
+        &expect![[r#"
+            2018 "API_CONTINUE_UNSUPPORTED", retryable false
+            127.0.0.1:11434 on gpu1 (lm-studio) can't go on with an answer that was cut short: llama.cpp, vLLM, SGLang and Ollama can. Ask again instead."#]],
+    );
     let html = llm::Error::UnexpectedContent {
         content_type: "text/html".to_owned(),
         excerpt: "<html>".to_owned(),

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    conversation::{self, End, Event, HistoryError, Origin, Outcome, Sink, Subject},
+    conversation::{
+        self, Asked, End, Event, HistoryError, NotContinuable, Origin, Outcome, Sink, Subject,
+    },
     llm::{self, BoxFuture},
     protocol::{
         self, ConversationUpdated, ConversationUpdatedParams, ErrorCode, ErrorObject, Notification,
@@ -91,6 +93,8 @@ struct Job {
     model: String,
     /// How long the server may be asked which models it has, to explain an error.
     look_up: Duration,
+    /// The place in the conversation of the answer to go on with.
+    unfinished: Option<usize>,
     warnings: Vec<String>,
 }
 
@@ -104,7 +108,15 @@ impl Job {
     ) -> Result<(Self, conversation::Prompt), ErrorObject> {
         let workspace = daemon.workspace()?;
         let request_id = params.request_id.clone().unwrap_or_else(new_id);
-        let continues = params.conversation_id.is_some();
+        let goes_on = params.conversation_id.is_some();
+        let continues = params.continues;
+        if continues && !(goes_on && params.messages.is_empty()) {
+            return Err(failure::invalid_params(
+                "continue",
+                "`continue` goes on with the last answer of a conversation: name it in \
+                 `conversationId`, and leave `messages` empty.",
+            ));
+        }
         let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
         // First of all, so that one too many costs nothing.
         let ticket = daemon
@@ -132,11 +144,20 @@ impl Job {
         let mut prompt =
             wire::prompt::read(params, conversation_id.clone(), model.clone(), run_tools)
                 .map_err(|problem| failure::malformed(&problem))?;
-        let known = match continues {
+        let known = match goes_on {
             true => workspace.history.get(&conversation_id).await,
             false => Ok(None),
         };
-        if let Some(known) = known.map_err(|error| failure::history(&error))? {
+        let known = known.map_err(|error| failure::history(&error))?;
+        let mut unfinished = None;
+        if continues {
+            let found = known
+                .as_ref()
+                .map_or(Err(NotContinuable::Finished), |known| known.unfinished());
+            unfinished = Some(found.map_err(failure::not_continuable)?);
+            prompt.continues = true;
+        }
+        if let Some(known) = known {
             let mut messages: Vec<_> = known.messages().cloned().collect();
             prompt.new_from = messages.len();
             messages.append(&mut prompt.messages);
@@ -155,6 +176,7 @@ impl Job {
             route,
             model,
             look_up: api.options.clocks.discovery,
+            unfinished,
             warnings,
         };
         Ok((job, prompt))
@@ -281,18 +303,21 @@ impl Job {
             self.conversation_id.clone(),
         ));
         trail.submitted(&self.route.config_id, &prompt);
-        let asked: Vec<_> = prompt
-            .messages
-            .iter()
-            .skip(prompt.new_from)
-            .cloned()
-            .collect();
-        let asked_at = SystemTime::now();
+        let asked = Asked {
+            messages: prompt
+                .messages
+                .iter()
+                .skip(prompt.new_from)
+                .cloned()
+                .collect(),
+            at: SystemTime::now(),
+            continues: self.unfinished,
+        };
         let sink = HostSink { events };
         let mut outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
         trail.ended(&outcome);
         let turn = self.workspace.turn(text_bytes(&outcome.messages)).await;
-        if let Some(problem) = self.record(asked, asked_at, &outcome).await {
+        if let Some(problem) = self.record(asked, &outcome).await {
             let message = failure::unsaved(&problem);
             let event = Event::Warning {
                 message: message.clone(),
@@ -331,12 +356,7 @@ impl Job {
 
     /// Keeps what was said, whatever the end was, and tells the host. Returns what is wrong if
     /// it could not be saved.
-    async fn record(
-        &self,
-        asked: Vec<llm::Message>,
-        asked_at: SystemTime,
-        outcome: &Outcome<ssh::Error>,
-    ) -> Option<HistoryError> {
+    async fn record(&self, asked: Asked, outcome: &Outcome<ssh::Error>) -> Option<HistoryError> {
         if outcome.messages.is_empty() {
             return None;
         }
@@ -352,9 +372,10 @@ impl Job {
             model: outcome.model.clone().unwrap_or_else(|| self.model.clone()),
         };
         let id = &self.conversation_id;
-        let recorded = history.record(id, asked, asked_at, outcome, origin).await;
+        let recorded = history.record(id, asked, outcome, origin).await;
         let params = ConversationUpdatedParams {
             conversation_id: id.clone(),
+            completes_partial: self.unfinished.is_some(),
             messages: recorded
                 .entries
                 .iter()

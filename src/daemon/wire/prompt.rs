@@ -33,6 +33,7 @@ pub(in crate::daemon) fn read(
         system,
         messages,
         new_from: 0,
+        continues: false,
         tools: params
             .tools
             .into_iter()

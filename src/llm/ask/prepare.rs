@@ -32,10 +32,20 @@ impl<E: Carrier> Question<E> {
     }
 
     async fn find_out(&mut self) -> Result<Vec<ChatEvent>, Error<E>> {
+        let is_ollama = self.choose().await?;
+        self.prefill = self.prefill().await?;
+        match is_ollama {
+            true => self.size_up(estimate::tokens(&self.request)).await,
+            false => self.fit().await,
+        }
+    }
+
+    /// Chooses the dialect; whether the server is an Ollama, as far as that matters.
+    async fn choose(&mut self) -> Result<bool, Error<E>> {
         let api_type = self.server.options.api_type;
         // Who named the API is not to see others asked for without a reason.
         if api_type == ApiType::OpenAiCompatible && !self.may_be_ollama() {
-            return self.fit().await;
+            return Ok(false);
         }
         let prompt = estimate::tokens(&self.request);
         let is_ollama = match api_type {
@@ -44,15 +54,12 @@ impl<E: Carrier> Question<E> {
             // It only matters if the prompt could be too large for it.
             ApiType::OpenAiCompatible => prompt > window::SMALLEST && self.is_ollama().await?,
         };
-        if !is_ollama {
-            return self.fit().await;
-        }
-        if api_type != ApiType::OpenAiCompatible {
+        if is_ollama && api_type != ApiType::OpenAiCompatible {
             self.dialect = Dialect::Ollama;
             // It has one place only.
             self.tried = 0;
         }
-        self.size_up(prompt).await
+        Ok(is_ollama)
     }
 
     /// Sees whether the prompt fits, with a server that has its context by itself. Takes at most
@@ -62,10 +69,7 @@ impl<E: Carrier> Question<E> {
         let inquiry = Inquiry::new(&self.server, deadline.or_earlier(Some(self.deadline())));
         let question = || {
             let kind = self.server.learned().kind?;
-            let body = self
-                .dialect
-                .body(&self.request, &self.names, self.adjustments, &self.terms);
-            context::Question::new(kind, body)
+            context::Question::new(kind, self.body())
         };
         match context::judge(&inquiry, &self.request, question).await {
             Verdict::Fits => Ok(Vec::new()),

@@ -10,6 +10,7 @@ mod every_byte;
 mod limits;
 mod ollama;
 mod peer;
+mod prefill;
 mod resend;
 mod servers;
 mod tls;

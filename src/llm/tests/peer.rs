@@ -289,7 +289,14 @@ pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
 pub(super) async fn outcome(
     server: &Server<Refused>,
 ) -> (Vec<ChatEvent>, Result<Completion, Error<Refused>>) {
-    let mut stream = match server.chat(prompt()).await {
+    outcome_of(server, prompt()).await
+}
+
+pub(super) async fn outcome_of(
+    server: &Server<Refused>,
+    request: ChatRequest,
+) -> (Vec<ChatEvent>, Result<Completion, Error<Refused>>) {
+    let mut stream = match server.chat(request).await {
         Ok(stream) => stream,
         Err(error) => return (Vec::new(), Err(error)),
     };

@@ -121,6 +121,7 @@ async fn the_request_says_all_that_was_asked() {
                 ..Default::default()
             },
             extra: [("top_k".to_owned(), json!(3))].into_iter().collect(),
+            continues: false,
             affinity: Some("c1".into()),
         }]
     );
