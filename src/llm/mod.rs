@@ -47,6 +47,8 @@ use std::{
 
 use hyper::header::HeaderMap;
 
+#[cfg(test)]
+pub(crate) use self::dialect::as_openai;
 pub use self::{
     api_type::{ApiChoice, ApiType},
     carrier::{BoxFuture, ByteStream, Carrier, Opener},

@@ -20,6 +20,9 @@ pub struct MessageParam {
     /// A string or blocks; may be absent or `null` beside `tool_calls`.
     #[serde(default)]
     pub content: Option<Content>,
+    /// What the model thought before it said this, as some servers of OpenAI's API have it.
+    #[serde(default)]
+    pub reasoning_content: Option<String>,
     /// OpenAI's form of the assistant's calls.
     #[serde(default)]
     pub tool_calls: Vec<ToolCallParam>,
@@ -139,6 +142,11 @@ pub enum Block {
         /// Some servers sign theirs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
+    },
+    /// What the model thought, for its maker's servers only; not sent to any.
+    RedactedThinking {
+        /// Unreadable.
+        data: String,
     },
     /// The model calls a tool.
     ToolUse {

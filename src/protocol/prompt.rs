@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Message, MessageParam};
+use super::{Content, Message, MessageParam};
 
 /// Params of `submit-prompt` and `stream-prompt`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,9 +26,9 @@ pub struct PromptParams {
     /// Ollama.
     #[serde(default, rename = "continue")]
     pub continues: bool,
-    /// Instructions.
+    /// Instructions: text, or text blocks, which a blank line will keep apart.
     #[serde(default)]
-    pub system: Option<String>,
+    pub system: Option<Content>,
     /// Another model than the selected one.
     #[serde(default)]
     pub model: Option<String>,

@@ -38,6 +38,7 @@ mod proxy_command;
 mod proxy_command_trust;
 mod real;
 mod real_servers;
+mod real_session;
 mod reconnect;
 mod record;
 mod refused;

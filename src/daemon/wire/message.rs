@@ -19,23 +19,24 @@ pub(in crate::daemon) struct Malformed {
 /// Reads a prompt's messages. Instructions among them join `system`, in order and apart
 /// by a blank line, because several chat templates allow them nowhere else.
 pub(in crate::daemon) fn read(
-    system: Option<String>,
+    system: Option<Content>,
     messages: Vec<MessageParam>,
 ) -> Result<(Option<String>, Vec<llm::Message>), Malformed> {
-    let mut instructions: Vec<String> =
-        system.into_iter().filter(|text| !text.is_empty()).collect();
+    let mut instructions = match system {
+        Some(system) => instructions_of(system, || "system".to_owned())?,
+        None => Vec::new(),
+    };
     let mut read = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
         let place = |rest: &str| format!("messages[{index}]{rest}");
         let content = message.content.unwrap_or_default();
         match message.role {
-            Role::System => instructions.push(plain_text(content).ok_or_else(|| Malformed {
-                field: place(".content"),
-                problem: "instructions can only be text".to_owned(),
-            })?),
+            Role::System => {
+                instructions.extend(instructions_of(content, || place(".content"))?);
+            }
             Role::User => read.push(llm::Message {
                 role: llm::Role::User,
-                content: content.into_blocks().into_iter().map(block).collect(),
+                content: blocks(content),
             }),
             Role::Tool => read.push(llm::Message {
                 role: llm::Role::User,
@@ -49,7 +50,12 @@ pub(in crate::daemon) fn read(
                 }],
             }),
             Role::Assistant => {
-                let mut content = blocks(content);
+                let thought = message.reasoning_content.filter(|text| !text.is_empty());
+                let thought = thought.map(|thinking| llm::Block::Thinking {
+                    thinking,
+                    signature: None,
+                });
+                let mut content: Vec<_> = thought.into_iter().chain(blocks(content)).collect();
                 for (call, param) in message.tool_calls.into_iter().enumerate() {
                     content.push(tool_use(param).map_err(|problem| Malformed {
                         field: place(&format!(".tool_calls[{call}].function.arguments")),
@@ -102,18 +108,24 @@ pub(in crate::daemon) fn text_bytes(messages: &[llm::Message]) -> usize {
 
 /// The blocks of a tool's result, as the host sent them.
 pub(in crate::daemon) fn blocks(content: Content) -> Vec<llm::Block> {
-    content.into_blocks().into_iter().map(block).collect()
+    content
+        .into_blocks()
+        .into_iter()
+        .filter_map(block)
+        .collect()
 }
 
-fn plain_text(content: Content) -> Option<String> {
-    let mut text = String::new();
-    for block in content.into_blocks() {
-        let protocol::Block::Text { text: more } = block else {
-            return None;
-        };
-        text.push_str(&more);
-    }
-    Some(text)
+/// The texts of instructions.
+fn instructions_of(content: Content, field: impl Fn() -> String) -> Result<Vec<String>, Malformed> {
+    let text = |block| match block {
+        protocol::Block::Text { text } => Ok(text),
+        _ => Err(Malformed {
+            field: field(),
+            problem: "instructions can only be text".to_owned(),
+        }),
+    };
+    let texts: Result<Vec<_>, _> = content.into_blocks().into_iter().map(text).collect();
+    Ok(texts?.into_iter().filter(|text| !text.is_empty()).collect())
 }
 
 fn tool_use(call: ToolCallParam) -> Result<llm::Block, String> {
@@ -130,8 +142,10 @@ fn tool_use(call: ToolCallParam) -> Result<llm::Block, String> {
     })
 }
 
-fn block(block: protocol::Block) -> llm::Block {
-    match block {
+/// `None` for what only those who made it can read.
+fn block(block: protocol::Block) -> Option<llm::Block> {
+    Some(match block {
+        protocol::Block::RedactedThinking { .. } => return None,
         protocol::Block::Text { text } => llm::Block::Text { text },
         protocol::Block::Thinking {
             thinking,
@@ -161,7 +175,7 @@ fn block(block: protocol::Block) -> llm::Block {
         protocol::Block::ImageUrl { image_url } => llm::Block::Image {
             source: image_source(image_url.url),
         },
-    }
+    })
 }
 
 /// RFC 2397: `data:image/png;base64,…` holds the picture itself.
@@ -211,70 +225,6 @@ fn wire_block(block: llm::Block) -> protocol::Block {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn messages(json: serde_json::Value) -> Vec<MessageParam> {
-        serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn openai_and_anthropic_forms_read_the_same() {
-        let openai = messages(serde_json::json!([
-            { "role": "system", "content": "Be brief." },
-            { "role": "user", "content": "What is in a?" },
-            { "role": "assistant", "content": null, "tool_calls": [
-                { "id": "c1", "type": "function", "function": { "name": "Read", "arguments": "{\"path\":\"a\"}" } }
-            ] },
-            { "role": "tool", "tool_call_id": "c1", "content": "hello" },
-        ]));
-        let anthropic = messages(serde_json::json!([
-            { "role": "user", "content": [{ "type": "text", "text": "What is in a?" }] },
-            { "role": "assistant", "content": [
-                { "type": "tool_use", "id": "c1", "name": "Read", "input": { "path": "a" } }
-            ] },
-            { "role": "user", "content": [
-                { "type": "tool_result", "tool_use_id": "c1", "content": "hello" }
-            ] },
-        ]));
-        let (system, openai) = read(None, openai).unwrap();
-        let (same, anthropic) = read(Some("Be brief.".to_owned()), anthropic).unwrap();
-        assert_eq!(system, same);
-        assert_eq!(openai, anthropic);
-    }
-
-    #[test]
-    fn arguments_that_are_not_json_are_named() {
-        let malformed = read(
-            None,
-            messages(serde_json::json!([
-                { "role": "user", "content": "x" },
-                { "role": "assistant", "tool_calls": [
-                    { "id": "c1", "function": { "name": "Read", "arguments": "{" } }
-                ] },
-            ])),
-        )
-        .unwrap_err();
-        assert_eq!(
-            malformed.field,
-            "messages[1].tool_calls[0].function.arguments"
-        );
-    }
-
-    #[test]
-    fn a_data_url_is_a_picture() {
-        assert_eq!(
-            image_source("data:image/png;base64,AAAA".to_owned()),
-            llm::ImageSource::Base64 {
-                media_type: "image/png".to_owned(),
-                data: "AAAA".to_owned()
-            }
-        );
-        assert_eq!(
-            image_source("http://x/y.png".to_owned()),
-            llm::ImageSource::Url {
-                url: "http://x/y.png".to_owned()
-            }
-        );
-    }
-}
+mod round_trip;
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,15 @@ pub enum Dialect {
     Ollama,
 }
 
+/// The messages that a request comes to in OpenAI's form, for tests that map them back.
+#[cfg(test)]
+pub(crate) fn as_openai(request: &ChatRequest) -> Value {
+    let names = Names::new(request.tools.iter().map(|tool| tool.name.as_str()));
+    let (adjustments, terms) = (Adjustments::default(), ollama::Terms::default());
+    let mut body = Dialect::OpenAi.body(request, &names, adjustments, &terms);
+    body.remove("messages").unwrap_or_default()
+}
+
 /// What was learned of the server on the way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Adjustments {
