@@ -1,10 +1,12 @@
 //! How long a call may take, and apart from that how long a person may take to allow it.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 /// How long a person may take, over all questions about one call.
 const APPROVAL: Duration = Duration::from_secs(600);
@@ -15,6 +17,16 @@ const APPROVAL: Duration = Duration::from_secs(600);
 pub struct ToolClock {
     tool: Duration,
     waiting: watch::Sender<bool>,
+    asked: Mutex<Asked>,
+    stopped: CancellationToken,
+}
+
+/// How long a person has been asked.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Without the time that still runs.
+    total: Duration,
+    since: Option<Instant>,
 }
 
 /// Which time is up.
@@ -31,7 +43,26 @@ impl ToolClock {
         Self {
             tool,
             waiting: watch::Sender::new(false),
+            asked: Mutex::default(),
+            stopped: CancellationToken::new(),
         }
+    }
+
+    /// How long a person has been asked, in all.
+    pub(super) fn asked(&self) -> Duration {
+        let asked = self.lock();
+        let running = asked.since.map_or(Duration::ZERO, |since| since.elapsed());
+        asked.total + running
+    }
+
+    /// Says that the time is up: whoever runs the tool is to stop it.
+    pub(super) fn stop(&self) {
+        self.stopped.cancel();
+    }
+
+    /// Completes when the tool is to be stopped. What it still says is waited for, but not long.
+    pub async fn stopped(&self) {
+        self.stopped.cancelled().await;
     }
 
     /// The tool's own time, in all.
@@ -42,11 +73,26 @@ impl ToolClock {
 
     /// Says whether a person is being asked from now on.
     pub fn wait_for_person(&self, waiting: bool) {
+        {
+            let mut asked = self.lock();
+            match (waiting, asked.since) {
+                (true, None) => asked.since = Some(Instant::now()),
+                (false, Some(since)) => {
+                    asked.total += since.elapsed();
+                    asked.since = None;
+                }
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
         self.waiting.send_if_modified(|present| {
             let changes = *present != waiting;
             *present = waiting;
             changes
         });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Completes when either time is up.
@@ -93,6 +139,7 @@ mod tests {
             clock.wait_for_person(false);
         }
         assert_eq!(spent.await.unwrap(), Spent::Tool);
+        assert_eq!(clock.asked(), 300 * SECOND);
         assert_eq!(begun.elapsed(), 310 * SECOND);
     }
 

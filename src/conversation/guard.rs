@@ -108,10 +108,25 @@ const FAILURES: u32 = 5;
 
 /// Counts rounds in a row that came to nothing. Rounds and not calls: a model that makes ten calls
 /// at once hears of all their errors at once.
+///
+/// A tool that ran and says itself that it failed is another matter: a command whose tests fail is
+/// how a model learns. Only the same failure again is a setback.
 #[derive(Debug, Default)]
 pub(super) struct Setbacks {
     unfit: u32,
     failed: u32,
+    /// What the tools themselves said in the last round that failed.
+    said: Option<u64>,
+    fingerprints: RandomState,
+}
+
+/// How the calls of a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended<'a> {
+    /// At least one of them well.
+    Well,
+    /// All were answered with errors; these are the tools' own.
+    Badly { own: &'a [String] },
 }
 
 /// Nothing works.
@@ -124,10 +139,19 @@ pub(super) enum Setback {
 }
 
 impl Setbacks {
-    /// Takes note of a round: whether all of its calls had an unfit input, and whether all failed.
-    pub(super) fn note(&mut self, all_unfit: bool, all_failed: bool) -> Option<Setback> {
+    /// Takes note of a round: whether all of its calls had an unfit input, and how they ended.
+    pub(super) fn note(&mut self, all_unfit: bool, ended: Ended<'_>) -> Option<Setback> {
         self.unfit = if all_unfit { self.unfit + 1 } else { 0 };
-        self.failed = if all_failed { self.failed + 1 } else { 0 };
+        let said = match ended {
+            Ended::Badly { own } if !own.is_empty() => Some(self.fingerprints.hash_one(own)),
+            Ended::Badly { .. } | Ended::Well => None,
+        };
+        self.failed = match ended {
+            Ended::Well => 0,
+            Ended::Badly { .. } if said.is_some() && said != self.said => 1,
+            Ended::Badly { .. } => self.failed + 1,
+        };
+        self.said = said;
         match (self.unfit, self.failed) {
             (rounds, _) if rounds > REPAIRS => Some(Setback::Unfit { rounds }),
             (_, rounds) if rounds >= FAILURES => Some(Setback::Failed { rounds }),
@@ -141,6 +165,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const BADLY: Ended<'static> = Ended::Badly { own: &[] };
 
     /// Makes the calls that the letters stand for.
     fn verdicts(calls: &str) -> Vec<Verdict> {
@@ -227,15 +253,15 @@ mod tests {
     #[test]
     fn the_third_round_of_unfit_inputs_is_the_last() {
         let mut setbacks = Setbacks::default();
-        assert_eq!(setbacks.note(true, true), None);
-        assert_eq!(setbacks.note(true, true), None);
-        assert_eq!(setbacks.note(false, true), None);
-        assert_eq!(setbacks.note(true, true), None);
-        assert_eq!(setbacks.note(false, false), None);
-        assert_eq!(setbacks.note(true, true), None);
-        assert_eq!(setbacks.note(true, true), None);
+        assert_eq!(setbacks.note(true, BADLY), None);
+        assert_eq!(setbacks.note(true, BADLY), None);
+        assert_eq!(setbacks.note(false, BADLY), None);
+        assert_eq!(setbacks.note(true, BADLY), None);
+        assert_eq!(setbacks.note(false, Ended::Well), None);
+        assert_eq!(setbacks.note(true, BADLY), None);
+        assert_eq!(setbacks.note(true, BADLY), None);
         assert_eq!(
-            setbacks.note(true, true),
+            setbacks.note(true, BADLY),
             Some(Setback::Unfit { rounds: 3 })
         );
     }
@@ -244,15 +270,31 @@ mod tests {
     fn five_failed_rounds_in_a_row_are_enough() {
         let mut setbacks = Setbacks::default();
         for _ in 0..4 {
-            assert_eq!(setbacks.note(false, true), None);
+            assert_eq!(setbacks.note(false, BADLY), None);
         }
-        assert_eq!(setbacks.note(false, false), None);
+        assert_eq!(setbacks.note(false, Ended::Well), None);
         for _ in 0..4 {
-            assert_eq!(setbacks.note(false, true), None);
+            assert_eq!(setbacks.note(false, BADLY), None);
         }
         assert_eq!(
-            setbacks.note(false, true),
+            setbacks.note(false, BADLY),
             Some(Setback::Failed { rounds: 5 })
         );
+    }
+
+    #[test]
+    fn what_a_tool_says_of_its_own_failure_counts_only_when_it_is_the_same_again() {
+        let mut setbacks = Setbacks::default();
+        let mut fails = |said: &str| {
+            let own = [said.to_owned()];
+            setbacks.note(false, Ended::Badly { own: &own })
+        };
+        for number in 0..20 {
+            assert_eq!(fails(&format!("{number} tests failed")), None);
+        }
+        for _ in 0..4 {
+            assert_eq!(fails("no such file"), None);
+        }
+        assert_eq!(fails("no such file"), Some(Setback::Failed { rounds: 5 }));
     }
 }

@@ -150,6 +150,7 @@ async fn a_prompt_with_a_tool_call_runs_over_the_wire() {
                 input_schema: json!({"type": "object", "properties": {}}),
             },
             read_only: true,
+            timeout: None,
         }],
         tool_choice: Some(llm::ToolChoice::Required),
         sampling: llm::Sampling::default(),

@@ -1,6 +1,7 @@
 //! The tools of a prompt: what is declared, who runs them, and what can come back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,14 +15,17 @@ pub struct DeclaredTool {
     pub tool: llm::Tool,
     /// It changes nothing: calls of such tools that follow each other may run at once.
     pub read_only: bool,
+    /// What one call may take; the prompt's `tool_timeout` if absent.
+    pub timeout: Option<Duration>,
 }
 
 /// Runs tools on the user's machine.
 pub trait Tools: Send + Sync {
     /// Runs one call. Dropping the future cancels the tool.
     ///
-    /// The turn enforces the clock itself, by dropping the future; whoever implements this stops
-    /// it while a person is asked for permission. A call id is executed at most once.
+    /// The turn enforces the clock itself: when the time is up it tells [`ToolClock::stopped`], and
+    /// drops the future soon after. Whoever implements this stops the clock while a person is
+    /// asked for permission. A call id is executed at most once.
     fn execute(
         &self,
         call: ToolCall,
@@ -38,6 +42,9 @@ pub struct ToolCall {
     pub name: String,
     /// Always a JSON object.
     pub input: Value,
+    /// The model had read what a tool returned when it made this call: it may be following what
+    /// stood there.
+    pub after_untrusted_read: bool,
 }
 
 /// What a tool gave back.
@@ -49,7 +56,8 @@ pub struct ToolOutput {
     pub is_error: bool,
 }
 
-/// Why there is no output. The model is told, and the loop goes on, except after `HostGone`.
+/// Why there is no output. The model is told, and the loop goes on, except after `Aborted` and
+/// `HostGone`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ToolFailure {
     /// The host does not have the tool it declared.
@@ -70,6 +78,9 @@ pub enum ToolFailure {
     /// The user stopped this one call.
     #[error("the call was cancelled")]
     Cancelled,
+    /// The user wants the whole prompt to end.
+    #[error("the user ended the prompt")]
+    Aborted,
     /// Nobody is left to run tools. Ends the prompt.
     #[error("the host is gone")]
     HostGone,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ pub(super) struct Toolbox {
 #[derive(Debug)]
 struct Entry {
     read_only: bool,
+    timeout: Option<Duration>,
     schema: Arc<Schema>,
 }
 
@@ -41,6 +43,7 @@ impl Toolbox {
         })?;
         let entry = Entry {
             read_only: declared.read_only,
+            timeout: declared.timeout,
             schema: Arc::new(schema),
         };
         self.tools.insert(tool.name.clone(), entry);
@@ -49,6 +52,11 @@ impl Toolbox {
 
     pub(super) fn is_read_only(&self, name: &str) -> bool {
         self.tools.get(name).is_some_and(|tool| tool.read_only)
+    }
+
+    /// What a call may take, if the tool has a time of its own.
+    pub(super) fn timeout(&self, name: &str) -> Option<Duration> {
+        self.tools.get(name)?.timeout
     }
 
     /// What checks an input of a tool; `None` if there is no such tool.

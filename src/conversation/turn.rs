@@ -51,6 +51,7 @@ pub(super) async fn drive<M: Model>(
                 sink,
                 cancel,
                 started,
+                asked: Duration::ZERO,
                 ids: Ids::new(&messages),
                 begun: plan.continues.then(|| Begun::of(&messages)).flatten(),
                 sent: messages,
@@ -83,6 +84,8 @@ struct Turn<'a, M> {
     sink: &'a dyn Sink,
     cancel: &'a CancellationToken,
     started: Instant,
+    /// How long a person was asked to allow calls.
+    asked: Duration,
     plan: Plan,
     ids: Ids,
     guard: LoopGuard,

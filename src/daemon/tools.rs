@@ -52,16 +52,23 @@ impl HostTools {
             name: call.name,
             input,
             timeout_ms: u64::try_from(clock.tool_time().as_millis()).unwrap_or(u64::MAX),
+            after_untrusted_read: call.after_untrusted_read,
         };
-        let _ticking = self
-            .clocks
-            .enter(&params.request_id, &params.tool_call_id, clock);
+        let _ticking =
+            self.clocks
+                .enter(&params.request_id, &params.tool_call_id, Arc::clone(&clock));
         // The turn ends the wait by dropping this future, which cancels the call at the host.
         let result: protocol::ExecuteToolResult = self
             .outbound
-            .call(ExecuteTool::METHOD, &params, None)
+            .call_until(ExecuteTool::METHOD, &params, clock.stopped())
             .await
             .map_err(failure)?;
+        if result.abort {
+            return Err(ToolFailure::Aborted);
+        }
+        if result.denied {
+            return Err(ToolFailure::Denied);
+        }
         Ok(ToolOutput {
             content: wire::message::blocks(result.content),
             is_error: result.is_error,

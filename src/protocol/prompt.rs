@@ -78,6 +78,9 @@ pub struct ToolParam {
     /// It changes nothing: calls of such tools that follow each other run at once.
     #[serde(default)]
     pub read_only: bool,
+    /// What one call may take (`limits.toolTimeoutMs`, at most 30 min).
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
 }
 
 /// Whether the model must call a tool.
@@ -114,6 +117,9 @@ pub struct LimitParams {
     pub max_rounds: Option<u32>,
     /// Tool calls in all (200, at most 2000).
     pub max_tool_calls: Option<u32>,
+    /// For all of the prompt, without the time in which persons are asked (30 min, at most 24 h).
+    /// Past it no tool runs; an answer is not cut short.
+    pub prompt_time_ms: Option<u64>,
     /// For one tool call (120 s, at most 30 min).
     pub tool_timeout_ms: Option<u64>,
     /// What the model sees of one result (256 KiB, at most 1 MiB, which is also the most of one

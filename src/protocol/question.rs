@@ -24,6 +24,9 @@ pub struct ExecuteToolParams {
     /// After this long the daemon cancels the call. Time in which it waits for a person, as told
     /// with `remote-llm/tool-waiting`, does not count.
     pub timeout_ms: u64,
+    /// The model had read what a tool returned when it made this call, and may be following what
+    /// stood there: worth telling whoever is asked to allow it.
+    pub after_untrusted_read: bool,
 }
 
 /// Params of `remote-llm/tool-waiting`.
@@ -48,6 +51,12 @@ pub struct ExecuteToolResult {
     /// Whether that is a failure.
     #[serde(default)]
     pub is_error: bool,
+    /// The person did not allow it: nothing was run (the same as the error `TOOL_DENIED`).
+    #[serde(default)]
+    pub denied: bool,
+    /// The person wants the whole prompt to end, as with `$/cancelRequest`.
+    #[serde(default)]
+    pub abort: bool,
 }
 
 /// Params of `host/verify-host-key`.

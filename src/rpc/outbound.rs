@@ -51,6 +51,7 @@ enum Refusal {
 struct SentCall<'a> {
     pending: Pending,
     outbound: &'a Outbound,
+    cancelled: bool,
 }
 
 // === impl Outbound ===
@@ -127,18 +128,31 @@ impl Outbound {
         params: &(impl Serialize + ?Sized),
         deadline: Option<Duration>,
     ) -> Result<R, CallError> {
-        let asked = self.ask(method, &params);
+        let asked = self.ask(method, &params, std::future::pending());
         let answer = match deadline {
             Some(deadline) => tokio::time::timeout(deadline, asked)
                 .await
                 .map_err(|_| CallError::TimedOut)??,
             None => asked.await?,
         };
-        match answer {
-            Ok(result) => decode(result.get()).map_err(CallError::BadReply),
-            Err(error) if error.code == code::CANCELLED => Err(CallError::Cancelled),
-            Err(error) => Err(CallError::Refused(error)),
-        }
+        read(answer)
+    }
+
+    /// Asks the host and waits for its answer; when `stop` completes, the host is sent
+    /// `$/cancelRequest` once, and is waited for all the same.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    /// As of [`Self::call`].
+    pub async fn call_until<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: &(impl Serialize + ?Sized),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<R, CallError> {
+        read(self.ask(method, &params, stop).await?)
     }
 
     /// Completes when the host can no longer be written to.
@@ -151,7 +165,12 @@ impl Outbound {
         self.queue.give_up();
     }
 
-    async fn ask(&self, method: &str, params: &impl Serialize) -> Result<Answer, CallError> {
+    async fn ask(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<Answer, CallError> {
         let mut pending = self.calls.register().ok_or(CallError::Closed)?;
         let request = message::request(pending.id, method, params, self.message_bytes)?;
         let slot = tokio::select! {
@@ -164,7 +183,13 @@ impl Outbound {
         let mut call = SentCall {
             pending,
             outbound: self,
+            cancelled: false,
         };
+        tokio::select! {
+            biased;
+            answer = call.pending.answer() => return answer.ok_or(CallError::Closed),
+            () = stop => call.cancel(),
+        }
         call.pending.answer().await.ok_or(CallError::Closed)
     }
 
@@ -200,15 +225,31 @@ impl Outbound {
 
 // === impl SentCall ===
 
-impl Drop for SentCall<'_> {
-    fn drop(&mut self) {
-        if self.pending.is_waiting() {
+impl SentCall<'_> {
+    /// Tells the host, once.
+    fn cancel(&mut self) {
+        if self.pending.is_waiting() && !self.cancelled {
+            self.cancelled = true;
             let cancel = message::cancel(self.pending.id);
             // A host that is gone has cancelled everything.
             if let Err(TrySendError::Full(_)) = self.outbound.cancels.try_send(cancel) {
                 tracing::error!("a cancellation was lost: the host does not read");
             }
         }
+    }
+}
+
+impl Drop for SentCall<'_> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+fn read<R: DeserializeOwned>(answer: Answer) -> Result<R, CallError> {
+    match answer {
+        Ok(result) => decode(result.get()).map_err(CallError::BadReply),
+        Err(error) if error.code == code::CANCELLED => Err(CallError::Cancelled),
+        Err(error) => Err(CallError::Refused(error)),
     }
 }
 

@@ -367,6 +367,61 @@ async fn what_a_tool_says_too_late_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_person_asked_denies_a_call_or_ends_the_prompt() {
+    let bed = Bed::start().await;
+    calls_once(&bed.llm, &reads(2));
+    let daemon = bed.configured().await;
+    daemon.answer_with(|question| {
+        // Nothing was read before either of them.
+        assert_eq!(question.params["afterUntrustedRead"], false);
+        Answer::Result(json!({"denied": true}))
+    });
+    let params = asking("p", &json!([read_tool()]));
+    let result = daemon.ok("remote-llm/stream-prompt", params).await;
+    assert_eq!(result["stopReason"], "end_turn");
+    assert_eq!(
+        codes(&daemon, "p"),
+        [json!("TOOL_DENIED"), json!("TOOL_DENIED")]
+    );
+
+    daemon.answer_with(|_| Answer::Result(json!({"abort": true})));
+    let chats = bed.llm.chats().len();
+    let params = asking("q", &json!([read_tool()]));
+    let error = daemon.err("remote-llm/stream-prompt", params).await;
+    assert_eq!(error.code(), "CANCELLED", "{error:?}");
+    let end = daemon.chunks("q").pop().unwrap();
+    assert_eq!(end.event["result"]["stopReason"], "cancelled");
+    assert_eq!(
+        bed.llm.chats().len(),
+        chats + 1,
+        "the model is not asked again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_a_prompt_waits_with_is_in_use() {
+    let bed = Bed::start().await;
+    calls_once(&bed.llm, &reads(1));
+    let daemon = bed.daemon().await;
+    let ssh = with(bed.ssh_params(), &json!({"idleTimeout": 2000}));
+    bed.configure_with(&daemon, ssh, bed.llm_params()).await;
+    // The channel to the server is kept for four seconds after the first round.
+    daemon.answer_with(|_| {
+        Answer::After(Duration::from_secs(8), Box::new(Answer::text("this is 0")))
+    });
+    let params = asking("p", &json!([read_tool()]));
+    daemon.ok("remote-llm/stream-prompt", params).await;
+    let off = daemon.read(|traffic| {
+        let is_off = |line: &&String| {
+            line.contains("\"method\":\"remote-llm/connection-status\"")
+                && line.contains("\"state\":\"off\"")
+        };
+        traffic.lines.iter().filter(is_off).count()
+    });
+    assert_eq!(off, 0, "{}", daemon.transcript());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_reaches_every_tool_that_runs_within_100_ms() {
     let bed = Bed::alone().await;
     calls_once(&bed.llm, &reads(6));

@@ -113,6 +113,7 @@ fn outcome(result: &Result<ToolOutput, ToolFailure>) -> &'static str {
         Err(ToolFailure::TimedOut) => "timed-out",
         Err(ToolFailure::Denied) => "denied",
         Err(ToolFailure::Cancelled) => "cancelled",
+        Err(ToolFailure::Aborted) => "aborted",
         Err(ToolFailure::HostGone) => "host-gone",
     }
 }

@@ -6,14 +6,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio::{join, select};
 
 use crate::conversation::call::Call;
 use crate::conversation::clock::{Spent, ToolClock};
 use crate::conversation::event::Event;
+use crate::conversation::guard::Ended;
 use crate::conversation::limits::Limits;
 use crate::conversation::model::Model;
 use crate::conversation::outcome::StopReason;
@@ -24,6 +27,9 @@ use crate::llm::{Block, Role};
 
 use super::Turn;
 use super::halt::Halt;
+
+/// How long a tool that was told to stop is waited for.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What is to become of a call.
 pub(super) enum Fate {
@@ -39,6 +45,8 @@ pub(super) struct Reply {
     is_error: bool,
     /// Why it was answered for the tool.
     failure: Option<CallFailure>,
+    /// How long a person was asked to allow it.
+    asked: Duration,
     pub(super) halt: Option<Halt>,
 }
 
@@ -68,16 +76,25 @@ impl<M: Model> Turn<'_, M> {
                 _ => None,
             };
             halt = answered.iter().find_map(ends).or(halt);
+            // Of those that ran beside each other, people are asked beside each other.
+            self.asked += answered
+                .iter()
+                .map(|reply| reply.asked)
+                .max()
+                .unwrap_or_default();
             replies.extend(answered);
         }
 
         let outputs = replies.iter_mut().map(|reply| &mut reply.content).collect();
         share(outputs, Limits::ROUND_OUTPUT_BYTES);
         let all = |so: fn(&Reply) -> bool| replies.iter().all(so);
-        let setback = self.setbacks.note(
-            all(|reply| reply.failure == Some(CallFailure::InvalidInput)),
-            all(|reply| reply.is_error),
-        );
+        let own: Vec<_> = replies.iter().filter_map(Reply::own_error).collect();
+        let ended = match all(|reply| reply.is_error) {
+            true => Ended::Badly { own: &own },
+            false => Ended::Well,
+        };
+        let all_unfit = all(|reply| reply.failure == Some(CallFailure::InvalidInput));
+        let setback = self.setbacks.note(all_unfit, ended);
         let results = ids
             .into_iter()
             .zip(replies)
@@ -88,7 +105,7 @@ impl<M: Model> Turn<'_, M> {
             });
         let results = results.collect();
         self.add(Role::User, results);
-        if let Some(limit @ (Halt::Rounds(_) | Halt::Calls(_))) = &halt {
+        if let Some(limit @ (Halt::Rounds(_) | Halt::Calls(_) | Halt::Time(_))) = &halt {
             self.warn(limit.to_string()).await;
         }
         halt.or(setback.map(Halt::Setback))
@@ -157,41 +174,51 @@ impl<M: Model> Turn<'_, M> {
         }
         let limits = &self.plan.limits;
         let name = call.name.clone();
-        let clock = Arc::new(ToolClock::new(limits.tool_timeout));
-        let running = self.tools.execute(call, Arc::clone(&clock));
+        let own = self.plan.toolbox.timeout(&name);
+        let time = own.unwrap_or(limits.tool_timeout);
+        let clock = Arc::new(ToolClock::new(time.min(Limits::HIGHEST.tool_timeout)));
+        let mut running = self.tools.execute(call, Arc::clone(&clock));
         // Losing the race drops the tool's future, which cancels it at the host.
         let ran = select! {
             biased;
-            () = self.cancel.cancelled() => {
-                return Reply {
-                    halt: Some(Halt::Cancelled),
-                    ..Reply::error(
-                        CallFailure::Cancelled,
-                        "The prompt was cancelled while this call ran. It may have taken effect.",
-                    )
-                };
+            () = self.cancel.cancelled() => return cancelled(),
+            ran = &mut running => ran,
+            spent = clock.spent() => {
+                clock.stop();
+                // What it still says comes too late. The next call should not meet it, though.
+                select! {
+                    () = self.cancel.cancelled() => return cancelled(),
+                    _ = timeout(GRACE, &mut running) => {}
+                }
+                match spent {
+                    Spent::Tool => Err(ToolFailure::TimedOut),
+                    Spent::Approval => return Reply {
+                        asked: clock.asked(),
+                        ..Reply::error(
+                            CallFailure::TimedOut,
+                            "This call was not run: nobody allowed it in time.",
+                        )
+                    },
+                }
             }
-            ran = running => ran,
-            spent = clock.spent() => match spent {
-                Spent::Tool => Err(ToolFailure::TimedOut),
-                Spent::Approval => return Reply::error(
-                    CallFailure::TimedOut,
-                    "This call was not run: nobody allowed it in time.",
-                ),
-            },
         };
-        match ran {
+        let reply = match ran {
             Ok(output) => Reply {
                 content: cap(output.content, limits.tool_output_bytes),
                 is_error: output.is_error,
                 failure: None,
+                asked: Duration::ZERO,
                 halt: None,
             },
-            Err(failure) => self.failed(&name, failure),
+            Err(failure) => self.failed(&name, &clock, failure),
+        };
+        Reply {
+            asked: clock.asked(),
+            ..reply
         }
     }
 
-    fn failed(&self, name: &str, failure: ToolFailure) -> Reply {
+    fn failed(&self, name: &str, clock: &ToolClock, failure: ToolFailure) -> Reply {
         match failure {
             ToolFailure::NotFound => self.unknown(name),
             ToolFailure::InvalidInput(problem) => Reply::error(
@@ -206,7 +233,7 @@ impl<M: Model> Turn<'_, M> {
                 CallFailure::TimedOut,
                 format!(
                     "The tool did not answer within {} s and was stopped. It may have taken effect.",
-                    self.plan.limits.tool_timeout.as_secs_f64()
+                    clock.tool_time().as_secs_f64()
                 ),
             ),
             ToolFailure::Denied => Reply::error(
@@ -217,6 +244,17 @@ impl<M: Model> Turn<'_, M> {
                 CallFailure::Cancelled,
                 "The user stopped this call. It may have taken effect.",
             ),
+            ToolFailure::Aborted => {
+                // As if the host had cancelled the prompt: whatever else runs is stopped.
+                self.cancel.cancel();
+                Reply {
+                    halt: Some(Halt::Cancelled),
+                    ..Reply::error(
+                        CallFailure::Cancelled,
+                        "This call was not run: the user ended the prompt.",
+                    )
+                }
+            }
             ToolFailure::HostGone => Reply {
                 halt: Some(Halt::HostGone),
                 ..Reply::error(
@@ -241,6 +279,16 @@ impl<M: Model> Turn<'_, M> {
     }
 }
 
+fn cancelled() -> Reply {
+    Reply {
+        halt: Some(Halt::Cancelled),
+        ..Reply::error(
+            CallFailure::Cancelled,
+            "The prompt was cancelled while this call ran. It may have taken effect.",
+        )
+    }
+}
+
 impl Fate {
     /// Nothing is changed by it.
     fn is_harmless(&self) -> bool {
@@ -259,6 +307,7 @@ impl Reply {
             }],
             is_error: true,
             failure: Some(failure),
+            asked: Duration::ZERO,
             halt: None,
         }
     }
@@ -268,6 +317,11 @@ impl Reply {
             halt: Some(halt.clone()),
             ..Self::error(halt.failure(), halt.to_string())
         }
+    }
+
+    /// What the tool itself says of its failure.
+    fn own_error(&self) -> Option<String> {
+        (self.is_error && self.failure.is_none()).then(|| format!("{:?}", self.content))
     }
 
     fn told(&self, id: &str) -> Event {

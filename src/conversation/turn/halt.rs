@@ -1,5 +1,7 @@
 //! Why no further call is run and the model is not asked again.
 
+use std::time::Duration;
+
 use crate::conversation::error::Error;
 use crate::conversation::guard::{Circle, Setback};
 use crate::conversation::outcome::StopReason;
@@ -16,6 +18,8 @@ pub(super) enum Halt {
     Refused,
     Rounds(u32),
     Calls(u32),
+    /// All its time, without that in which a person was asked.
+    Time(Duration),
     Loop {
         name: String,
         circle: Circle,
@@ -29,7 +33,9 @@ impl Halt {
         let error = match self {
             Self::Cancelled => return Err(Stop::Cancelled),
             Self::Refused => return Ok((StopReason::Refusal, raw)),
-            Self::Rounds(_) | Self::Calls(_) => return Ok((StopReason::Limit, raw)),
+            Self::Rounds(_) | Self::Calls(_) | Self::Time(_) => {
+                return Ok((StopReason::Limit, raw));
+            }
             Self::HostGone => Error::HostGone,
             Self::Loop { name, circle } => Error::ToolLoop {
                 name,
@@ -45,7 +51,9 @@ impl Halt {
     pub(super) fn failure(&self) -> CallFailure {
         match self {
             Self::Cancelled | Self::HostGone | Self::Refused => CallFailure::Cancelled,
-            Self::Rounds(_) | Self::Calls(_) | Self::Setback(_) => CallFailure::Limit,
+            Self::Rounds(_) | Self::Calls(_) | Self::Time(_) | Self::Setback(_) => {
+                CallFailure::Limit
+            }
             Self::Loop { .. } => CallFailure::Loop,
         }
     }
@@ -61,6 +69,10 @@ impl std::fmt::Display for Halt {
             Self::Refused => f.write_str("the answer was cut off by a content filter"),
             Self::Rounds(max) => write!(f, "the prompt reached its limit of {max} rounds"),
             Self::Calls(max) => write!(f, "the prompt reached its limit of {max} tool calls"),
+            Self::Time(limit) => {
+                let seconds = limit.as_secs_f64();
+                write!(f, "the prompt reached its limit of {seconds} s of work")
+            }
             Self::Loop {
                 name,
                 circle: Circle { period: 1 },

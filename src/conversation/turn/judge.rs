@@ -1,5 +1,7 @@
 //! Which calls may run: those of declared tools, with an input that fits, within the limits.
 
+use std::time::Duration;
+
 use tokio::select;
 use tokio::task::spawn_blocking;
 
@@ -9,6 +11,7 @@ use crate::conversation::model::Model;
 use crate::conversation::outcome::StopReason;
 use crate::conversation::text::one_line;
 use crate::conversation::tool::{CallFailure, ToolCall};
+use crate::llm::Block;
 
 use super::Turn;
 use super::execute::{Fate, Reply};
@@ -29,6 +32,9 @@ impl<M: Model> Turn<'_, M> {
             StopReason::Refusal => Some(Halt::Refused),
             // Nobody would learn what the tools found.
             _ if self.round >= max_rounds => Some(Halt::Rounds(max_rounds)),
+            _ if self.worked() >= self.plan.limits.prompt_time => {
+                Some(Halt::Time(self.plan.limits.prompt_time))
+            }
             _ => None,
         };
         let problems = match halt {
@@ -103,9 +109,22 @@ impl<M: Model> Turn<'_, M> {
                     id: call.id,
                     name: call.name,
                     input,
+                    after_untrusted_read: self.has_read(),
                 },
             },
         }
+    }
+
+    /// How long the prompt has worked, without the time in which a person was asked.
+    fn worked(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.asked)
+    }
+
+    /// Whether any tool's result is in what the model was sent.
+    fn has_read(&self) -> bool {
+        let is_result = |block: &Block| matches!(block, Block::ToolResult { .. });
+        let mut blocks = self.sent.iter().flat_map(|message| &message.content);
+        blocks.any(is_result)
     }
 
     /// For each call what is wrong with its input by its tool's schema. On a thread that may take

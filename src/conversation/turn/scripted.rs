@@ -120,6 +120,7 @@ impl Stage {
                 input_schema: json!({"type": "object", "properties": {}}),
             },
             read_only: false,
+            timeout: None,
         });
         self.acts.insert(name.to_owned(), act);
         self

@@ -314,7 +314,11 @@ impl Job {
             continues: self.unfinished,
         };
         let sink = HostSink { events };
-        let mut outcome = conversation::run(&self.server, prompt, &tools, &sink, &self.token).await;
+        let running = conversation::run(&self.server, prompt, &tools, &sink, &self.token);
+        let mut outcome = tokio::select! {
+            outcome = running => outcome,
+            () = self.keep_connection() => Outcome::cancelled(),
+        };
         trail.ended(&outcome);
         let turn = self.workspace.turn(text_bytes(&outcome.messages)).await;
         if let Some(problem) = self.record(asked, &outcome).await {
@@ -326,6 +330,20 @@ impl Job {
             outcome.warnings.push(message);
         }
         Ok((outcome, turn))
+    }
+
+    /// Keeps the connection from being closed as unused while a tool runs or a person is asked, so
+    /// that nobody has to sign in again for the next round. Never returns.
+    async fn keep_connection(&self) {
+        let Some(idle) = self.route.plan.idle else {
+            return std::future::pending().await;
+        };
+        let often = (idle / 2).max(Duration::from_millis(500));
+        loop {
+            tokio::time::sleep(often).await;
+            // Who is given it touches it.
+            drop(self.route.current(&self.workspace));
+        }
     }
 
     /// Waits for the prompt's turn; `None`: it was cancelled.

@@ -44,6 +44,7 @@ pub(in crate::daemon) fn read(
                     input_schema: Value::Object(tool.input_schema),
                 },
                 read_only: tool.read_only,
+                timeout: tool.timeout_ms.map(Duration::from_millis),
             })
             .collect(),
         tool_choice: params.tool_choice.map(|choice| match choice {
@@ -70,6 +71,9 @@ fn limits(params: LimitParams) -> conversation::Limits {
     conversation::Limits {
         max_rounds: params.max_rounds.unwrap_or(defaults.max_rounds),
         max_tool_calls: params.max_tool_calls.unwrap_or(defaults.max_tool_calls),
+        prompt_time: params
+            .prompt_time_ms
+            .map_or(defaults.prompt_time, Duration::from_millis),
         tool_timeout: params
             .tool_timeout_ms
             .map_or(defaults.tool_timeout, Duration::from_millis),

@@ -1,9 +1,11 @@
 //! Models that do not stop by themselves.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::conversation::outcome::StopReason;
-use crate::conversation::tool::ToolFailure;
+use crate::conversation::tool::{ToolFailure, ToolOutput};
 use crate::conversation::turn::scripted::*;
 
 fn reads(id: &str, n: u32) -> crate::llm::Block {
@@ -132,6 +134,56 @@ async fn five_rounds_in_which_everything_failed_end_the_prompt() {
         Err("every tool call failed, 5 rounds in a row".into())
     );
     assert_eq!((stage.calls().len(), outcome.messages.len()), (5, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_says_how_it_failed_may_do_so_as_long_as_it_is_news() {
+    let round = |number: u32| says(vec![reads(&format!("c{number}"), number)]);
+    let fails = |said: &str| {
+        Act::Return(ToolOutput {
+            content: vec![text(said)],
+            is_error: true,
+        })
+    };
+    let same = Stage::new((0..5).map(round)).tool("read", fails("exit 1"));
+    assert_eq!(
+        ended(&same.run().await),
+        Err("every tool call failed, 5 rounds in a row".into())
+    );
+    // Two tools by turns: what is said is another thing each time.
+    let by_turns = |number: u32| {
+        let name = ["test", "lint"][number as usize % 2];
+        says(vec![call(
+            &format!("c{number}"),
+            name,
+            json!({ "n": number }),
+        )])
+    };
+    let news = Stage::new((0..12).map(by_turns).chain([says(vec![text("ok")])]))
+        .tool("test", fails("exit 1"))
+        .tool("lint", fails("exit 2"));
+    assert_eq!(ended(&news.run().await), Ok(StopReason::EndTurn));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_works_for_half_an_hour_and_people_may_take_their_time() {
+    let minute = Duration::from_secs(60);
+    let rounds = |count: u32| {
+        let round = |number: u32| says(vec![reads(&format!("c{number}"), number)]);
+        (0..count).map(round).chain([says(vec![text("ok")])])
+    };
+    let mut works = Stage::new(rounds(40)).tool("read", Act::After(minute, "x"));
+    works.prompt.limits.max_rounds = 100;
+    let outcome = works.run().await;
+    assert_eq!(ended(&outcome), Ok(StopReason::Limit));
+    assert_eq!(works.calls().len(), 30);
+    assert_eq!(
+        outcome.warnings,
+        ["not run: the prompt reached its limit of 1800 s of work"]
+    );
+    let mut asks = Stage::new(rounds(40)).tool("read", Act::AskFor(minute, "x"));
+    asks.prompt.limits.max_rounds = 100;
+    assert_eq!(ended(&asks.run().await), Ok(StopReason::EndTurn));
 }
 
 #[tokio::test(start_paused = true)]
