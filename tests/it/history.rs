@@ -1,7 +1,7 @@
 //! Conversations outlive the daemon.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -150,7 +150,10 @@ async fn kill_at_any_moment(kills: usize) {
         let asked = request.last("user").unwrap_or_default();
         Reply::text(&["You said: ", asked])
     });
-    let seed = Instant::now().elapsed().subsec_nanos().into();
+    let seed = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(1, |since| since.subsec_nanos().into());
+    println!("seed {seed}");
     let mut random = Random::new(seed);
     let mut answered: HashMap<String, Vec<String>> = HashMap::new();
     for kill in 0..kills {

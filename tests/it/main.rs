@@ -21,6 +21,7 @@ mod dead_peers;
 mod drafts;
 mod forwarding;
 mod history;
+mod history_list;
 mod hops;
 mod host_death;
 mod host_keys;
