@@ -153,7 +153,7 @@ async fn kill_at_any_moment(kills: usize) {
     let seed = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(1, |since| since.subsec_nanos().into());
-    println!("seed {seed}");
+    crate::support::measured(&format!("the seed of the kills: {seed}"));
     let mut random = Random::new(seed);
     let mut answered: HashMap<String, Vec<String>> = HashMap::new();
     for kill in 0..kills {
