@@ -51,6 +51,8 @@ pub(super) struct Learned {
     ollama: Option<bool>,
     /// It may be one, so asking is worth it.
     looks_like_ollama: bool,
+    /// A large prompt has asked what it is; whatever came of it, the next does not.
+    looked_up: bool,
     pub(super) ollama_version: Option<Version>,
 }
 

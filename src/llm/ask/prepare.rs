@@ -7,7 +7,7 @@ use crate::llm::{
     carrier::Carrier,
     context::{self, Verdict, estimate},
     dialect::{Dialect, ollama},
-    discovery::Inquiry,
+    discovery::{Inquiry, discover},
     endpoint::Dial,
     error::Error,
     event::{ChatEvent, Phase},
@@ -18,6 +18,7 @@ use crate::llm::{
     resend::Reached,
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 impl<E: Carrier> Question<E> {
     /// Finds it out; returns what is to be told before the question is put. A server that does
@@ -32,11 +33,33 @@ impl<E: Carrier> Question<E> {
     }
 
     async fn find_out(&mut self) -> Result<Vec<ChatEvent>, Error<E>> {
+        self.look_up().await;
         let is_ollama = self.choose().await?;
         self.prefill = self.prefill().await?;
         match is_ollama {
             true => self.size_up(estimate::tokens(&self.request)).await,
             false => self.fit().await,
+        }
+    }
+
+    /// Of a prompt that may be too large it has to be known for what: asks the server what it is
+    /// and has, if nobody did. Once, and not for long; a server that does not say is taken as it is.
+    async fn look_up(&self) {
+        let known = self.server.learned();
+        let is_small = || estimate::at_most(&self.request) <= window::SMALLEST;
+        // To Ollama by its own API everything is said with the request.
+        if known.kind.is_some()
+            || known.looked_up
+            || self.server.options.api_type == ApiType::Ollama
+            || is_small()
+        {
+            return;
+        }
+        self.server.learn(|known| known.looked_up = true);
+        match timeout(context::PATIENCE, discover(&self.server)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the server does not say what it has"),
+            Err(_) => tracing::debug!("the server does not say in time what it has"),
         }
     }
 

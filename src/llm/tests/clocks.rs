@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::peer::{
-    Connection, DONE, Peer, Refused, clocks, delta, drain, finish, outcome, prompt, server,
+    self, Connection, DONE, Peer, Refused, clocks, delta, drain, finish, outcome, prompt, server,
 };
 use crate::llm::{
     BoxFuture, ByteStream, ChatEvent, ChatStream, Clock, Dial, Error, Opener, Options, Phase,
@@ -146,6 +146,7 @@ async fn the_total_clock_also_runs_before_the_head() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_read_the_request_runs_into_the_connect_clock() {
     let (server, mut peer) = server(clocks(10, 600, 120, None));
+    server.recall(&peer::found_to_be(ServerKind::Generic));
     let mut request = prompt();
     request.system = Some("x".repeat(4 * 1024 * 1024));
     let start = Instant::now();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::peer::{self, Refused, answer, drain, server};
 use crate::llm::{
-    Block, ChatEvent, ChatRequest, Error, Message, Options, Role, Server, Tool, TypedModel,
+    ApiType, Block, ChatEvent, ChatRequest, Error, Message, Options, Role, Server, Tool, TypedModel,
 };
 
 /// What was asked of a server besides its list, with the bodies.
@@ -36,6 +36,13 @@ const TOKENIZE: &str = "POST /tokenize";
 type Says = dyn Fn(&str, &Value) -> Option<String> + Send + Sync;
 
 async fn discovered(options: Options, says: Arc<Says>) -> (Server<Refused>, Log) {
+    let (server, log) = undiscovered(options, says);
+    server.discover().await.unwrap();
+    log.take();
+    (server, log)
+}
+
+fn undiscovered(options: Options, says: Arc<Says>) -> (Server<Refused>, Log) {
     let (server, mut peer) = server(options);
     let log = Log::default();
     let noted = log.clone();
@@ -57,8 +64,6 @@ async fn discovered(options: Options, says: Arc<Says>) -> (Server<Refused>, Log)
             });
         }
     });
-    server.discover().await.unwrap();
-    log.take();
     (server, log)
 }
 
@@ -93,7 +98,7 @@ fn llama(window: u64) -> Arc<Says> {
                 peer::json(200, &json!({"tokens": tokens}).to_string())
             }
             CHAT => answer("Hello."),
-            other => panic!("{other}"),
+            _ => peer::json(404, "{}"),
         })
     })
 }
@@ -301,4 +306,33 @@ async fn a_context_that_a_person_typed_in_is_warned_of_where_nothing_counts() {
     assert!(told[0].contains("a context of 1000 (profile)"), "{told:?}");
     let prompts = log.lines().into_iter().filter(|line| line == CHAT).count();
     assert_eq!(prompts, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_prompt_asks_by_itself_what_the_server_has() {
+    let llama = llama(1000);
+    let says = Arc::new(move |line: &str, body: &Value| llama(line, body));
+    let (server, log) = undiscovered(Options::default(), says);
+    assert_eq!(warnings(&server, conversation(&[500])).await, [""; 0]);
+    assert_eq!(log.lines().pop().unwrap(), CHAT);
+    assert_eq!(too_long(&server, conversation(&[5000])).await, (5002, 1000));
+    let asked = log.lines();
+    assert_eq!(asked[0], "GET /v1/models");
+    assert!(!asked.contains(&CHAT.to_owned()), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_say_what_it_has_delays_one_large_prompt_only() {
+    let says = Arc::new(|line: &str, _: &Value| (line == CHAT).then(|| answer("Hello.")));
+    let options = Options {
+        api_type: ApiType::OpenAiCompatible,
+        ..Options::default()
+    };
+    let (server, log) = undiscovered(options, says);
+    for limit in [3, 1] {
+        let begun = Instant::now();
+        assert_eq!(warnings(&server, conversation(&[5000])).await, [""; 0]);
+        assert!(begun.elapsed() < Duration::from_secs(limit));
+    }
+    assert_eq!(log.lines(), ["GET /v1/models", CHAT, CHAT]);
 }

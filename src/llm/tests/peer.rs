@@ -14,8 +14,9 @@ use tokio::{
 };
 
 use crate::llm::{
-    Block, BoxFuture, ByteStream, Carrier, ChatEvent, ChatRequest, ChatStream, Clocks, Completion,
-    Dial, Error, Message, Opener, Options, Retries, Role, Server,
+    ApiChoice, Block, BoxFuture, ByteStream, Carrier, ChatEvent, ChatRequest, ChatStream, Clocks,
+    Completion, Dial, Dialect, Discovery, Error, Message, Opener, Options, Retries, Role, Server,
+    ServerInfo, ServerKind,
 };
 
 /// The carrier's error.
@@ -283,6 +284,22 @@ pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     request
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// A server of this kind, of whose models nothing is known.
+pub(super) fn found_to_be(kind: ServerKind) -> Discovery {
+    Discovery {
+        server: ServerInfo {
+            kind,
+            version: None,
+        },
+        api: ApiChoice {
+            dialect: Dialect::OpenAi,
+            reason: String::new(),
+        },
+        models: Vec::new(),
+        warnings: Vec::new(),
+    }
 }
 
 /// What comes of a question, whether it fails at once or only later.

@@ -21,7 +21,7 @@ use super::peer::{
 };
 use crate::llm::{
     Block, BoxFuture, ByteStream, ChatEvent, Dial, Error, Message, Opener, Options, Phase,
-    RefusalKind, Role, Server, StopReason, TlsFailure,
+    RefusalKind, Role, Server, ServerKind, StopReason, TlsFailure,
 };
 
 async fn finished(stream: &mut crate::llm::ChatStream<Refused>) -> crate::llm::Completion {
@@ -501,6 +501,7 @@ async fn null_content_becomes_empty_text_for_a_server_that_refuses_it() {
 #[tokio::test(start_paused = true)]
 async fn a_request_larger_than_every_buffer_arrives_whole() {
     let (server, mut peer) = server(Options::default());
+    server.recall(&peer::found_to_be(ServerKind::Generic));
     let mut request = prompt();
     request.system = Some("x".repeat(3 * 1024 * 1024));
     let (_stream, ()) = tokio::join!(async { server.chat(request).await.unwrap() }, async {

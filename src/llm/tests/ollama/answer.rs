@@ -176,7 +176,10 @@ async fn a_cancelled_answer_closes_its_connection() {
 async fn an_answer_with_ollamas_mark_is_followed_up() {
     let chunk = r#"{"system_fingerprint":"fp_ollama","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
     let marked = peer::begun(&format!("data: {chunk}\n\n")) + "0\r\n\r\n";
-    let ollama = Ollama::new().says("POST /v1/chat/completions", marked.clone());
+    // It has no list by which it could be known before.
+    let ollama = Ollama::new()
+        .without("GET /v1/models")
+        .says("POST /v1/chat/completions", marked.clone());
     let server = ollama.client(options(ApiType::OpenAiCompatible));
     assert_eq!(warnings(&server, question(5000)).await, [""; 0]);
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
@@ -191,6 +194,7 @@ async fn an_answer_with_ollamas_mark_is_followed_up() {
     // A gateway passes the mark on, and is none.
     let gateway = Ollama::new()
         .says("POST /v1/chat/completions", marked)
+        .without("GET /v1/models")
         .without("GET /api/version");
     let server = gateway.client(options(ApiType::OpenAiCompatible));
     for _ in 0..3 {

@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::{super::peer, Ollama, ask, options, question, user, warnings};
 use crate::llm::{
-    ApiChoice,
     ApiType::{self, Auto, OpenAiCompatible},
-    Block, ChatEvent, ChatRequest, Dialect, Discovery, ImageSource, KeepAlive, Message,
-    OllamaSettings, Options, Phase, Role, ServerInfo, ServerKind, Think,
+    Block, ChatEvent, ChatRequest, ImageSource, KeepAlive, Message, OllamaSettings, Options, Phase,
+    Role, ServerKind, Think,
 };
 
 const OWN: &str = "POST /api/chat";
@@ -41,21 +40,6 @@ async fn auto_finds_out_once_that_the_server_is_an_ollama() {
     assert_eq!(ollama.asked(), ["GET /api/ps", OWN]);
 }
 
-fn found_to_be(kind: ServerKind) -> Discovery {
-    Discovery {
-        server: ServerInfo {
-            kind,
-            version: None,
-        },
-        api: ApiChoice {
-            dialect: Dialect::OpenAi,
-            reason: String::new(),
-        },
-        models: Vec::new(),
-        warnings: Vec::new(),
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn auto_believes_discovery() {
     let ollama = Ollama::new();
@@ -67,7 +51,7 @@ async fn auto_believes_discovery() {
     assert!(!ollama.asked().contains(&"GET /api/tags".to_owned()));
 
     let server = ollama.client(options(Auto));
-    server.recall(&found_to_be(ServerKind::Vllm));
+    server.recall(&peer::found_to_be(ServerKind::Vllm));
     warnings(&server, question(1)).await;
     assert_eq!(ollama.asked(), [COMPATIBLE]);
 }
@@ -271,7 +255,7 @@ async fn the_compatible_api_is_warned_of_where_the_server_may_be_ollama() {
     // By its port, and asked only about prompts that are large enough for any context to matter.
     let ollama = Ollama::new();
     let server = ollama.client_at("http://localhost:11434", options(OpenAiCompatible));
-    assert_eq!(warnings(&server, question(1000)).await, [""; 0]);
+    assert_eq!(warnings(&server, question(100)).await, [""; 0]);
     assert_eq!(ollama.asked(), [COMPATIBLE]);
     assert_eq!(warnings(&server, question(3000)).await, [""; 0]);
     let told = warnings(&server, question(5000)).await;
@@ -280,14 +264,16 @@ async fn the_compatible_api_is_warned_of_where_the_server_may_be_ollama() {
     // On another port nobody is asked what it is …
     let ollama = Ollama::new();
     let server = ollama.client(options(OpenAiCompatible));
-    assert_eq!(warnings(&server, question(5000)).await, [""; 0]);
+    assert_eq!(warnings(&server, question(100)).await, [""; 0]);
     assert_eq!(ollama.asked(), [COMPATIBLE]);
-    // … until discovery has found it.
-    server.discover().await.unwrap();
+    // … until it matters, and then once.
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
+    assert_eq!(ollama.asked()[0], "GET /v1/models");
+    assert_eq!(warnings(&server, question(5000)).await.len(), 1);
+    assert!(!ollama.asked().contains(&"GET /v1/models".to_owned()));
     // Another client of the same server may have been it.
     let server = ollama.client(options(OpenAiCompatible));
-    server.recall(&found_to_be(ServerKind::Ollama));
+    server.recall(&peer::found_to_be(ServerKind::Ollama));
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
 }
 
