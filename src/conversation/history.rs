@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::llm::{Carrier, Message, Role};
+use crate::llm::{Block, Carrier, Message, Role};
 
 use super::outcome::{End, Outcome};
 use super::worker::Worker;
@@ -183,7 +183,13 @@ impl History {
 fn entries<E: Carrier>(asked: Asked, outcome: &Outcome<E>, origin: &Origin) -> Vec<Entry> {
     let answered_at = SystemTime::now();
     let mut usages = outcome.usage.per_round.iter().copied();
-    let interrupted = !matches!(outcome.end, End::Finished { .. }) && !outcome.partial.is_empty();
+    let only_thought = || {
+        let is_thought = |block: &Block| matches!(block, Block::Thinking { .. });
+        let answer = outcome.messages.last();
+        answer.is_some_and(|message| message.content.iter().all(is_thought))
+    };
+    let interrupted = !matches!(outcome.end, End::Finished { .. })
+        && (!outcome.partial.is_empty() || only_thought());
     let last = outcome.messages.len().saturating_sub(1);
     let answered = outcome.messages.iter().enumerate().map(|(place, message)| {
         let is_answer = message.role == Role::Assistant;
