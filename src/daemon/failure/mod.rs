@@ -11,6 +11,7 @@ mod forward;
 mod history;
 mod host_key;
 mod llm;
+mod refusal;
 mod ssh;
 mod ssh_config;
 mod system;

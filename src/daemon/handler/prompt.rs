@@ -1,5 +1,8 @@
 //! Prompts, from the params to the terminal event and the reply.
 
+mod conclude;
+mod prepare;
+
 use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -7,17 +10,14 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
-    conversation::{
-        self, Asked, End, Event, HistoryError, NotContinuable, Origin, Outcome, Sink, Subject,
-    },
+    conversation::{self, Asked, Event, HistoryError, Origin, Outcome, Sink, Subject},
     llm::{self, BoxFuture},
     protocol::{
-        self, ConversationUpdated, ConversationUpdatedParams, ErrorCode, ErrorObject, Notification,
+        self, ConversationUpdated, ConversationUpdatedParams, ErrorObject, Notification,
         PromptParams, PromptResult, ToolWaitingParams,
     },
     rpc::Call,
@@ -26,12 +26,12 @@ use crate::{
 
 use super::{
     super::{
-        admission::{Admitted, Full, MAX_PROMPTS, Place},
+        admission::{Admitted, Place},
         audit::Trail,
         failure::{self, Scene},
         link::Server,
         route::Route,
-        running::{Taken, Ticket},
+        running::Ticket,
         state::Daemon,
         stream::EventStream,
         tools::HostTools,
@@ -39,7 +39,6 @@ use super::{
         workspace::Workspace,
     },
     history::history_entry,
-    model,
 };
 
 pub(in crate::daemon) async fn submit(
@@ -99,89 +98,6 @@ struct Job {
 }
 
 impl Job {
-    /// This, and what else is over before the answer begins, is boxed where it is awaited: a
-    /// thousand prompts that stream should not hold the room for it.
-    async fn prepare(
-        daemon: &Arc<Daemon>,
-        params: PromptParams,
-        call: Call,
-    ) -> Result<(Self, conversation::Prompt), ErrorObject> {
-        let workspace = daemon.workspace()?;
-        let request_id = params.request_id.clone().unwrap_or_else(new_id);
-        let goes_on = params.conversation_id.is_some();
-        let continues = params.continues;
-        if continues && !(goes_on && params.messages.is_empty()) {
-            return Err(failure::invalid_params(
-                "continue",
-                "`continue` goes on with the last answer of a conversation: name it in \
-                 `conversationId`, and leave `messages` empty.",
-            ));
-        }
-        let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
-        // First of all, so that one too many costs nothing.
-        let ticket = daemon
-            .running
-            .enter(&request_id, &conversation_id, call.token.clone())
-            .map_err(|taken| already_running(&taken))?;
-        let admitted = daemon.admission.enter(&params.config_id);
-        let admitted = admitted.map_err(|Full| failure::busy(MAX_PROMPTS))?;
-        let profile = workspace.profile(&params.config_id).await?;
-        let route = workspace.route_of(&profile).await?;
-        let api = workspace.api_of(&profile)?;
-        let mut warnings = Vec::new();
-        let model = match wire::config::model(&profile, params.model.as_deref()) {
-            Some(model) => model,
-            None => {
-                let only = only_model(workspace, &profile.id);
-                let model = super::cancellable(&call.token, only).await?;
-                warnings.push(format!(
-                    "No model was chosen; {model} is the only one there."
-                ));
-                model
-            }
-        };
-        let run_tools = workspace.capabilities.execute_tool;
-        let mut prompt =
-            wire::prompt::read(params, conversation_id.clone(), model.clone(), run_tools)
-                .map_err(|problem| failure::malformed(&problem))?;
-        let known = match goes_on {
-            true => workspace.history.get(&conversation_id).await,
-            false => Ok(None),
-        };
-        let known = known.map_err(|error| failure::history(&error))?;
-        let mut unfinished = None;
-        if continues {
-            let found = known
-                .as_ref()
-                .map_or(Err(NotContinuable::Finished), |known| known.unfinished());
-            unfinished = Some(found.map_err(failure::not_continuable)?);
-            prompt.continues = true;
-        }
-        if let Some(known) = known {
-            let mut messages: Vec<_> = known.messages().cloned().collect();
-            prompt.new_from = messages.len();
-            messages.append(&mut prompt.messages);
-            prompt.messages = messages;
-        }
-        let job = Self {
-            workspace: Arc::clone(workspace),
-            token: call.token,
-            _ticket: ticket,
-            admitted: Some(admitted),
-            request_id,
-            conversation_id,
-            server: route.server(workspace, &api),
-            scene: route.scene(&api, Some(model.clone())),
-            secrets: workspace.redactor(&profile),
-            route,
-            model,
-            look_up: api.options.clocks.discovery,
-            unfinished,
-            warnings,
-        };
-        Ok((job, prompt))
-    }
-
     async fn run(
         mut self,
         prompt: conversation::Prompt,
@@ -404,142 +320,6 @@ impl Job {
         let _ = outbound.notify(ConversationUpdated::METHOD, &params).await;
         recorded.problem
     }
-
-    /// The terminal event and the reply for how the prompt ended.
-    async fn conclude(
-        &self,
-        mut outcome: Outcome<ssh::Error>,
-    ) -> (protocol::Event, Result<Arc<PromptResult>, ErrorObject>) {
-        outcome.warnings.splice(0..0, self.warnings.iter().cloned());
-        let result = |stop_reason, raw_finish_reason| {
-            Arc::new(wire::prompt::result(
-                &outcome,
-                self.request_id.clone(),
-                self.conversation_id.clone(),
-                &self.model,
-                stop_reason,
-                raw_finish_reason,
-            ))
-        };
-        match &outcome.end {
-            End::Finished {
-                stop_reason,
-                raw_finish_reason,
-            } => {
-                let result = result(
-                    wire::prompt::stop_reason(*stop_reason),
-                    raw_finish_reason.clone(),
-                );
-                (
-                    protocol::Event::Finished {
-                        result: Arc::clone(&result),
-                    },
-                    Ok(result),
-                )
-            }
-            End::Cancelled => {
-                let result = result(protocol::StopReason::Cancelled, None);
-                let partial = wire::prompt::partial(outcome.text());
-                let error = self.placed(failure::cancelled(partial));
-                (protocol::Event::Finished { result }, Err(error))
-            }
-            End::Failed(error) => {
-                let mut error = failure::conversation(error, &self.scene);
-                // What was said or done is not undone by asking again.
-                error.data.retryable &= outcome.may_retry();
-                error.data.partial = wire::prompt::partial(outcome.text());
-                if error.data.code == ErrorCode::ApiInvalidModel {
-                    Box::pin(self.name_models(&mut error)).await;
-                }
-                let error = self.placed(error);
-                (
-                    protocol::Event::Failed {
-                        error: Box::new(error.clone()),
-                    },
-                    Err(error),
-                )
-            }
-        }
-    }
-
-    /// A missing model's error says which ones may have been meant, as far as that is known.
-    async fn name_models(&self, error: &mut ErrorObject) {
-        let look_up = async {
-            let known = model::discovery(&self.workspace, &self.route.config_id, false).await?;
-            // What was there a moment ago is no longer.
-            match known.models.iter().any(|model| model.id == self.model) {
-                true => model::discovery(&self.workspace, &self.route.config_id, true).await,
-                false => Ok(known),
-            }
-        };
-        let looked_up = timeout(self.look_up, super::cancellable(&self.token, look_up));
-        if let Ok(Ok(found)) = looked_up.await
-            && !found.models.is_empty()
-        {
-            error.data.hint = Some(match found.near(&self.model).as_slice() {
-                [] => offer(&found.models),
-                near => format!("Near names there: {}.", near.join(", ")),
-            });
-        }
-    }
-
-    fn placed(&self, mut error: ErrorObject) -> ErrorObject {
-        error.data.config_id = Some(self.route.config_id.clone());
-        error.data.request_id = Some(self.request_id.clone());
-        error.data.conversation_id = Some(self.conversation_id.clone());
-        error
-    }
-}
-
-fn already_running(taken: &Taken) -> ErrorObject {
-    match taken {
-        Taken::RequestId => failure::invalid_params(
-            "requestId",
-            "`requestId`: a prompt of this name is running; choose another name.",
-        ),
-        Taken::Conversation => failure::invalid_params(
-            "conversationId",
-            "`conversationId`: a prompt of this conversation is running; wait for it, or cancel it.",
-        ),
-    }
-}
-
-fn new_id() -> String {
-    Uuid::new_v4().to_string()
-}
-
-/// The model of a server that has no choice to offer.
-async fn only_model(workspace: &Arc<Workspace>, config_id: &str) -> Result<String, ErrorObject> {
-    let found = model::discovery(workspace, config_id, false).await?;
-    match found.models.as_slice() {
-        [only] => Ok(only.id.clone()),
-        [] => Err(failure::plain(
-            ErrorCode::ApiInvalidModel,
-            "The server has no model loaded. Load one there, or name it in `model`.",
-        )),
-        several => {
-            let mut error = failure::plain(
-                ErrorCode::ApiInvalidModel,
-                "No model is chosen. Select one with remote-llm/select-model, or name it in `model`.",
-            );
-            error.data.hint = Some(offer(several));
-            Err(error)
-        }
-    }
-}
-
-fn offer(models: &[llm::Model]) -> String {
-    let names: Vec<_> = models
-        .iter()
-        .take(10)
-        .map(|model| model.id.as_str())
-        .collect();
-    let more = if models.len() > names.len() {
-        ", …"
-    } else {
-        ""
-    };
-    format!("The server offers: {}{more}.", names.join(", "))
 }
 
 /// Hands a prompt's events on, where somebody wants them.
