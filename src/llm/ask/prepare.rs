@@ -33,8 +33,14 @@ impl<E: Carrier> Question<E> {
     }
 
     async fn find_out(&mut self) -> Result<Vec<ChatEvent>, Error<E>> {
-        self.look_up().await;
+        // Else it is asked whether it is an Ollama anyway.
+        if self.server.options.api_type == ApiType::OpenAiCompatible {
+            self.look_up().await;
+        }
         let is_ollama = self.choose().await?;
+        if !is_ollama {
+            self.look_up().await;
+        }
         self.prefill = self.prefill().await?;
         match is_ollama {
             true => self.size_up(estimate::tokens(&self.request)).await,
@@ -47,17 +53,24 @@ impl<E: Carrier> Question<E> {
     async fn look_up(&self) {
         let known = self.server.learned();
         let is_small = || estimate::at_most(&self.request) <= window::SMALLEST;
-        // To Ollama by its own API everything is said with the request.
-        if known.kind.is_some()
-            || known.looked_up
-            || self.server.options.api_type == ApiType::Ollama
-            || is_small()
-        {
+        if known.kind.is_some() || known.looked_up || is_small() {
             return;
         }
         self.server.learn(|known| known.looked_up = true);
-        match timeout(context::PATIENCE, discover(&self.server)).await {
-            Ok(Ok(_)) => {}
+        let asking = async {
+            // Of an Ollama with many models, discovery would ask too much.
+            let ollama = match known.ollama {
+                Some(known) => Some(known),
+                None => self.lookup().is_ollama().await?,
+            };
+            self.server.learn(|learned| learned.ollama = ollama);
+            if ollama != Some(true) {
+                discover(&self.server).await?;
+            }
+            Ok::<_, Error<E>>(())
+        };
+        match timeout(context::PATIENCE, asking).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the server does not say what it has"),
             Err(_) => tracing::debug!("the server does not say in time what it has"),
         }

@@ -176,12 +176,14 @@ async fn a_cancelled_answer_closes_its_connection() {
 async fn an_answer_with_ollamas_mark_is_followed_up() {
     let chunk = r#"{"system_fingerprint":"fp_ollama","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
     let marked = peer::begun(&format!("data: {chunk}\n\n")) + "0\r\n\r\n";
-    // It has no list by which it could be known before.
+    // It could not be known by anything else.
     let ollama = Ollama::new()
         .without("GET /v1/models")
+        .says("GET /api/version", peer::json(503, "{}"))
         .says("POST /v1/chat/completions", marked.clone());
     let server = ollama.client(options(ApiType::OpenAiCompatible));
     assert_eq!(warnings(&server, question(5000)).await, [""; 0]);
+    let ollama = ollama.version("0.6.2");
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
     // One that could not say what it is at first is asked again.
     let ollama = ollama.says("GET /api/version", peer::json(503, "{}"));

@@ -268,9 +268,9 @@ async fn the_compatible_api_is_warned_of_where_the_server_may_be_ollama() {
     assert_eq!(ollama.asked(), [COMPATIBLE]);
     // … until it matters, and then once.
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
-    assert_eq!(ollama.asked()[0], "GET /v1/models");
+    assert_eq!(ollama.asked()[..2], ["GET /api/version", "GET /api/tags"]);
     assert_eq!(warnings(&server, question(5000)).await.len(), 1);
-    assert!(!ollama.asked().contains(&"GET /v1/models".to_owned()));
+    assert!(!ollama.asked().contains(&"GET /api/tags".to_owned()));
     // Another client of the same server may have been it.
     let server = ollama.client(options(OpenAiCompatible));
     server.recall(&peer::found_to_be(ServerKind::Ollama));
