@@ -24,37 +24,22 @@ use super::{
     message::ChatRequest,
     model::ServerKind,
     moment::{Moment, Pauses},
-    ollama::Version,
     options::{InvalidHeader, Options},
     refusal::{self, Refusal, RefusalKind},
     resend::{self, Failure, Kind, Reached, Situation},
     retry_after::retry_after,
 };
 
+mod adjust;
+mod learned;
 mod prefill;
 mod prepare;
 
-use self::prefill::Prefill;
+pub(super) use self::learned::Learned;
+use self::{adjust::adjust, prefill::Prefill};
 
 /// Names a question in the logs of whoever passes it on. One for all its requests.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What was found out about a server; kept as long as its [`Server`](super::Server).
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Learned {
-    /// Which of [`Endpoint::api_prefixes`](super::Endpoint) has the API.
-    pub(super) prefix: Option<usize>,
-    pub(super) adjustments: Adjustments,
-    /// Which program it is, once discovery has asked.
-    kind: Option<ServerKind>,
-    /// Whether it is an Ollama, as a prompt found out since.
-    ollama: Option<bool>,
-    /// It may be one, so asking is worth it.
-    looks_like_ollama: bool,
-    /// A large prompt has asked what it is; whatever came of it, the next does not.
-    looked_up: bool,
-    pub(super) ollama_version: Option<Version>,
-}
 
 /// One question, which can be asked again as long as nothing of an answer was told.
 pub(super) struct Question<E: Carrier> {
@@ -436,60 +421,4 @@ fn when(delay: Duration) -> String {
         return "at once".to_owned();
     }
     format!("in {} s", (delay.as_secs_f64() * 10.0).ceil() / 10.0)
-}
-
-/// Changes what the refusal names, if it was sent; true if asking again is worth it. Each change
-/// is made at most once, so this ends.
-fn adjust(adjustments: &mut Adjustments, refusal: &Refusal, said: &str, sent: &[u8]) -> bool {
-    let status = refusal.status.unwrap_or_default();
-    let has = |member: &[u8]| sent.windows(member.len()).any(|window| window == member);
-    if matches!(status, 400 | 422) {
-        if !adjustments.no_stream_options
-            && (said.contains("stream_options") || said.contains("include_usage"))
-        {
-            adjustments.no_stream_options = true;
-            return true;
-        }
-        if adjustments.return_progress && said.contains("return_progress") {
-            adjustments.return_progress = false;
-            return true;
-        }
-        if !adjustments.no_truncate
-            && refusal.kind == RefusalKind::Other
-            && (said.contains("truncate") || said.contains("shift"))
-            && has(TRUNCATE)
-        {
-            adjustments.no_truncate = true;
-            return true;
-        }
-    }
-    // Templates that join strings fail on null, in their own words and often with a 500.
-    if matches!(status, 400 | 422 | 500)
-        && refusal.kind == RefusalKind::Other
-        && !adjustments.empty_content
-        && said.contains("content")
-        && has(NULL_CONTENT)
-    {
-        adjustments.empty_content = true;
-        return true;
-    }
-    false
-}
-
-/// Within a JSON string the quotes would be escaped.
-const NULL_CONTENT: &[u8] = b"\"content\":null";
-const TRUNCATE: &[u8] = b"\"truncate\":false";
-
-impl Learned {
-    /// Discovery has told which program the server is.
-    pub(super) fn is(&mut self, kind: ServerKind) {
-        self.kind = Some(kind);
-        self.ollama = None;
-        self.adjustments.return_progress = kind == ServerKind::LlamaCpp;
-    }
-
-    fn is_ollama(&self) -> Option<bool> {
-        let kind = self.kind.map(|kind| kind == ServerKind::Ollama);
-        self.ollama.or(kind)
-    }
 }
