@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::secrets::SecretField;
+use super::vault::VaultProblem;
 
 /// An error of this room. No message quotes a value that was read.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,9 @@ pub enum Error {
         /// Which secret.
         field: SecretField,
     },
+    /// The vault does not give or keep a secret.
+    #[error(transparent)]
+    Vault(#[from] VaultProblem),
 }
 
 /// Something accepted that the user should know about.
@@ -79,6 +83,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Io { .. } => true,
+            Self::Vault(problem) => problem.is_transient(),
             Self::NotFound { .. }
             | Self::Invalid { .. }
             | Self::Corrupt { .. }

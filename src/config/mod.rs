@@ -1,4 +1,4 @@
-//! What the user saved: profiles as files in the project, secrets in memory for the session.
+//! What the user saved: profiles as files in the project, secrets in the user's own vault.
 //!
 //! A [`Profile`] cannot hold a secret: it has no field for one, what it keeps of unknown fields
 //! is sifted ([`Unknown`]), and headers that carry credentials are refused. Secrets live in
@@ -18,6 +18,7 @@ mod secrets;
 mod store;
 mod unknown;
 mod validate;
+mod vault;
 
 pub use approval::Approvals;
 pub use error::{Error, Warning};
@@ -31,3 +32,4 @@ pub use secrets::{Change, SecretField, Secrets};
 pub use store::{Listed, Loaded, Lock, Store};
 pub use unknown::Unknown;
 pub use validate::validate;
+pub use vault::{Credential, KeySource, Vault, VaultProblem, VaultStatus};

@@ -13,7 +13,7 @@ use super::read::from_json;
 use super::secrets::Secrets;
 use super::validate::validate;
 
-/// The profiles of a project, one file each, and the secrets of this session. Clones share them.
+/// The profiles of a project, one file each, and their secrets. Clones share them.
 ///
 /// Without a project, profiles live in memory.
 ///
@@ -88,7 +88,14 @@ impl Store {
         }
     }
 
-    /// The secrets of this session.
+    /// The same profiles, with secrets that are kept in a vault.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// What is known of the secrets; what reads or writes files goes through
+    /// [`Self::on_secrets`].
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
     }
@@ -151,15 +158,31 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Io`].
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        let deleted = {
-            let id = id.to_owned();
-            self.blocking(move |place| place.delete(&id)).await
-        };
-        // A profile that could not be deleted keeps its secrets.
-        if matches!(deleted, Ok(()) | Err(Error::NotFound { .. })) {
-            self.secrets.forget(id);
-        }
-        deleted
+        let (id, secrets) = (id.to_owned(), self.secrets.clone());
+        self.blocking(move |place| {
+            let deleted = place.delete(&id);
+            // A profile that could not be deleted keeps its secrets.
+            if matches!(deleted, Ok(()) | Err(Error::NotFound { .. }))
+                && let Err(error) = secrets.forget(&id)
+            {
+                // They are bound to its address, so nobody else gets them.
+                tracing::warn!(%error, "the secrets of a deleted profile are still in the vault");
+            }
+            deleted
+        })
+        .await
+    }
+
+    /// Work on the secrets that may touch files.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn on_secrets<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Secrets) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let secrets = self.secrets.clone();
+        self.blocking(move |_| work(&secrets)).await
     }
 
     /// Waits for the right to change the profile `id`. Those who wait get it in order.
@@ -177,8 +200,13 @@ impl Store {
         &self,
         work: impl FnOnce(&Place) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let place = Arc::clone(&self.place);
-        match tokio::task::spawn_blocking(move || work(&place)).await {
+        let (place, secrets) = (Arc::clone(&self.place), self.secrets.clone());
+        let work = move || {
+            // Whoever reads a profile goes on with the secrets that it has by now.
+            secrets.refresh();
+            work(&place)
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 // A bug; it ends the request that it belongs to.

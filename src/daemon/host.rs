@@ -138,10 +138,14 @@ impl HostPrompter {
         };
         // A profile that is gone has nothing to remember.
         if let Ok(profile) = self.workspace.profile(config_id).await {
-            self.workspace
+            let change = [(field, Change::Set(answer.clone()))];
+            let kept = self
+                .workspace
                 .store
-                .secrets()
-                .apply(&profile, field, Change::Set(answer.clone()));
+                .on_secrets(move |secrets| secrets.apply(&profile, change));
+            if let Err(error) = kept.await {
+                tracing::warn!(%error, "an answer is remembered only until the daemon ends");
+            }
         }
     }
 }

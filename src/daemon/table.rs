@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     failure,
-    handler::{config, connection, history, lifecycle, model, prompt, ssh_config, test},
+    handler::{config, connection, history, lifecycle, model, prompt, ssh_config, test, vault},
     state::Daemon,
 };
 
@@ -50,13 +50,14 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
     table.on::<protocol::GetConversation, _, _>(history::get);
     table.on::<protocol::DeleteConversation, _, _>(history::delete);
 
+    table.on::<protocol::VaultStatus, _, _>(vault::status);
+    table.on::<protocol::VaultUnlock, _, _>(vault::unlock);
+    table.on::<protocol::VaultRotate, _, _>(vault::rotate);
+    table.on::<protocol::VaultReset, _, _>(vault::reset);
+
     table.not_built::<protocol::TrustConfig>();
     table.not_built::<protocol::ListPresets>();
     table.not_built::<protocol::ExecuteCommand>();
-    table.not_built::<protocol::VaultStatus>();
-    table.not_built::<protocol::VaultUnlock>();
-    table.not_built::<protocol::VaultRotate>();
-    table.not_built::<protocol::VaultReset>();
     table.router.on_notification(
         protocol::SystemResumed::METHOD,
         |daemon, _: protocol::Empty| {

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::{
-    config::{self, Approvals, Change, Profile, SecretField},
+    config::{self, Approvals, Change, Credential, Profile, SecretField, Secrets, Vault},
     conversation::{Audit, Bounds, History, Place},
     protocol::{AuditOptions, ErrorObject, HistoryOptions, HostCapabilities},
     rpc::Outbound,
@@ -74,7 +74,7 @@ impl Workspace {
             pool: ssh::Pool::new(Arc::clone(&ssh_environment)),
             ssh_environment,
             history: open_history(project_dir.clone(), data_dir, history),
-            store: config::Store::open(project_dir),
+            store: open_store(project_dir, data_dir),
             audit: Audit::new(
                 audit.enabled.then(|| data_dir.join("audit")),
                 audit.content,
@@ -83,6 +83,19 @@ impl Workspace {
             tool_clocks: ToolClocks::default(),
             waiting_events: Total::default(),
             handing_over: Semaphore::new(HANDING_OVER as usize),
+        }
+    }
+
+    /// Opens the vault, once. Whoever reads a profile waits for it.
+    pub(super) async fn open_vault(&self, credential: Option<Credential>) {
+        let secrets = self.store.secrets().clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            if let Some(vault) = secrets.vault() {
+                vault.open(credential);
+            }
+        });
+        if opened.await.is_err() {
+            tracing::error!("the vault could not be opened");
         }
     }
 
@@ -217,6 +230,15 @@ impl Workspace {
             Some((_, Change::Keep)) | None => saved.get(profile, field),
         }
     }
+}
+
+/// Without a project, profiles end with the daemon, and so do their secrets.
+fn open_store(project: Option<PathBuf>, data_dir: &Path) -> config::Store {
+    let secrets = match &project {
+        Some(project) => Secrets::in_vault(Vault::new(data_dir, project.clone())),
+        None => Secrets::new(),
+    };
+    config::Store::open(project).with_secrets(secrets)
 }
 
 fn open_history(project: Option<PathBuf>, data_dir: &Path, options: HistoryOptions) -> History {

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::error::ErrorObject;
+
 /// No params, or nothing to tell.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 pub struct Empty {}
@@ -94,15 +96,16 @@ pub struct Party {
     pub version: String,
 }
 
-/// The vault's key, from the host's own key store or from a person.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// What opens the vault, from the host's own key store or from a person: one of the two, or
+/// nothing.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultKey {
-    /// 32 bytes, base64.
+    /// 32 random bytes in base64, which the host keeps where the system keeps secrets.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub key: Option<SecretString>,
-    /// A passphrase.
+    /// A passphrase, which a person knows.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub passphrase: Option<SecretString>,
@@ -230,11 +233,46 @@ pub struct LogParams {
 pub struct VaultStatusResult {
     /// Whether secrets can be read and kept.
     pub state: VaultState,
-    /// Where the key comes from.
+    /// What opens it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_source: Option<String>,
-    /// How many secrets are kept.
+    pub key_source: Option<VaultKeySource>,
+    /// How many secrets are kept, of all projects.
     pub entries: usize,
+    /// Its id; `vault-reset` wants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault_id: Option<String>,
+    /// Why it is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ErrorObject>,
+    /// What the user should know about it.
+    pub warnings: Vec<VaultWarning>,
+}
+
+/// Something about the vault that the user should know.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct VaultWarning {
+    /// For programs.
+    pub code: VaultWarningCode,
+    /// For people.
+    pub message: String,
+}
+
+/// What the user should know about the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum VaultWarningCode {
+    /// The file was damaged; what was there before its last change is used.
+    VaultRecovered,
+}
+
+/// What opens a vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VaultKeySource {
+    /// The host's key.
+    Host,
+    /// A passphrase.
+    Passphrase,
 }
 
 /// Whether secrets can be read and kept.
@@ -243,20 +281,11 @@ pub struct VaultStatusResult {
 pub enum VaultState {
     /// Open.
     Unlocked,
-    /// The key is missing.
+    /// There is a vault, and it can't be read or written now. What is entered lives as long as
+    /// the daemon.
     Locked,
-    /// Secrets live as long as the daemon.
+    /// There is no vault. Secrets live as long as the daemon.
     SessionOnly,
-}
-
-/// Params of `vault-unlock` and `vault-rotate`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VaultPassphraseParams {
-    /// The passphrase, where the vault has one.
-    #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub passphrase: Option<SecretString>,
 }
 
 /// Params of `vault-reset`.

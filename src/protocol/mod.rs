@@ -127,11 +127,12 @@ methods! { requests visit_requests {
 
     /// The vault's state.
     VaultStatus = "remote-llm/vault-status" (Empty) -> VaultStatusResult;
-    /// Opens the vault with a passphrase.
-    VaultUnlock = "remote-llm/vault-unlock" (VaultPassphraseParams) -> VaultStatusResult;
-    /// Gives the vault a new data key.
-    VaultRotate = "remote-llm/vault-rotate" (VaultPassphraseParams) -> VaultStatusResult;
-    /// Puts the vault aside and starts an empty one.
+    /// Opens a locked vault; with nothing, with what `initialize` had. Makes one where there is none.
+    VaultUnlock = "remote-llm/vault-unlock" (VaultKey) -> VaultStatusResult;
+    /// Gives the vault a new data key, and what opens it from now on, if that is named.
+    VaultRotate = "remote-llm/vault-rotate" (VaultKey) -> VaultStatusResult;
+    /// Puts the vault aside, deleting nothing, and makes an empty one if `initialize` or
+    /// `vault-unlock` gave what opens it.
     VaultReset = "remote-llm/vault-reset" (VaultResetParams) -> VaultStatusResult;
 } }
 

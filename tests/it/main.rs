@@ -61,6 +61,7 @@ mod system_transport;
 mod tls;
 mod tools;
 mod tools_hostile;
+mod vault;
 
 /// A file that is not declared above would never be compiled, let alone run.
 #[test]

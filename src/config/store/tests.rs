@@ -230,7 +230,10 @@ async fn deleting_a_profile_deletes_its_secrets() {
     let (project, store) = in_project();
     let gpu = store.save(profile("gpu")).await.unwrap().profile;
     let secret = Change::Set(SecretString::from("canary"));
-    store.secrets().apply(&gpu, SecretField::Password, secret);
+    store
+        .secrets()
+        .apply(&gpu, [(SecretField::Password, secret)])
+        .unwrap();
     store.save(gpu.clone()).await.unwrap();
     let text = fs::read_to_string(project.path().join(FOLDER).join("gpu.json")).unwrap();
     assert!(!text.contains("canary"));

@@ -1,7 +1,7 @@
 //! Sentences for what can go wrong with saved profiles.
 
 use crate::{
-    config::Error,
+    config::{Error, KeySource, VaultProblem},
     protocol::{ErrorCode, ErrorData, ErrorObject},
 };
 
@@ -61,5 +61,108 @@ pub(in crate::daemon) fn config(error: &Error) -> ErrorObject {
                  Enter it again."
             ),
         ),
+        Error::Vault(problem) => {
+            let (code, message) = vault(problem);
+            let mut told = told(code, message);
+            told.data.hint = hint(problem).map(str::to_owned);
+            told
+        }
+    }
+}
+
+fn vault(problem: &VaultProblem) -> (ErrorCode, String) {
+    match problem {
+        VaultProblem::Locked {
+            needs: KeySource::Host,
+        } => (
+            ErrorCode::VaultLocked,
+            "The vault is locked: the host did not give the key that opens it.".to_owned(),
+        ),
+        VaultProblem::Locked {
+            needs: KeySource::Passphrase,
+        } => (
+            ErrorCode::VaultLocked,
+            "The vault is locked. Its passphrase opens it.".to_owned(),
+        ),
+        VaultProblem::KeyMismatch {
+            key: KeySource::Host,
+        } => (
+            ErrorCode::VaultKeyMismatch,
+            "The host's key is not the one that the vault was made with. The vault is left as it \
+             is."
+            .to_owned(),
+        ),
+        VaultProblem::KeyMismatch {
+            key: KeySource::Passphrase,
+        } => (
+            ErrorCode::VaultKeyMismatch,
+            "That is not the vault's passphrase.".to_owned(),
+        ),
+        VaultProblem::Corrupt { aside } => (
+            ErrorCode::VaultCorrupt,
+            format!(
+                "The vault is damaged, and so is its backup, if there was one. It was put aside \
+                 as {}.",
+                aside.display()
+            ),
+        ),
+        VaultProblem::TooNew { version } => (
+            ErrorCode::VaultTooNew,
+            format!(
+                "The vault has version {version}: a newer version of this program wrote it. It is \
+                 left as it is."
+            ),
+        ),
+        VaultProblem::Busy => (
+            ErrorCode::StoreBusy,
+            "The vault is being written by another process; secrets were not saved.".to_owned(),
+        ),
+        VaultProblem::Io { path, source } => (
+            ErrorCode::StoreIo,
+            format!(
+                "The vault could not be read or written; what was saved before is intact. ({}: \
+                 {source})",
+                path.display()
+            ),
+        ),
+        VaultProblem::Refused { path, problem } => (
+            ErrorCode::StoreIo,
+            format!("{} {problem}, so the vault is not used.", path.display()),
+        ),
+        VaultProblem::TooLong => (
+            ErrorCode::ConfigInvalid,
+            "A password or key is longer than the vault takes (64 KiB).".to_owned(),
+        ),
+        VaultProblem::OtherVault => (
+            ErrorCode::InvalidParams,
+            "`confirm` is not the vault's id.".to_owned(),
+        ),
+        VaultProblem::NoVault => (
+            ErrorCode::InvalidParams,
+            "There is no vault, and nothing was given to make one with: a key or a passphrase."
+                .to_owned(),
+        ),
+    }
+}
+
+/// What the user can do about it.
+fn hint(problem: &VaultProblem) -> Option<&'static str> {
+    match problem {
+        VaultProblem::Locked { .. } => Some(
+            "Unlock the vault, enter the password or key again for this session, or sign in with \
+             an agent or a key file.",
+        ),
+        VaultProblem::KeyMismatch { .. } => Some(
+            "Find the right key or passphrase, or reset the vault and enter your passwords again.",
+        ),
+        VaultProblem::Corrupt { .. } => {
+            Some("Unlock the vault to start with an empty one, and enter your passwords again.")
+        }
+        VaultProblem::TooNew { .. } => Some("Update this program."),
+        VaultProblem::Busy => Some("Try again."),
+        VaultProblem::Io { .. } | VaultProblem::Refused { .. } => {
+            Some("What was entered is kept until the daemon ends.")
+        }
+        VaultProblem::TooLong | VaultProblem::OtherVault | VaultProblem::NoVault => None,
     }
 }

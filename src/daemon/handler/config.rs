@@ -37,9 +37,10 @@ pub(in crate::daemon) async fn configure(
         .save(profile)
         .await
         .map_err(|error| failure::config(&error))?;
-    for (field, change) in changes {
-        store.secrets().apply(&saved.profile, field, change);
-    }
+    let profile = saved.profile.clone();
+    let kept = store
+        .on_secrets(move |secrets| secrets.apply(&profile, changes))
+        .await;
     workspace.links.forget(&saved.profile.id);
     // Of the programs on the way only if they were in the form: otherwise nobody looked at them.
     if params.ssh.is_some() {
@@ -57,6 +58,8 @@ pub(in crate::daemon) async fn configure(
     }
     announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
     warnings.extend(said(saved.warnings));
+    // The profile is saved, whatever became of its secrets.
+    warnings.extend(said(kept.map_err(|error| failure::config(&error))?));
     Ok(view(workspace, &saved.profile, warnings))
 }
 

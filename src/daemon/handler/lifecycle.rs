@@ -5,12 +5,15 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     protocol::{
         CancelParams, CancelResult, DaemonCapabilities, Empty, ErrorObject, HistoryOptions,
-        InitializeParams, InitializeResult, Limits, Party, VERSION, VaultState, VaultStatusResult,
+        InitializeParams, InitializeResult, Limits, Party, VERSION,
     },
     rpc::Call,
 };
 
-use super::super::{admission::MAX_PROMPTS, failure, state::Daemon};
+use super::{
+    super::{admission::MAX_PROMPTS, failure, state::Daemon},
+    vault,
+};
 
 /// For the requests that `shutdown` cancels, and for closing connections: a host that waits for
 /// the reply should have it within its usual 2 s.
@@ -24,6 +27,7 @@ pub(in crate::daemon) async fn initialize(
     let project_dir = absolute("projectDir", params.project_dir)?;
     let data_dir = absolute("dataDir", params.data_dir)?;
     let history = checked(params.history)?;
+    let credential = vault::credential(params.vault, "vault.")?;
     daemon.open(
         params.capabilities,
         project_dir,
@@ -34,9 +38,9 @@ pub(in crate::daemon) async fn initialize(
     if let Some(options) = params.log {
         daemon.log.open(options.level, daemon.outbound.clone());
     }
-    if params.vault.is_some() {
-        tracing::warn!("this version has no vault; secrets live until the daemon ends");
-    }
+    let workspace = daemon.workspace()?;
+    workspace.open_vault(credential).await;
+    let vault = vault::told(workspace).await?;
     tracing::info!(
         client = params.client.name,
         version = params.client.version,
@@ -55,11 +59,7 @@ pub(in crate::daemon) async fn initialize(
                 .map(|&method| method.to_owned())
                 .collect(),
         },
-        vault: VaultStatusResult {
-            state: VaultState::SessionOnly,
-            key_source: None,
-            entries: 0,
-        },
+        vault,
         limits: Limits {
             max_message_bytes: daemon.limits.message_bytes,
             max_in_flight: daemon.limits.in_flight,

@@ -9,6 +9,7 @@ pub(super) mod model;
 pub(super) mod prompt;
 pub(super) mod ssh_config;
 pub(super) mod test;
+pub(super) mod vault;
 
 use std::future::Future;
 

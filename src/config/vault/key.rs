@@ -1,0 +1,196 @@
+//! The key-encryption key: what a host or a person gives to open the vault.
+
+use std::fmt;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::cipher::{Key, joined, random};
+use super::document::{Base64, Kdf, KdfName, KeySlot};
+use super::problem::{KeySource, VaultProblem};
+
+/// RFC 9106's second choice: 64 MiB, 3 passes, 4 lanes.
+const MEMORY_KIB: u32 = 64 * 1024;
+const PASSES: u32 = 3;
+const LANES: u32 = 4;
+
+/// What opens a vault. Wiped when it is dropped.
+#[derive(Clone)]
+pub struct Credential(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Host(Key),
+    Passphrase(SecretString),
+}
+
+/// The key that wraps the vault's own, and where it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Kek {
+    pub(super) source: KeySource,
+    pub(super) kdf: Option<Kdf>,
+    key: Key,
+}
+
+impl Credential {
+    /// The host's key: 32 bytes in base64. `None` where it is anything else.
+    #[must_use]
+    pub fn host_key(base64: &SecretString) -> Option<Self> {
+        let bytes = STANDARD.decode(base64.expose_secret()).ok()?;
+        let bytes = Zeroizing::new(bytes);
+        Key::from_slice(&bytes).map(|key| Self(Kind::Host(key)))
+    }
+
+    /// A passphrase; `None` if it is empty.
+    #[must_use]
+    pub fn passphrase(passphrase: SecretString) -> Option<Self> {
+        let is_empty = passphrase.expose_secret().is_empty();
+        (!is_empty).then_some(Self(Kind::Passphrase(passphrase)))
+    }
+
+    fn source(&self) -> KeySource {
+        match self.0 {
+            Kind::Host(_) => KeySource::Host,
+            Kind::Passphrase(_) => KeySource::Passphrase,
+        }
+    }
+
+    /// For a new vault. A passphrase costs about 0.1 s and 64 MiB.
+    pub(super) fn new_kek(&self) -> std::io::Result<Kek> {
+        match &self.0 {
+            Kind::Host(key) => Ok(Kek::of_host(key)),
+            Kind::Passphrase(passphrase) => {
+                Kek::of_passphrase(passphrase, Kdf::new(random()?)).map_err(std::io::Error::other)
+            }
+        }
+    }
+
+    /// For a vault that is there. Whether it is the right one is not looked at.
+    pub(super) fn kek_for(&self, slot: &KeySlot) -> Result<Kek, VaultProblem> {
+        let locked = VaultProblem::Locked { needs: slot.source };
+        match (&self.0, slot.source, &slot.kdf) {
+            (Kind::Host(key), KeySource::Host, _) => Ok(Kek::of_host(key)),
+            (Kind::Passphrase(passphrase), KeySource::Passphrase, Some(kdf)) => {
+                // Its numbers were checked when the file was read.
+                Kek::of_passphrase(passphrase, kdf.clone()).map_err(|_| locked)
+            }
+            _ => Err(locked),
+        }
+    }
+}
+
+impl Kek {
+    fn of_host(key: &Key) -> Self {
+        Self {
+            source: KeySource::Host,
+            kdf: None,
+            key: key.clone(),
+        }
+    }
+
+    fn of_passphrase(passphrase: &SecretString, kdf: Kdf) -> Result<Self, argon2::Error> {
+        let params = Params::new(kdf.m, kdf.t, kdf.p, None)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let key = Key::filled(|bytes| {
+            argon2.hash_password_into(passphrase.expose_secret().as_bytes(), &kdf.salt.0, bytes)
+        })?;
+        Ok(Self {
+            source: KeySource::Passphrase,
+            kdf: Some(kdf),
+            key,
+        })
+    }
+
+    /// Commits to the key, and tells a wrong one before anything is opened.
+    pub(super) fn id(&self) -> [u8; 8] {
+        self.key.derive("rllm/kek-id").name()
+    }
+
+    /// The slot of a file, with the data key in it.
+    pub(super) fn wrap(&self, vault_id: &str, dek: &Key) -> std::io::Result<KeySlot> {
+        let nonce = random()?;
+        self.wrap_with(nonce, vault_id, dek)
+    }
+
+    pub(super) fn wrap_with(
+        &self,
+        nonce: [u8; super::cipher::NONCE_BYTES],
+        vault_id: &str,
+        dek: &Key,
+    ) -> std::io::Result<KeySlot> {
+        let context = self.context(vault_id);
+        let wrapped = self.key.wrap(&nonce, dek, &context)?;
+        Ok(KeySlot {
+            source: self.source,
+            kek_id: Base64(self.id()),
+            kdf: self.kdf.clone(),
+            wrap: super::document::Sealed {
+                nonce: Base64(nonce),
+                ciphertext: wrapped.into(),
+            },
+        })
+    }
+
+    /// The data key; `None` if the file is damaged.
+    pub(super) fn unwrap(
+        &self,
+        vault_id: &str,
+        slot: &KeySlot,
+    ) -> Result<Option<Key>, VaultProblem> {
+        if slot.kek_id.0 != self.id() {
+            return Err(VaultProblem::KeyMismatch { key: self.source });
+        }
+        let sealed = &slot.wrap;
+        let opened = self.key.open(
+            &sealed.nonce.0,
+            &sealed.ciphertext.0,
+            &self.context(vault_id),
+        );
+        Ok(opened.ok().and_then(|bytes| Key::from_slice(&bytes)))
+    }
+
+    fn context(&self, vault_id: &str) -> Vec<u8> {
+        let kdf = match &self.kdf {
+            None => Vec::new(),
+            Some(kdf) => joined(&[
+                b"argon2id",
+                &kdf.v.to_be_bytes(),
+                &kdf.m.to_be_bytes(),
+                &kdf.t.to_be_bytes(),
+                &kdf.p.to_be_bytes(),
+                &kdf.salt.0,
+            ]),
+        };
+        let source = self.source.name();
+        joined(&[
+            b"rllm/v1/dek",
+            vault_id.as_bytes(),
+            source.as_bytes(),
+            &self.id(),
+            &kdf,
+        ])
+    }
+}
+
+impl Kdf {
+    fn new(salt: [u8; 16]) -> Self {
+        Self {
+            name: KdfName::Argon2id,
+            v: 19,
+            m: MEMORY_KIB,
+            t: PASSES,
+            p: LANES,
+            salt: Base64(salt),
+        }
+    }
+}
+
+/// Of which kind, and nothing else.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({:?})", self.source())
+    }
+}
