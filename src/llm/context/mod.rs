@@ -21,6 +21,10 @@ pub(super) use self::{
     tokenizer::{PATIENCE, Question},
 };
 
+/// The largest prompt that is sent to be counted, in bytes; a larger one would take too much of the
+/// uplink, before it is sent once more.
+const MAX_COUNTED: u64 = 2 * 1024 * 1024;
+
 /// How many tokens of context there will be, and who says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
@@ -66,11 +70,13 @@ pub(super) async fn judge<E: Carrier>(
     let Some(mut window) = ledger().window(&request.model) else {
         return Verdict::Fits;
     };
-    if estimate::at_most(request) <= window.tokens {
+    let bytes = estimate::at_most(request);
+    if bytes <= window.tokens {
         return Verdict::Fits;
     }
     // No tokenizer tells what an image comes to.
-    let question = match estimate::has_images(request) || ledger().lacks_tokenizer() {
+    let cannot = estimate::has_images(request) || ledger().lacks_tokenizer();
+    let question = match cannot || bytes > MAX_COUNTED {
         true => None,
         false => question(),
     };
