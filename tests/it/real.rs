@@ -199,6 +199,7 @@ async fn an_asyncssh_that_cuts_the_connection_interrupts_the_stream() {
     assert_eq!(error.code(), "STREAM_INTERRUPTED", "{error:?}");
     assert_eq!(error.data["partial"], daemon.text("p"));
     assert_eq!(server.count("login"), 1, "nothing is sent twice");
+    assert_eq!(bed.llm.chats().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ The plan: `username`, `hostKey` (a file), and what is wanted of
   questions          rounds of keyboard-interactive prompts: [[[text, echo, answer], ...], ...]
   keyThenQuestions   a key alone is not enough: the questions come after it
   forwarding         "allow" (default), "deny", or "stall": never an answer
-  abortFile          the connection is cut once there is a file of this name
+  abortFile          once there is a file of this name, all connections are cut, and no more taken
   kexAlgs, encryptionAlgs, rekeyBytes    as asyncssh has them
 
 Every event is one line of JSON on stdout; the first is `listening`. `userauth` is the very first
@@ -61,13 +61,6 @@ class Visitor(asyncssh.SSHServer):
 
     def auth_completed(self):
         tell("login")
-        if file := self.plan.get("abortFile"):
-            self.aborting = asyncio.create_task(self.abort_at(file))
-
-    async def abort_at(self, file):
-        while not os.path.exists(file):
-            await asyncio.sleep(0.05)
-        self.conn.abort()
 
     # --- the methods: which there are, and who is right ---
 
@@ -145,10 +138,23 @@ class Visitor(asyncssh.SSHServer):
 async def main(port, plan):
     choices = {"kex_algs": "kexAlgs", "encryption_algs": "encryptionAlgs", "rekey_bytes": "rekeyBytes"}
     options = {name: plan[field] for name, field in choices.items() if field in plan}
+    visitors = []
+
+    def receive():
+        visitors.append(Visitor(plan))
+        return visitors[-1]
+
     server = await asyncssh.create_server(
-        lambda: Visitor(plan), "127.0.0.1", port, server_host_keys=[plan["hostKey"]], **options
+        receive, "127.0.0.1", port, server_host_keys=[plan["hostKey"]], **options
     )
     tell("listening", port=server.get_port())
+    if file := plan.get("abortFile"):
+        while not os.path.exists(file):
+            await asyncio.sleep(0.05)
+        # First: a client that lost its connection is back at once.
+        server.close()
+        for visitor in visitors:
+            visitor.conn.abort()
     await server.wait_closed()
 
 
