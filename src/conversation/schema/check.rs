@@ -3,10 +3,15 @@
 mod array;
 mod object;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::text::one_line;
-use super::{Schema, place::Place, seen::Seen, value};
+use super::{
+    Schema,
+    place::Place,
+    seen::Seen,
+    value::{self, Keywords},
+};
 
 /// How many steps a check may take: some 50 ms. The largest input, 1 MiB, has 500,000 parts.
 const MAX_STEPS: u32 = 2_000_000;
@@ -89,18 +94,20 @@ impl<'s> Check<'s> {
             return self.reference(keywords, value, told, outer);
         }
         let mut good = self.itself(keywords, value, told);
-        // Where nothing is told, the first problem is enough.
-        let goes_on = |good: bool| good || told.is_some();
-        good = goes_on(good) && self.reference(keywords, value, told, &mut seen) && good;
-        good = goes_on(good) && self.combinations(keywords, value, told, &mut seen) && good;
-        good = goes_on(good) && self.condition(keywords, value, told, &mut seen) && good;
-        good = goes_on(good)
-            && match value {
-                Value::Object(map) => self.object(keywords, value, map, told, &mut seen),
-                Value::Array(items) => self.array(keywords, items, told, &mut seen),
-                _ => true,
+        // The last two want to know what the others looked at.
+        for part in [
+            Self::reference,
+            Self::combinations,
+            Self::condition,
+            Self::object,
+            Self::array,
+        ] {
+            // Where nothing is told, the first problem is enough.
+            if !good && told.is_none() {
+                return false;
             }
-            && good;
+            good &= part(self, keywords, value, told, &mut seen);
+        }
         if good {
             outer.extend(seen);
         }
@@ -111,7 +118,7 @@ impl<'s> Check<'s> {
         self.fits(schema, value, None, seen)
     }
 
-    fn itself(&mut self, keywords: &Map<String, Value>, value: &Value, told: Told<'_>) -> bool {
+    fn itself(&mut self, keywords: &Keywords, value: &Value, told: Told<'_>) -> bool {
         let mut good = true;
         for problem in value::problems(keywords, value, &self.schema.patterns) {
             good = self.fail(told, || problem);
@@ -133,7 +140,7 @@ impl<'s> Check<'s> {
 
     fn reference<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
+        keywords: &'s Keywords,
         value: &'v Value,
         told: Told<'_>,
         seen: &mut Seen<'v>,
@@ -149,7 +156,7 @@ impl<'s> Check<'s> {
 
     fn combinations<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
+        keywords: &'s Keywords,
         value: &'v Value,
         told: Told<'_>,
         seen: &mut Seen<'v>,
@@ -197,7 +204,7 @@ impl<'s> Check<'s> {
 
     fn condition<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
+        keywords: &'s Keywords,
         value: &'v Value,
         told: Told<'_>,
         seen: &mut Seen<'v>,

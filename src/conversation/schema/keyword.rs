@@ -10,7 +10,7 @@ use super::{pattern, place::Place};
 /// The most patterns in a schema.
 const MAX_PATTERNS: usize = 200;
 
-pub(super) const TYPES: [&str; 7] = [
+const TYPES: [&str; 7] = [
     "null", "boolean", "number", "integer", "string", "array", "object",
 ];
 

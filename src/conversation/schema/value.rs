@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::number;
 
-type Keywords = Map<String, Value>;
+/// A schema that is an object.
+pub(super) type Keywords = Map<String, Value>;
 
 /// Every problem there is, as sentences without the value.
 pub(super) fn problems(

@@ -1,18 +1,25 @@
 //! What a schema says of an array's items.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::super::{place::Place, seen::Seen, value};
+use super::super::{
+    place::Place,
+    seen::Seen,
+    value::{self, Keywords},
+};
 use super::{Check, Told};
 
 impl<'s> Check<'s> {
     pub(super) fn array<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
-        items: &'v [Value],
+        keywords: &'s Keywords,
+        value: &'v Value,
         told: Told<'_>,
         seen: &mut Seen<'v>,
     ) -> bool {
+        let Value::Array(items) = value else {
+            return true;
+        };
         let of = |keyword: &str| keywords.get(keyword);
         // Before 2020-12, `items` could be the tuple, and `additionalItems` the rest.
         let (first, rest) = match of("items") {
@@ -52,7 +59,7 @@ impl<'s> Check<'s> {
 
     fn contains<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
+        keywords: &'s Keywords,
         items: &'v [Value],
         told: Told<'_>,
         seen: &mut Seen<'v>,

@@ -2,25 +2,27 @@
 
 use serde_json::{Map, Value};
 
-use super::super::{place::Place, seen::Seen};
+use super::super::{place::Place, seen::Seen, value::Keywords};
 use super::{Check, Told};
 
 impl<'s> Check<'s> {
     pub(super) fn object<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
-        whole: &'v Value,
-        map: &'v Map<String, Value>,
+        keywords: &'s Keywords,
+        value: &'v Value,
         told: Told<'_>,
         seen: &mut Seen<'v>,
     ) -> bool {
+        let Value::Object(map) = value else {
+            return true;
+        };
         let mut good = self.members(keywords, map, told, seen);
         let names = keywords.get("required").and_then(Value::as_array);
         good &= self.required(names, map, told);
         if let Some(schema) = keywords.get("propertyNames") {
             for name in map.keys() {
-                let value = Value::String(name.clone());
-                if !self.quietly(schema, &value, &mut Seen::new(false)) {
+                let name_value = Value::String(name.clone());
+                if !self.quietly(schema, &name_value, &mut Seen::new(false)) {
                     good = self.fail(told, || format!("'{name}' is no name for a property here"));
                 }
             }
@@ -31,7 +33,7 @@ impl<'s> Check<'s> {
                 if map.contains_key(name) {
                     good &= match needed {
                         Value::Array(names) => self.required(Some(names), map, told),
-                        schema => self.fits(schema, whole, told, seen),
+                        schema => self.fits(schema, value, told, seen),
                     };
                 }
             }
@@ -47,7 +49,7 @@ impl<'s> Check<'s> {
     /// `properties`, `patternProperties` and what is left for `additionalProperties`.
     fn members<'v>(
         &mut self,
-        keywords: &'s Map<String, Value>,
+        keywords: &'s Keywords,
         map: &'v Map<String, Value>,
         told: Told<'_>,
         seen: &mut Seen<'v>,
