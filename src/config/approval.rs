@@ -4,13 +4,14 @@
 //! machine. So every command that is saved through us is noted in the user's own data folder,
 //! and one that is not noted there is not run. Everything here blocks.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::error::Error;
+use super::private::{append_to, create_folder};
 use super::profile::Profile;
 
 const FILE: &str = "approved_commands";
@@ -93,17 +94,9 @@ impl Approvals {
     /// One write, so that two processes never mix their lines.
     fn append(&self, lines: &str) -> io::Result<()> {
         if let Some(folder) = self.file.parent() {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true);
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(folder)?;
+            create_folder(folder)?;
         }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&self.file)?;
+        let mut file = append_to(&self.file)?;
         file.write_all(lines.as_bytes())?;
         file.sync_all()
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::error::Error;
+use super::private::sync_folder;
 
 /// Below the project's folder.
 const FOLDERS: [&str; 3] = [".puffin", "config", "remote-llm"];
@@ -152,7 +153,7 @@ impl Folder {
             }
             Err(error) => return Err(Error::io(&path)(error.error)),
         }
-        sync_folder(&folder)?;
+        sync_folder(&folder).map_err(Error::io(&folder))?;
         self.sweep();
         Ok(true)
     }
@@ -164,7 +165,11 @@ impl Folder {
         }
         let path = self.file(id);
         match fs::remove_file(&path) {
-            Ok(()) => sync_folder(&self.path()).map(|()| true),
+            Ok(()) => {
+                let folder = self.path();
+                sync_folder(&folder).map_err(Error::io(&folder))?;
+                Ok(true)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::io(path)(error)),
         }
@@ -277,19 +282,6 @@ fn close_to_others(file: &File, metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn close_to_others(_file: &File, _metadata: &Metadata) -> bool {
     false
-}
-
-/// Makes a rename or removal survive a power cut.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(Error::io(folder))
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> Result<(), Error> {
-    Ok(())
 }
 
 #[cfg(test)]

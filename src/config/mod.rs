@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod id;
 mod ollama;
+mod private;
 mod profile;
 mod read;
 mod secrets;

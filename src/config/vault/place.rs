@@ -1,12 +1,13 @@
 //! The vault's files: read with care, and written so that a kill or a power cut leaves the old
 //! content or the new one. Everything here blocks.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::problem::VaultProblem;
+use crate::config::private::{append_to, create_folder, sync_folder};
 
 const FILE: &str = "vault.json";
 /// The content before the last change.
@@ -113,11 +114,7 @@ impl Place {
     pub(super) fn hold(&self) -> Result<Held<'_>, VaultProblem> {
         self.create().map_err(VaultProblem::io(&self.folder))?;
         let path = self.folder.join(LOCK);
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let lock = options.open(&path).map_err(VaultProblem::io(&path))?;
+        let lock = append_to(&path).map_err(VaultProblem::io(&path))?;
         let since = Instant::now();
         loop {
             match lock.try_lock() {
@@ -138,11 +135,7 @@ impl Place {
     }
 
     fn create(&self) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.folder)?;
+        create_folder(&self.folder)?;
         close_to_others(&self.folder, &fs::metadata(&self.folder)?, 0o700);
         Ok(())
     }
@@ -257,17 +250,9 @@ impl Held<'_> {
         }
     }
 
-    #[cfg(unix)]
     fn sync_folder(&self) -> Result<(), VaultProblem> {
         let folder = &self.place.folder;
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(VaultProblem::io(folder))
-    }
-
-    #[cfg(not(unix))]
-    fn sync_folder(&self) -> Result<(), VaultProblem> {
-        Ok(())
+        sync_folder(folder).map_err(VaultProblem::io(folder))
     }
 }
 
