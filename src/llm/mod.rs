@@ -158,9 +158,10 @@ impl<E: Carrier> Server<E> {
     }
 
     /// Asks for an answer; returns with the head of the response, or as soon as there is something
-    /// to tell before: that the server takes its time, that the model is being loaded, that
-    /// the prompt may be cut, or that the request has to be sent again. Waits under the connect and first-token clocks; which API
-    /// the server has, if that is not known yet, is found out under the discovery clock.
+    /// to tell before: that the server takes its time, that the model is being loaded, that the
+    /// prompt may be cut, or that the request has to be sent again. Waits under the connect and
+    /// first-token clocks; which API the server has, if that is not known yet, is found out under
+    /// the discovery clock.
     ///
     /// Dropping the future, or the stream, closes the connection at once: the server stops.
     ///

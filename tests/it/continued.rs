@@ -110,10 +110,7 @@ async fn llama_server_goes_on_with_its_own_words() {
     }
     let bed = Bed::start().await;
     let llama = Llama::start(&[]);
-    let daemon = bed.daemon().await;
-    let endpoint = json!({"apiEndpoint": format!("http://127.0.0.1:{}", llama.port())});
-    bed.configure_with(&daemon, bed.ssh_params(), endpoint)
-        .await;
+    let daemon = bed.daemon_for(llama.port(), &json!({})).await;
     let count = with(
         prompt("p", "Count from one to one hundred in words."),
         &json!({"model": llama::MODEL, "temperature": 0, "maxOutputTokens": 200}),

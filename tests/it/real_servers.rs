@@ -15,15 +15,6 @@ fn endless() -> String {
     "hello world ".repeat(6000)
 }
 
-/// A daemon with a profile for the server on this port.
-async fn daemon_for(bed: &Bed, port: u16, more: &Value) -> Daemon {
-    let daemon = bed.daemon().await;
-    let endpoint = json!({"apiEndpoint": format!("http://127.0.0.1:{port}")});
-    let llm = with(endpoint, more);
-    bed.configure_with(&daemon, bed.ssh_params(), llm).await;
-    daemon
-}
-
 /// A short question to a model.
 fn question(name: &str, model: &str) -> Value {
     let params = prompt(name, "Say hello.");
@@ -53,7 +44,9 @@ async fn a_pool_behind_litellm_answers_calls_tools_and_refuses_in_its_own_words(
     let bed = Bed::start().await;
     let llama = Llama::start(&[]);
     let proxy = Server::litellm(&[llama.port()]);
-    let daemon = daemon_for(&bed, proxy.port(), &json!({"apiKey": python::KEY})).await;
+    let daemon = bed
+        .daemon_for(proxy.port(), &json!({"apiKey": python::KEY}))
+        .await;
 
     let models = daemon
         .ok("remote-llm/list-models", json!({"configId": CONFIG}))
@@ -112,7 +105,9 @@ async fn a_backend_of_litellm_killed_in_mid_stream_is_no_end_and_the_other_one_g
     let mut backends = vec![Llama::start(&[]), Llama::start(&[])];
     let ports: Vec<_> = backends.iter().map(Llama::port).collect();
     let proxy = Server::litellm(&ports);
-    let daemon = daemon_for(&bed, proxy.port(), &json!({"apiKey": python::KEY})).await;
+    let daemon = bed
+        .daemon_for(proxy.port(), &json!({"apiKey": python::KEY}))
+        .await;
 
     let params = with(
         prompt("p", "Count from one to a thousand, in words."),
@@ -161,7 +156,7 @@ async fn llama_cpp_python_answers_and_its_silent_failures_are_no_answers() {
     }
     let bed = Bed::start().await;
     let server = Server::llama_cpp_python();
-    let daemon = daemon_for(&bed, server.port(), &json!({})).await;
+    let daemon = bed.daemon_for(server.port(), &json!({})).await;
 
     let models = daemon
         .ok("remote-llm/list-models", json!({"configId": CONFIG}))
@@ -201,7 +196,9 @@ async fn what_llama_server_refuses_is_told_with_its_numbers_and_what_to_do() {
     }
     let bed = Bed::start().await;
     let llama = Llama::start(&["--api-key", "sk-lab-1"]);
-    let daemon = daemon_for(&bed, llama.port(), &json!({"apiKey": "sk-lab-1"})).await;
+    let daemon = bed
+        .daemon_for(llama.port(), &json!({"apiKey": "sk-lab-1"}))
+        .await;
 
     let long = with(prompt("p", &endless()), &json!({"model": llama::MODEL}));
     let error = daemon.err("remote-llm/stream-prompt", long).await;
@@ -247,7 +244,7 @@ async fn a_llama_server_that_is_only_starting_is_waited_for() {
     }
     let bed = Bed::start().await;
     let llama = Llama::start_loading(&[]);
-    let daemon = daemon_for(&bed, llama.port(), &json!({})).await;
+    let daemon = bed.daemon_for(llama.port(), &json!({})).await;
     let result = daemon
         .ok("remote-llm/stream-prompt", question("p", llama::MODEL))
         .await;

@@ -9,11 +9,8 @@ use crate::support::daemon::Daemon;
 use crate::support::peer::llama::{self, Llama};
 
 async fn daemon(bed: &Bed, llama: &Llama) -> Daemon {
-    let daemon = bed.daemon().await;
+    let daemon = bed.daemon_for(llama.port(), &json!({})).await;
     read_files(&daemon);
-    let endpoint = json!({"apiEndpoint": format!("http://127.0.0.1:{}", llama.port())});
-    bed.configure_with(&daemon, bed.ssh_params(), endpoint)
-        .await;
     daemon
 }
 

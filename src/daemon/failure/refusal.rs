@@ -20,6 +20,9 @@ pub(super) fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
     use ErrorCode as Code;
     let said = &refusal.message;
     let model = scene.model.as_deref().unwrap_or("the model");
+    let status = refusal
+        .status
+        .map_or_else(String::new, |status| format!(" (HTTP {status})"));
     let (code, stage, message, hint) = match refusal.kind {
         RefusalKind::Auth => (
             Code::ApiAuthFailed,
@@ -45,10 +48,7 @@ pub(super) fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
             Code::ApiProtocolError,
             Some(StageName::Server),
             format!(
-                "{scene} is open but does not answer as an LLM server there{}. Check the base path.",
-                refusal
-                    .status
-                    .map_or_else(String::new, |status| format!(" (HTTP {status})"))
+                "{scene} is open but does not answer as an LLM server there{status}. Check the base path."
             ),
             None,
         ),
@@ -120,12 +120,7 @@ pub(super) fn refusal(refusal: &Refusal, scene: &Scene) -> ErrorObject {
         RefusalKind::Other => (
             Code::ApiError,
             Some(StageName::Server),
-            format!(
-                "{scene} answered an error{}: {said}",
-                refusal
-                    .status
-                    .map_or_else(String::new, |status| format!(" (HTTP {status})"))
-            ),
+            format!("{scene} answered an error{status}: {said}"),
             Some("The LLM server's own log has more about it."),
         ),
     };

@@ -193,6 +193,16 @@ impl Bed {
         daemon
     }
 
+    /// An initialised daemon with a profile for the LLM server on this port, and these `llm` fields
+    /// besides.
+    pub(crate) async fn daemon_for(&self, port: u16, more: &Value) -> Daemon {
+        let daemon = self.daemon().await;
+        let endpoint = json!({"apiEndpoint": format!("http://127.0.0.1:{port}")});
+        let llm = with(endpoint, more);
+        self.configure_with(&daemon, self.ssh_params(), llm).await;
+        daemon
+    }
+
     pub(crate) async fn configure(&self, daemon: &Daemon) {
         self.configure_with(daemon, self.ssh_params(), self.llm_params())
             .await;
