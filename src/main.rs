@@ -1,56 +1,26 @@
-//! The command line: what the daemon needs from its surroundings is read here, and nowhere else.
+//! The program: what the daemon needs from its surroundings is read here, and nowhere else.
+
+mod cli;
+mod terminal;
 
 use std::{
-    io,
+    io::{self, Write as _},
     panic::PanicHookInfo,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
-use clap::{Parser, Subcommand};
-use puffin_remote_llm::daemon::{self, Ending, Environment, LocalUser, LogTap};
+use clap::Parser as _;
+use cli::{AuditCommand, Cli, Command, Doctor, Serve};
+use puffin_remote_llm::daemon::{
+    self, Ending, Environment, LocalUser, LogTap,
+    doctor::{self, Examination},
+};
+use terminal::Terminal;
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*};
-
-/// Lets Puffin use an LLM server on another machine, over SSH.
-#[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    serve: Serve,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Speak JSON-RPC on standard input and output until it ends (the default).
-    Serve(Serve),
-    /// Print the protocol's JSON Schema.
-    Schema,
-    /// Look at the audit trail.
-    #[command(subcommand)]
-    Audit(AuditCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum AuditCommand {
-    /// Tell whether a file of the trail is as it was written.
-    Verify {
-        /// Of the folder `audit` in the data directory.
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Default, Parser)]
-struct Serve {
-    /// The lowest level of log lines on standard error: error, warn, info, debug or trace
-    /// [default: warn, or $PUFFIN_REMOTE_LLM_LOG].
-    #[arg(long, value_name = "LEVEL")]
-    log: Option<LevelFilter>,
-}
 
 /// Threads that read and write files and look names up. Not tokio's 512: a thousand prompts at
 /// once, each of which reads its profile, would have them all.
@@ -65,8 +35,79 @@ fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve(&options),
         Command::Schema => print_schema(),
+        Command::Doctor(options) => examine(options),
         Command::Audit(AuditCommand::Verify { file }) => verify(&file),
     }
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for people, which never serves"
+)]
+fn examine(options: Doctor) -> ExitCode {
+    let tap = LogTap::default();
+    install_logging(None, &tap);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let environment = environment();
+    let wanted = Examination {
+        target: options.target,
+        endpoint: options.endpoint,
+        project: std::path::absolute(options.project.unwrap_or_else(|| ".".into())).ok(),
+        data_dir: options
+            .data_dir
+            .and_then(|data_dir| std::path::absolute(data_dir).ok()),
+    };
+    let work = doctor::examine(wanted, environment.clone(), tap, Terminal::open());
+    let findings = match runtime.block_on(work) {
+        Ok(findings) => findings,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if options.json {
+        println!("{:#}", findings.json());
+    } else {
+        print!("{}", findings.table());
+    }
+    if let Some(path) = options.bundle {
+        let bundle = format!("{:#}\n", findings.bundle(&environment));
+        if let Err(error) = write_new(&path, &bundle) {
+            eprintln!("{} was not written: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+        eprintln!(
+            "{} is written. Read it before you send it to anybody.",
+            path.display()
+        );
+    }
+    match findings.success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Writes a file for its owner only; one that is there stays as it is.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(FILE_THREADS)
+        .build()
 }
 
 #[expect(
@@ -124,13 +165,9 @@ fn pass_on(socket: &Path) -> ExitCode {
 
 fn serve(options: &Serve) -> ExitCode {
     let tap = LogTap::default();
-    install_logging(options, &tap);
+    install_logging(options.log, &tap);
     std::panic::set_hook(Box::new(log_panic));
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(FILE_THREADS)
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot start: {error}");
@@ -234,9 +271,8 @@ fn is_executable(program: &Path) -> bool {
 }
 
 /// Our own lines only: what other crates log may hold payloads.
-fn install_logging(options: &Serve, tap: &LogTap) {
-    let level = options
-        .log
+fn install_logging(level: Option<LevelFilter>, tap: &LogTap) {
+    let level = level
         .or_else(|| std::env::var("PUFFIN_REMOTE_LLM_LOG").ok()?.parse().ok())
         .unwrap_or(LevelFilter::WARN);
     let ours = |level| Targets::new().with_target("puffin_remote_llm", level);

@@ -25,6 +25,7 @@ use super::worker::Worker;
 pub use chain::{Broken, Verified, verify};
 use file::Folder;
 pub use record::{Record, Subject};
+pub use redact::redact;
 pub use tools::AuditedTools;
 
 /// What waits for the disk, at most; what is more is counted and dropped, so that a full disk
@@ -121,7 +122,7 @@ impl Audit {
             return None;
         }
         let text = serde_json::to_string(&content).ok()?;
-        let redacted = redact::redact(&secrets.redact(&text));
+        let redacted = redact(&secrets.redact(&text));
         let end = floor(&redacted, CONTENT_BYTES);
         let whole = (end == redacted.len())
             .then(|| serde_json::from_str(&redacted).ok())

@@ -41,7 +41,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::llm::{Carrier, Server};
 
-pub use audit::{Audit, AuditedTools, Broken, Record, Subject, Verified, verify};
+pub use audit::{
+    Audit, AuditedTools, Broken, Record, Subject, Verified, redact as redact_secrets, verify,
+};
 pub use clock::ToolClock;
 pub use error::{Error, ToolChoiceProblem, ToolProblem};
 pub use event::{Event, Phase, Sink};

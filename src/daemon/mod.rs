@@ -6,6 +6,7 @@
 
 mod admission;
 mod audit;
+pub mod doctor;
 mod ending;
 mod failure;
 mod handler;

@@ -18,6 +18,7 @@ mod connect;
 mod continued;
 mod credentials;
 mod dead_peers;
+mod doctor;
 mod drafts;
 mod forwarding;
 mod history;
