@@ -1,180 +1,284 @@
-//! Programs that profiles start: only those that this user saved on this machine.
+//! Profiles that this user saved or approved of, on this machine.
 //!
-//! A profile may come with a checked-out project, and its proxy command would run on this
-//! machine. So every command that is saved through us is noted in the user's own data folder,
-//! and one that is not noted there is not run. Everything here blocks.
+//! A profile's file lies in the project, and may have come with it. So the digest of what was
+//! saved through us is noted in the user's own data folder; a profile with another digest is not
+//! used until the user has looked at it. Everything here blocks.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::private::{append_to, create_folder};
+use super::private::{close_folder, create_folder, sync_folder};
 use super::profile::Profile;
 
-const FILE: &str = "approved_commands";
+/// Below the data folder; one small file for each profile.
+const FOLDER: &str = "approved";
 
 /// More is read of no such file.
-const FILE_BYTES: u64 = 4 << 20;
+const FILE_BYTES: u64 = 64 << 10;
 
-/// What this user approved of, for one project.
-#[derive(Debug, Clone)]
-pub struct Approvals {
-    file: PathBuf,
-    /// `None`: profiles live in memory, so they can only come from this user.
-    project: Option<PathBuf>,
+/// What this user approved of, for the profiles of one project.
+#[derive(Debug)]
+pub(super) struct Approvals {
+    folder: PathBuf,
+    given: PathBuf,
+    /// As the file system knows it: the same project by another path is the same project. Looked
+    /// up when it is needed first.
+    project: OnceLock<PathBuf>,
+}
+
+/// What is noted of a profile. Its place and name are for whoever reads the file.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    project: String,
+    config_id: String,
+    /// While a profile is being written: what it was, and what it will be.
+    digests: Vec<String>,
 }
 
 impl Approvals {
     /// Touches no file.
-    #[must_use]
-    pub fn new(data_dir: &Path, project: Option<PathBuf>) -> Self {
+    pub(super) fn new(data_dir: &Path, project: PathBuf) -> Self {
         Self {
-            file: data_dir.join(FILE),
-            project,
+            folder: data_dir.join(FOLDER),
+            given: project,
+            project: OnceLock::new(),
         }
     }
 
-    /// Whether a profile starts any program, so that there is anything to ask here. Touches
-    /// no file.
-    #[must_use]
-    pub fn concern(profile: &Profile) -> bool {
-        commands(profile).next().is_some()
+    fn project(&self) -> &Path {
+        self.project.get_or_init(|| {
+            // One that is not there has no profiles either.
+            fs::canonicalize(&self.given).unwrap_or_else(|_| self.given.clone())
+        })
     }
 
-    /// Notes the commands of a profile that the user has just saved.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; then the commands will not be run.
-    pub fn approve(&self, profile: &Profile) -> Result<(), Error> {
-        let Some(project) = &self.project else {
-            return Ok(());
-        };
-        let known = self.read()?;
-        let new: String = commands(profile)
-            .map(|(field, command)| line(project, profile, &field, command))
-            .filter(|line| !known.lines().any(|known| known == line))
-            .map(|line| line + "\n")
-            .collect();
-        if new.is_empty() {
-            return Ok(());
-        }
-        self.append(&new).map_err(Error::io(&self.file))
-    }
-
-    /// The first field of a profile that would run a command this user did not save.
+    /// Whether the profile `id` was approved of as it is now.
     ///
     /// # Errors
     /// [`Error::Io`] when that can't be known.
-    pub fn unapproved(&self, profile: &Profile) -> Result<Option<String>, Error> {
-        let Some(project) = &self.project else {
-            return Ok(None);
-        };
-        let known = self.read()?;
-        let is_unknown = |(field, command): &(String, &str)| {
-            let line = line(project, profile, field, command);
-            !known.lines().any(|known| known == line)
-        };
-        Ok(commands(profile).find(is_unknown).map(|(field, _)| field))
+    pub(super) fn has(&self, id: &str, digest: &str) -> Result<bool, Error> {
+        Ok(self.read(id)?.iter().any(|known| known == digest))
     }
 
-    fn read(&self) -> Result<String, Error> {
-        let mut text = String::new();
-        let read =
-            File::open(&self.file).and_then(|file| file.take(FILE_BYTES).read_to_string(&mut text));
-        match read {
-            Ok(_) => Ok(text),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(Error::io(&self.file)(error)),
+    /// Approves of a profile that `write` puts in place; where that answers `false`, or fails,
+    /// nothing changes. Whenever the process is killed, the profile that is there then, the old
+    /// one or the new one, is as trusted as it was.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of `write`.
+    pub(super) fn approve(
+        &self,
+        id: &str,
+        digest: String,
+        write: impl FnOnce() -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let before = self.read(id)?;
+        if before == [digest.as_str()] {
+            return write();
+        }
+        let is_known = !before.is_empty();
+        if is_known {
+            let both = before.iter().cloned().chain([digest.clone()]);
+            self.write(id, both.collect())?;
+        }
+        let written = write();
+        match written {
+            Ok(true) => self.write(id, vec![digest])?,
+            Ok(false) | Err(_) if is_known => self.write(id, before)?,
+            Ok(false) | Err(_) => {}
+        }
+        written
+    }
+
+    /// Forgets a profile that is gone.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn forget(&self, id: &str) -> Result<(), Error> {
+        let path = self.file(id);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path)(error)),
+            _ => Ok(()),
         }
     }
 
-    /// One write, so that two processes never mix their lines.
-    fn append(&self, lines: &str) -> io::Result<()> {
-        if let Some(folder) = self.file.parent() {
-            create_folder(folder)?;
+    /// Where the profile `id` is noted.
+    pub(super) fn file(&self, id: &str) -> PathBuf {
+        let mut hash = Sha256::new();
+        hash.update(self.project().as_os_str().as_encoded_bytes());
+        // No path holds it, so no two pairs are the same bytes.
+        hash.update([0]);
+        hash.update(id.to_ascii_lowercase());
+        self.folder.join(format!("{}.json", hex(hash)))
+    }
+
+    fn read(&self, id: &str) -> Result<Vec<String>, Error> {
+        let path = self.file(id);
+        let mut bytes = Vec::new();
+        match File::open(&path).and_then(|file| file.take(FILE_BYTES).read_to_end(&mut bytes)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(path)(error)),
         }
-        let mut file = append_to(&self.file)?;
-        file.write_all(lines.as_bytes())?;
-        file.sync_all()
+        // One that says nothing approves of nothing.
+        let note: Option<Note> = serde_json::from_slice(&bytes).ok();
+        Ok(note
+            .filter(|note| note.config_id == id)
+            .map(|note| note.digests)
+            .unwrap_or_default())
+    }
+
+    fn write(&self, id: &str, digests: Vec<String>) -> Result<(), Error> {
+        let path = self.file(id);
+        let note = Note {
+            project: self.project().to_string_lossy().into_owned(),
+            config_id: id.to_owned(),
+            digests,
+        };
+        self.replace(&path, &note).map_err(Error::io(&path))
+    }
+
+    fn replace(&self, path: &Path, note: &Note) -> io::Result<()> {
+        create_folder(&self.folder)?;
+        close_folder(&self.folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
+        temporary.write_all(&serde_json::to_vec(note)?)?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(path).map_err(|error| error.error)?;
+        sync_folder(&self.folder)
     }
 }
 
-/// Every command of a profile, with its field.
-fn commands(profile: &Profile) -> impl Iterator<Item = (String, &str)> {
-    let jumps = profile.ssh.jump_hosts.iter().enumerate();
-    let jumps = jumps.map(|(index, jump)| (format!("ssh.jumpHosts[{index}]"), jump));
-    jumps
-        .chain([("ssh".to_owned(), &profile.ssh)])
-        .filter_map(|(at, ssh)| Some((format!("{at}.proxyCommand"), ssh.proxy_command.as_deref()?)))
+/// Of all that a profile says, in hexadecimal: SHA-256 over its JSON with sorted names.
+pub(super) fn digest(profile: &Profile) -> String {
+    let mut hash = Sha256::new();
+    // Plain data without maps keyed by anything but strings always serialises.
+    let mut value = serde_json::to_value(profile).unwrap_or_default();
+    value.sort_all_objects();
+    hash.update(value.to_string());
+    hex(hash)
 }
 
-fn line(project: &Path, profile: &Profile, field: &str, command: &str) -> String {
-    json!({
-        "project": project.to_string_lossy(),
-        "configId": profile.id,
-        "field": field,
-        "command": command,
-    })
-    .to_string()
+fn hex(hash: Sha256) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SshProfile;
 
-    fn profile(command: &str) -> Profile {
-        let mut profile = Profile {
-            id: "gpu".to_owned(),
-            ..Profile::default()
-        };
-        profile.ssh.jump_hosts.push(SshProfile {
-            proxy_command: Some(command.to_owned()),
-            ..SshProfile::default()
-        });
-        profile
+    fn approvals(data: &Path) -> Approvals {
+        Approvals::new(data, "/project".into())
+    }
+
+    fn digests(approvals: &Approvals) -> Vec<String> {
+        approvals.read("gpu").unwrap()
     }
 
     #[test]
-    fn only_what_was_saved_here_for_this_project_and_place_is_approved() {
+    fn only_the_last_content_of_this_project_and_profile_is_approved_of() {
         let data = tempfile::tempdir().unwrap();
-        let approvals = |project: &str| Approvals::new(data.path(), Some(project.into()));
-        let here = approvals("/here");
-        let field = Some("ssh.jumpHosts[0].proxyCommand".to_owned());
-        assert_eq!(here.unapproved(&profile("a\nb")).unwrap(), field);
-        here.approve(&profile("a\nb")).unwrap();
-        here.approve(&profile("a\nb")).unwrap();
-        assert_eq!(here.unapproved(&profile("a\nb")).unwrap(), None);
-        assert_eq!(here.unapproved(&profile("a")).unwrap(), field);
-        assert_eq!(
-            approvals("/there").unapproved(&profile("a\nb")).unwrap(),
-            field
-        );
-        let other = Profile {
-            id: "other".to_owned(),
-            ..profile("a\nb")
+        let here = approvals(data.path());
+        let approve = |digest: &str| here.approve("gpu", digest.to_owned(), || Ok(true)).unwrap();
+        assert!(!here.has("gpu", "a").unwrap());
+        approve("a");
+        assert!(here.has("gpu", "a").unwrap());
+        approve("b");
+        assert!(!here.has("gpu", "a").unwrap(), "an old one came back");
+        assert!(here.has("gpu", "b").unwrap());
+        assert!(!here.has("other", "b").unwrap());
+        let there = Approvals::new(data.path(), "/elsewhere".into());
+        assert!(!there.has("gpu", "b").unwrap());
+        here.forget("gpu").unwrap();
+        here.forget("gpu").unwrap();
+        assert!(!here.has("gpu", "b").unwrap());
+    }
+
+    #[test]
+    fn while_a_profile_is_written_the_old_and_the_new_one_are_approved_of() {
+        let data = tempfile::tempdir().unwrap();
+        let here = approvals(data.path());
+        here.approve("gpu", "a".into(), || Ok(true)).unwrap();
+        let both = |was: &str| {
+            assert_eq!(digests(&here), [was, "b"]);
+            Ok(true)
         };
-        assert_eq!(here.unapproved(&other).unwrap(), field);
-        assert_eq!(here.unapproved(&Profile::default()).unwrap(), None);
-        assert!(Approvals::concern(&other) && !Approvals::concern(&Profile::default()));
-        let text = std::fs::read_to_string(data.path().join(FILE)).unwrap();
-        assert_eq!(text.lines().count(), 1);
+        here.approve("gpu", "b".into(), || both("a")).unwrap();
+        assert_eq!(digests(&here), ["b"]);
+        let missing = || Error::NotFound { id: "gpu".into() };
+        for id in ["gpu", "new"] {
+            let failed = here.approve(id, "c".into(), || Err(missing()));
+            assert!(failed.is_err());
+            assert!(!here.approve(id, "c".into(), || Ok(false)).unwrap());
+            assert!(!here.has(id, "c").unwrap(), "it was never there");
+        }
+        assert_eq!(digests(&here), ["b"]);
+    }
+
+    #[test]
+    fn a_file_that_says_nothing_or_something_else_approves_of_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let here = approvals(data.path());
+        here.approve("gpu", "a".into(), || Ok(true)).unwrap();
+        for text in [
+            "",
+            "{",
+            "[]",
+            r#"{"project":"/project","configId":"x","digests":["a"]}"#,
+        ] {
+            fs::write(here.file("gpu"), text).unwrap();
+            assert!(!here.has("gpu", "a").unwrap(), "{text}");
+        }
+        here.approve("gpu", "b".into(), || Ok(true)).unwrap();
+        assert!(here.has("gpu", "b").unwrap());
+    }
+
+    #[test]
+    fn the_digest_is_of_everything_and_of_no_order() {
+        let text = r#"{"id": "a", "name": "A", "ssh": {"host": "h", "later": {"x": 1, "y": [2]}},
+            "llm": {"apiEndpoint": "http://localhost", "headers": {"X-A": "1"}}}"#;
+        let read = |text: &str| {
+            let value = serde_json::from_str(text).unwrap();
+            digest(&super::super::from_json(value).unwrap().0)
+        };
+        let whole = read(text);
+        assert_eq!(
+            whole,
+            read(&text.replace(r#""x": 1, "y": [2]"#, r#""y": [2], "x": 1"#))
+        );
+        for (from, to) in [
+            (r#""name": "A""#, r#""name": "B""#),
+            (r#""host": "h""#, r#""host": "g""#),
+            ("[2]", "[3]"),
+            ("X-A", "X-B"),
+            ("localhost", "localhost:1"),
+        ] {
+            assert_ne!(whole, read(&text.replace(from, to)), "{from}");
+        }
     }
 
     #[cfg(unix)]
     #[test]
-    fn the_file_is_for_its_owner_only() {
+    fn its_files_are_for_their_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let data = tempfile::tempdir().unwrap();
-        let folder = data.path().join("remote-llm");
-        Approvals::new(&folder, Some("/here".into()))
-            .approve(&profile("a"))
-            .unwrap();
-        for (path, mode) in [(folder.join(FILE), 0o600), (folder, 0o700)] {
-            let metadata = std::fs::metadata(path).unwrap();
+        let here = approvals(&data.path().join("remote-llm"));
+        here.approve("gpu", "a".into(), || Ok(true)).unwrap();
+        for (path, mode) in [(here.file("gpu"), 0o600), (here.folder.clone(), 0o700)] {
+            let metadata = fs::metadata(path).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, mode);
         }
     }

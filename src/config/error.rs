@@ -48,13 +48,22 @@ pub enum Error {
         /// The system's own words.
         source: io::Error,
     },
-    /// A profile would start a program that this user did not save on this machine: it came
-    /// with the project. Saving the profile again approves it.
-    #[error("`{field}` was not saved by this user on this machine")]
-    Unapproved {
-        /// In wire spelling.
-        field: String,
+    /// A profile that this user neither saved nor approved of on this machine as it is now: it
+    /// came with the project, or was changed there. [`super::Store::trust`] approves of it.
+    #[error("the profile `{id}` was not approved by this user on this machine")]
+    Untrusted {
+        /// The profile.
+        id: String,
     },
+    /// A profile is not the one that the user looked at any more.
+    #[error("the profile `{id}` changed since it was shown")]
+    ChangedSince {
+        /// The profile.
+        id: String,
+    },
+    /// Another process has been changing profiles for two seconds. Nothing was saved.
+    #[error("another process is changing profiles")]
+    Busy,
     /// A secret was given for another address than the profile names now. It must be given
     /// again.
     #[error("the {field} was given for another address than the profile names now")]
@@ -82,13 +91,14 @@ impl Error {
     /// Whether the same call may succeed later, with nothing changed in the profile.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Io { .. } => true,
+            Self::Io { .. } | Self::Busy => true,
             Self::Vault(problem) => problem.is_transient(),
             Self::NotFound { .. }
             | Self::Invalid { .. }
             | Self::Corrupt { .. }
             | Self::Refused { .. }
-            | Self::Unapproved { .. }
+            | Self::Untrusted { .. }
+            | Self::ChangedSince { .. }
             | Self::SecretBinding { .. } => false,
         }
     }

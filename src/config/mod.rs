@@ -4,8 +4,8 @@
 //! is sifted ([`Unknown`]), and headers that carry credentials are refused. Secrets live in
 //! [`Secrets`], bound to the address that they were given for.
 //!
-//! This room reads and checks; it does not expand `~`, resolve names, read ssh_config or, apart
-//! from the programs that a profile starts ([`Approvals`]), decide whether a profile is trusted.
+//! A profile may have come with the project: it is trusted only as this user saved or approved of
+//! it on this machine ([`Trust`]). This room does not expand `~`, resolve names or read ssh_config.
 
 mod approval;
 mod error;
@@ -20,8 +20,8 @@ mod store;
 mod unknown;
 mod validate;
 mod vault;
+mod version;
 
-pub use approval::Approvals;
 pub use error::{Error, Warning};
 pub use ollama::{KeepAlive, Ollama, Think, ThinkLevel};
 pub use profile::{
@@ -30,7 +30,7 @@ pub use profile::{
 };
 pub use read::from_json;
 pub use secrets::{Change, SecretField, Secrets};
-pub use store::{Listed, Loaded, Lock, Store};
+pub use store::{Changed, Listed, Loaded, Lock, Store, Trust};
 pub use unknown::Unknown;
 pub use validate::validate;
 pub use vault::{Credential, KeySource, Vault, VaultProblem, VaultStatus};

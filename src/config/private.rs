@@ -1,8 +1,60 @@
 //! Folders and files of the user's alone, and what makes changes of them last.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long another process may hold a lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks whether it still does.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// Changes with every write of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Self {
+            modified: metadata.modified().ok(),
+            length: metadata.len(),
+            inode,
+        }
+    }
+
+    /// `None`: there is no such file, or it can't be looked at.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        path.symlink_metadata()
+            .ok()
+            .map(|metadata| Self::of(&metadata))
+    }
+}
+
+/// Waits until no other process has this file locked, for at most 2 s; `None`: it still is. The
+/// lock goes with the file that is returned.
+pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = append_to(path)?;
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => {
+                std::thread::sleep(BETWEEN_LOOKS);
+            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
 
 /// Makes a folder, and those above it, if it is not there.
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
@@ -30,5 +82,25 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Takes a folder's permissions from all but its owner.
+#[cfg(unix)]
+pub(super) fn close_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let permissions = path.metadata()?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            "was open to other users of this computer; it was closed to them"
+        );
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(super) fn close_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }

@@ -1,17 +1,16 @@
 //! The profiles of a project.
 
-use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{Error, Warning};
-use super::file::{Content, Folder};
-use super::id;
 use super::profile::Profile;
-use super::read::from_json;
 use super::secrets::Secrets;
-use super::validate::validate;
+
+mod place;
+
+use place::{Memory, Place, Project};
 
 /// The profiles of a project, one file each, and their secrets. Clones share them.
 ///
@@ -22,7 +21,7 @@ use super::validate::validate;
 #[derive(Debug, Clone)]
 pub struct Store {
     place: Arc<Place>,
-    locks: Arc<Locks>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     secrets: Secrets,
 }
 
@@ -33,6 +32,18 @@ pub struct Loaded {
     pub profile: Profile,
     /// What the user should know about it.
     pub warnings: Vec<Warning>,
+    /// Whether it may be used.
+    pub trust: Trust,
+}
+
+/// Whether a profile may be used: only as this user saved or approved of it on this machine.
+/// Until then it is a form that somebody else filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// The verdict.
+    pub trusted: bool,
+    /// Of all that the profile says. [`Store::trust`] has to name it.
+    pub digest: String,
 }
 
 /// One file of the folder.
@@ -45,45 +56,36 @@ pub struct Listed {
     pub loaded: Result<Loaded, Error>,
 }
 
-/// The right to change one profile, from reading it to writing it. Held until dropped.
-#[derive(Debug)]
+/// What somebody else did to a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It is new, or not what it was; or it was trusted.
+    Saved,
+    /// It is gone.
+    Deleted,
+}
+
+/// The right to change profiles, from reading one to writing it; other processes wait for it,
+/// too. Held until the last clone is dropped.
+#[derive(Debug, Clone)]
 #[must_use = "it is released at once"]
 pub struct Lock {
-    _guard: tokio::sync::OwnedMutexGuard<()>,
+    _held: Arc<(Option<std::fs::File>, tokio::sync::OwnedMutexGuard<()>)>,
 }
-
-#[derive(Debug)]
-struct Place {
-    /// One write at a time, so that a generated id stays free until it is used.
-    writing: Mutex<()>,
-    kind: PlaceKind,
-}
-
-#[derive(Debug)]
-enum PlaceKind {
-    Folder(Folder),
-    Memory(Mutex<BTreeMap<String, Profile>>),
-}
-
-/// Locks that somebody holds or waits for, by id in lower case.
-#[derive(Debug, Default)]
-struct Locks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
 // === impl Store ===
 
 impl Store {
-    /// The store of a project, or of nothing but memory. Touches no file.
-    pub fn open(project_dir: Option<PathBuf>) -> Self {
-        let kind = match project_dir {
-            Some(project) => PlaceKind::Folder(Folder::new(project)),
-            None => PlaceKind::Memory(Mutex::default()),
+    /// The store of a project, whose approvals are kept in the user's own data folder, or of
+    /// nothing but memory. Touches no file.
+    pub fn open(project_dir: Option<PathBuf>, data_dir: &Path) -> Self {
+        let place = match project_dir {
+            Some(project) => Place::Project(Project::new(project, data_dir)),
+            None => Place::Memory(Memory::default()),
         };
         Self {
-            place: Arc::new(Place {
-                writing: Mutex::new(()),
-                kind,
-            }),
-            locks: Arc::default(),
+            place: Arc::new(place),
+            turn: Arc::default(),
             secrets: Secrets::new(),
         }
     }
@@ -118,33 +120,44 @@ impl Store {
         self.blocking(move |place| place.get(&id)).await
     }
 
-    /// Checks and saves a profile, in place of an older one with its id. An empty id is replaced
-    /// by a new one made from the name.
+    /// One profile that may be used.
     ///
-    /// Take [`Self::lock`] first when what is saved was read before.
+    /// # Errors
+    /// [`Error::Untrusted`], and those of [`Self::get`].
+    pub async fn trusted(&self, id: &str) -> Result<Profile, Error> {
+        self.get(id).await?.trusted()
+    }
+
+    /// Checks and saves a profile, in place of an older one with its id; from then on it is
+    /// trusted. An empty id is replaced by a new one made from the name.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Refused`], [`Error::Io`]: the older one is intact.
-    pub async fn save(&self, profile: Profile) -> Result<Loaded, Error> {
-        self.blocking(move |place| place.save(profile)).await
+    pub async fn save(&self, profile: Profile, lock: &Lock) -> Result<Loaded, Error> {
+        // Held there, so that it outlives the caller.
+        let lock = lock.clone();
+        self.blocking(move |place| {
+            let _lock = lock;
+            place.save(profile)
+        })
+        .await
     }
 
-    /// Reads, changes and saves a profile under its lock. Must not be called with the lock held.
+    /// Reads, changes and saves a profile under the lock. Must not be called with the lock held.
     ///
     /// # Errors
-    /// Those of [`Self::get`] and [`Self::save`], and those of `change`, which then changed
-    /// nothing.
+    /// Those of [`Self::trusted`], [`Self::lock`] and [`Self::save`], and those of `change`,
+    /// which then changed nothing.
     pub async fn edit(
         &self,
         id: &str,
         change: impl FnOnce(&mut Profile) -> Result<(), Error> + Send + 'static,
     ) -> Result<Loaded, Error> {
-        let lock = self.lock(id).await;
+        let lock = self.lock().await?;
         let id = id.to_owned();
         self.blocking(move |place| {
-            // Held here, so that it outlives the caller.
             let _lock = lock;
-            let mut profile = place.get(&id)?.profile;
+            let mut profile = place.get(&id)?.trusted()?;
             change(&mut profile)?;
             profile.id = id;
             place.save(profile)
@@ -152,14 +165,29 @@ impl Store {
         .await
     }
 
-    /// Deletes a profile, even one whose file is corrupt, and its secrets. Take [`Self::lock`]
-    /// first, so that an edit that is under way does not bring it back.
+    /// Approves of a profile as the user saw it.
+    ///
+    /// # Errors
+    /// [`Error::ChangedSince`] when `digest` is not its digest now; those of [`Self::get`] and
+    /// [`Self::lock`].
+    pub async fn trust(&self, id: &str, digest: String) -> Result<Loaded, Error> {
+        let lock = self.lock().await?;
+        let id = id.to_owned();
+        self.blocking(move |place| {
+            let _lock = lock;
+            place.trust(&id, &digest)
+        })
+        .await
+    }
+
+    /// Deletes a profile, even one whose file is corrupt, and its secrets.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Io`].
-    pub async fn delete(&self, id: &str) -> Result<(), Error> {
-        let (id, secrets) = (id.to_owned(), self.secrets.clone());
+    pub async fn delete(&self, id: &str, lock: &Lock) -> Result<(), Error> {
+        let (id, secrets, lock) = (id.to_owned(), self.secrets.clone(), lock.clone());
         self.blocking(move |place| {
+            let _lock = lock;
             let deleted = place.delete(&id);
             // A profile that could not be deleted keeps its secrets.
             if matches!(deleted, Ok(()) | Err(Error::NotFound { .. }))
@@ -171,6 +199,12 @@ impl Store {
             deleted
         })
         .await
+    }
+
+    /// What others did to the profiles since the last call; nothing at the first one.
+    pub async fn changes(&self) -> Vec<(String, Changed)> {
+        let changes = self.blocking(|place| Ok(place.changes())).await;
+        changes.unwrap_or_default()
     }
 
     /// Work on the secrets that may touch files.
@@ -185,15 +219,19 @@ impl Store {
         self.blocking(move |_| work(&secrets)).await
     }
 
-    /// Waits for the right to change the profile `id`. Those who wait get it in order.
+    /// Waits for the right to change profiles. Those who wait in this process get it in order.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process has had it for two seconds; [`Error::Io`].
     ///
     /// # Cancel safety
     /// A dropped future has no lock and no place in the row.
-    pub async fn lock(&self, id: &str) -> Lock {
-        let lock = self.locks.get(id);
-        Lock {
-            _guard: lock.lock_owned().await,
-        }
+    pub async fn lock(&self) -> Result<Lock, Error> {
+        let guard = Arc::clone(&self.turn).lock_owned().await;
+        let file = self.blocking(Place::lock).await?;
+        Ok(Lock {
+            _held: Arc::new((file, guard)),
+        })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -220,155 +258,21 @@ impl Store {
     }
 }
 
-// === impl Place ===
+// === impl Loaded ===
 
-impl Place {
-    fn list(&self) -> Result<Vec<Listed>, Error> {
-        let names = self.names()?;
-        let mut all = Vec::with_capacity(names.len());
-        for id in names {
-            match self.get(&id) {
-                // Deleted since.
-                Err(Error::NotFound { .. }) => {}
-                loaded => all.push(Listed { id, loaded }),
-            }
-        }
-        Ok(all)
-    }
-
-    fn get(&self, id: &str) -> Result<Loaded, Error> {
-        id::check(id)?;
-        let not_found = || Error::NotFound { id: id.to_owned() };
-        match &self.kind {
-            PlaceKind::Folder(folder) => {
-                let content = folder.read(id)?.ok_or_else(not_found)?;
-                parse(id, folder.file(id), &content)
-            }
-            PlaceKind::Memory(profiles) => {
-                let profile = lock(profiles).get(id).cloned().ok_or_else(not_found)?;
-                let warnings = validate(&profile)?;
-                Ok(Loaded { profile, warnings })
-            }
+impl Loaded {
+    /// The profile, if it may be used.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`].
+    pub fn trusted(self) -> Result<Profile, Error> {
+        match self.trust.trusted {
+            true => Ok(self.profile),
+            false => Err(Error::Untrusted {
+                id: self.profile.id,
+            }),
         }
     }
-
-    fn save(&self, mut profile: Profile) -> Result<Loaded, Error> {
-        let _writing = lock(&self.writing);
-        let names = self.names()?;
-        let generated = profile.id.is_empty();
-        loop {
-            if generated {
-                // Others may have taken an id since `names` was read; then it is tried again.
-                profile.id = self.free_id(&profile.name, &names)?;
-            }
-            let warnings = validate(&profile)?;
-            let id = profile.id.as_str();
-            let is_alias = |name: &String| name != id && name.eq_ignore_ascii_case(id);
-            if names.iter().any(is_alias) {
-                return Err(Error::invalid(
-                    "configId",
-                    "differs only in upper and lower case from that of another profile",
-                ));
-            }
-            match &self.kind {
-                PlaceKind::Folder(folder) => {
-                    let text = serde_json::to_string_pretty(&profile)
-                        .map_err(|error| Error::io(folder.file(id))(error.into()))?;
-                    if !folder.write(id, format!("{text}\n").as_bytes(), generated)? {
-                        continue;
-                    }
-                }
-                PlaceKind::Memory(profiles) => {
-                    lock(profiles).insert(profile.id.clone(), profile.clone());
-                }
-            }
-            return Ok(Loaded { profile, warnings });
-        }
-    }
-
-    fn delete(&self, id: &str) -> Result<(), Error> {
-        id::check(id)?;
-        let _writing = lock(&self.writing);
-        let was_there = match &self.kind {
-            PlaceKind::Folder(folder) => folder.remove(id)?,
-            PlaceKind::Memory(profiles) => lock(profiles).remove(id).is_some(),
-        };
-        if was_there {
-            Ok(())
-        } else {
-            Err(Error::NotFound { id: id.to_owned() })
-        }
-    }
-
-    fn names(&self) -> Result<Vec<String>, Error> {
-        match &self.kind {
-            PlaceKind::Folder(folder) => folder.names(),
-            PlaceKind::Memory(profiles) => Ok(lock(profiles).keys().cloned().collect()),
-        }
-    }
-
-    fn free_id(&self, name: &str, names: &[String]) -> Result<String, Error> {
-        let taken = |id: &str| {
-            let listed = names.iter().any(|name| name.eq_ignore_ascii_case(id));
-            listed
-                || match &self.kind {
-                    PlaceKind::Folder(folder) => folder.file(id).symlink_metadata().is_ok(),
-                    PlaceKind::Memory(_) => false,
-                }
-        };
-        id::generate(name, taken)
-            .ok_or_else(|| Error::invalid("configId", "is required: no free one was found"))
-    }
-}
-
-/// Makes a profile of a file's content. The file's name is the profile's id.
-fn parse(id: &str, path: PathBuf, content: &Content) -> Result<Loaded, Error> {
-    const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-    let bytes = content.bytes.as_slice();
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    // The error's own text could quote the file.
-    let value = serde_json::from_slice(bytes).map_err(|error| Error::Corrupt {
-        path,
-        line: error.line(),
-    })?;
-    let (mut profile, mut warnings) = from_json(value)?;
-    if content.was_open_to_others {
-        warnings.push(Warning::new(
-            "",
-            "The profile's file was open to other users of this computer; it was closed to them.",
-        ));
-    }
-    if profile.id != id {
-        if !profile.id.is_empty() {
-            warnings.push(Warning::new(
-                "id",
-                "The file's name counts, not the id inside.",
-            ));
-        }
-        id.clone_into(&mut profile.id);
-    }
-    warnings.extend(validate(&profile)?);
-    Ok(Loaded { profile, warnings })
-}
-
-// === impl Locks ===
-
-impl Locks {
-    fn get(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = lock(&self.0);
-        locks.retain(|_, lock| lock.strong_count() > 0);
-        let id = id.to_ascii_lowercase();
-        if let Some(held) = locks.get(&id).and_then(Weak::upgrade) {
-            return held;
-        }
-        let new = Arc::default();
-        locks.insert(id, Arc::downgrade(&new));
-        new
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -136,8 +136,9 @@ impl HostPrompter {
         let (Some(config_id), Some(answer)) = (&self.config_id, answer) else {
             return;
         };
-        // A profile that is gone has nothing to remember.
-        if let Ok(profile) = self.workspace.profile(config_id).await {
+        // A profile that is gone has nothing to remember, and one that is another's meanwhile
+        // must not be what the answer is bound to.
+        if let Ok(profile) = self.workspace.trusted(config_id).await {
             let change = [(field, Change::Set(answer.clone()))];
             let kept = self
                 .workspace

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
+    config::Profile,
     llm,
     protocol::{ConnectionState, ConnectionStatus, ConnectionStatusChanged, Notification},
     rpc::Outbound,
@@ -46,7 +47,8 @@ struct Link {
     /// What the profile said, and the way to the machine that ssh_config made of it.
     found: Option<(ssh::Plan, ssh::Target)>,
     followed: Option<Followed>,
-    server: Option<Server>,
+    /// With the profile that it was made for.
+    server: Option<(Arc<Profile>, Server)>,
     discovery: Option<Discovered>,
     /// Held by whoever asks the server what it is.
     asking: Arc<tokio::sync::Mutex<()>>,
@@ -185,22 +187,34 @@ impl Links {
         book.links.entry(config_id.to_owned()).or_default().found = Some((plan, target));
     }
 
-    /// The client of a profile's server, made when there is none.
-    pub(super) fn server<F>(&self, config_id: &str, make: F) -> Server
+    /// The client of a profile's server, made when there is none for the profile as it is now.
+    pub(super) fn server<F>(&self, profile: &Arc<Profile>, make: F) -> Server
     where
         F: FnOnce() -> Server,
     {
         let mut book = self.lock();
-        let link = book.links.entry(config_id.to_owned()).or_default();
-        let known = link.discovery.as_ref();
-        let make = || {
-            let server = make();
-            if let Some(known) = known {
-                server.recall(&known.found);
+        let link = book.links.entry(profile.id.clone()).or_default();
+        if let Some((of, server)) = &link.server {
+            if of.ssh == profile.ssh && of.llm == profile.llm {
+                return server.clone();
             }
-            server
-        };
-        link.server.get_or_insert_with(make).clone()
+            // Another window saved it.
+            link.discovery = None;
+        }
+        let server = make();
+        if let Some(known) = &link.discovery {
+            server.recall(&known.found);
+        }
+        link.server = Some((Arc::clone(profile), server.clone()));
+        server
+    }
+
+    /// Forgets what was made of a profile that somebody else changed; its connection stays.
+    pub(super) fn renew(&self, config_id: &str) {
+        if let Some(link) = self.lock().links.get_mut(config_id) {
+            link.server = None;
+            link.discovery = None;
+        }
     }
 
     /// What the server was last found to be, and when, on a connection that still lives.
@@ -226,7 +240,7 @@ impl Links {
         let mut book = self.lock();
         let link = book.links.entry(config_id.to_owned()).or_default();
         // It may have been another client that asked.
-        if let Some(server) = &link.server {
+        if let Some((_, server)) = &link.server {
             server.recall(&found);
         }
         let at = SystemTime::now();

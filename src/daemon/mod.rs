@@ -20,6 +20,7 @@ mod status;
 mod stream;
 mod table;
 mod tools;
+mod watch;
 mod wire;
 mod workspace;
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    config::Profile,
     llm::{self, BoxFuture, ByteStream, Dial, Endpoint, Opener},
     ssh,
 };
@@ -17,7 +18,7 @@ use super::{failure::Scene, host::HostPrompter, link::Server, workspace::Workspa
 /// The way to a saved profile's machine.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    pub(super) config_id: String,
+    pub(super) profile: Arc<Profile>,
     pub(super) plan: ssh::Plan,
     /// How long to wait for a connection that was lost.
     pub(super) patience: Duration,
@@ -44,7 +45,7 @@ impl Route {
         if let Some(session) = self.current(workspace) {
             return Ok(session);
         }
-        let looking_up = links.looking_up(&self.config_id);
+        let looking_up = links.looking_up(&self.profile.id);
         let resolved = match self.resolve(workspace).await {
             Ok(resolved) => resolved,
             Err(error) => {
@@ -53,11 +54,11 @@ impl Route {
             }
         };
         for warning in &resolved.warnings {
-            tracing::warn!(config = %self.config_id, "{warning}");
+            tracing::warn!(config = %self.profile.id, "{warning}");
         }
         let target = &resolved.target;
-        links.follow(&self.config_id, &workspace.pool, target);
-        let config_id = Some(self.config_id.clone());
+        links.follow(&self.profile.id, &workspace.pool, target);
+        let config_id = Some(self.profile.id.clone());
         let prompter = HostPrompter::new(Arc::clone(workspace), config_id, target);
         let pool = &workspace.pool;
         pool.session(target, Arc::new(prompter), self.patience)
@@ -67,11 +68,11 @@ impl Route {
     /// The profile's session, if it is there.
     pub(super) fn current(&self, workspace: &Workspace) -> Option<ssh::Session> {
         let links = &workspace.links;
-        let target = links.target_of(&self.config_id, &self.plan)?;
+        let target = links.target_of(&self.profile.id, &self.plan)?;
         let session = workspace.pool.current(&target)?;
         // It may be there by another profile's doing.
-        links.follow(&self.config_id, &workspace.pool, &target);
-        links.look(&self.config_id);
+        links.follow(&self.profile.id, &workspace.pool, &target);
+        links.look(&self.profile.id);
         Some(session)
     }
 
@@ -80,13 +81,13 @@ impl Route {
         let resolved = self.plan.resolve(&workspace.ssh_environment).await?;
         workspace
             .links
-            .found(&self.config_id, self.plan.clone(), resolved.target.clone());
+            .found(&self.profile.id, self.plan.clone(), resolved.target.clone());
         Ok(resolved)
     }
 
     /// The way to the machine: as it was found last, or as ssh_config says it now.
     pub(super) async fn target(&self, workspace: &Workspace) -> Result<ssh::Target, ssh::Error> {
-        match workspace.links.target_of(&self.config_id, &self.plan) {
+        match workspace.links.target_of(&self.profile.id, &self.plan) {
             Some(target) => Ok(target),
             None => Ok(self.resolve(workspace).await?.target),
         }
@@ -94,7 +95,7 @@ impl Route {
 
     /// The client of the profile's LLM server; the same one as long as the profile stays.
     pub(super) fn server(&self, workspace: &Arc<Workspace>, api: &Api) -> Server {
-        workspace.links.server(&self.config_id, || {
+        workspace.links.server(&self.profile, || {
             let tunnel = Tunnel {
                 workspace: Arc::downgrade(workspace),
                 route: self.clone(),

@@ -12,7 +12,9 @@ use crate::{
 
 use super::{
     failure,
-    handler::{config, connection, history, lifecycle, model, prompt, ssh_config, test, vault},
+    handler::{
+        config, connection, history, lifecycle, model, preset, prompt, ssh_config, test, vault,
+    },
     state::Daemon,
 };
 
@@ -32,6 +34,8 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
     table.on::<protocol::GetConfig, _, _>(config::get);
     table.on::<protocol::ListConfigs, _, _>(config::list);
     table.on::<protocol::DeleteConfig, _, _>(config::delete);
+    table.on::<protocol::TrustConfig, _, _>(config::trust);
+    table.on::<protocol::ListPresets, _, _>(preset::list);
 
     table.on::<protocol::ListSshHosts, _, _>(ssh_config::list_hosts);
     table.on::<protocol::ParseTarget, _, _>(ssh_config::parse_target);
@@ -55,8 +59,6 @@ pub(super) fn router(daemon: &Arc<Daemon>) -> Router<Daemon> {
     table.on::<protocol::VaultRotate, _, _>(vault::rotate);
     table.on::<protocol::VaultReset, _, _>(vault::reset);
 
-    table.not_built::<protocol::TrustConfig>();
-    table.not_built::<protocol::ListPresets>();
     table.not_built::<protocol::ExecuteCommand>();
     table.router.on_notification(
         protocol::SystemResumed::METHOD,

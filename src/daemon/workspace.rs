@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::{
-    config::{self, Approvals, Change, Credential, Profile, SecretField, Secrets, Vault},
+    config::{self, Change, Credential, Profile, SecretField, Secrets, Vault},
     conversation::{Audit, Bounds, History, Place},
     protocol::{AuditOptions, ErrorObject, HistoryOptions, HostCapabilities},
     rpc::Outbound,
@@ -40,7 +40,6 @@ pub(super) struct Workspace {
     pub(super) outbound: Outbound,
     pub(super) capabilities: HostCapabilities,
     pub(super) store: config::Store,
-    approvals: Approvals,
     pub(super) pool: ssh::Pool,
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
@@ -70,7 +69,6 @@ impl Workspace {
             links: Links::new(outbound.clone()),
             outbound,
             capabilities,
-            approvals: Approvals::new(data_dir, project_dir.clone()),
             pool: ssh::Pool::new(Arc::clone(&ssh_environment)),
             ssh_environment,
             history: open_history(project_dir.clone(), data_dir, history),
@@ -115,23 +113,19 @@ impl Workspace {
             .map_err(|error| failure::config(&error))
     }
 
-    /// A saved profile.
-    pub(super) async fn profile(&self, config_id: &str) -> Result<Profile, ErrorObject> {
-        self.loaded(config_id).await.map(|loaded| loaded.profile)
+    /// A saved profile that may be used: nothing is opened, looked up or signed with for another.
+    pub(super) async fn trusted(&self, config_id: &str) -> Result<Profile, ErrorObject> {
+        self.store
+            .trusted(config_id)
+            .await
+            .map_err(|error| failure::config(&error))
     }
 
-    /// The way to a saved profile's machine.
-    pub(super) async fn route(&self, config_id: &str) -> Result<Route, ErrorObject> {
-        self.route_of(&self.profile(config_id).await?).await
-    }
-
-    /// The way to a saved profile's machine. A program on the way must be one that this user
-    /// saved here.
-    pub(super) async fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
-        self.check_approval(profile).await?;
+    /// The way to a trusted profile's machine.
+    pub(super) fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
         let plan = self.plan(profile, &Changes::new())?;
         Ok(Route {
-            config_id: profile.id.clone(),
+            profile: Arc::new(profile.clone()),
             plan,
             patience: wire::config::clocks(&profile.llm).connect,
         })
@@ -143,40 +137,8 @@ impl Workspace {
         if let Some(target) = self.links.target(config_id) {
             return Some(target);
         }
-        let route = self.route(config_id).await.ok()?;
+        let route = self.route_of(&self.trusted(config_id).await.ok()?).ok()?;
         route.target(self).await.ok()
-    }
-
-    /// Approves of the programs that a profile starts, which the user has just saved.
-    pub(super) async fn approve(&self, profile: &Profile) -> Result<(), ErrorObject> {
-        if !Approvals::concern(profile) {
-            return Ok(());
-        }
-        self.approvals(profile, Approvals::approve).await
-    }
-
-    /// Whether this user saved every program that a profile starts.
-    pub(super) async fn check_approval(&self, profile: &Profile) -> Result<(), ErrorObject> {
-        // Nearly every profile, and asked before every prompt.
-        if !Approvals::concern(profile) {
-            return Ok(());
-        }
-        match self.approvals(profile, Approvals::unapproved).await? {
-            Some(field) => Err(failure::config(&config::Error::Unapproved { field })),
-            None => Ok(()),
-        }
-    }
-
-    async fn approvals<T: Send + 'static>(
-        &self,
-        profile: &Profile,
-        work: impl FnOnce(&Approvals, &Profile) -> Result<T, config::Error> + Send + 'static,
-    ) -> Result<T, ErrorObject> {
-        let (approvals, profile) = (self.approvals.clone(), profile.clone());
-        match tokio::task::spawn_blocking(move || work(&approvals, &profile)).await {
-            Ok(result) => result.map_err(|error| failure::config(&error)),
-            Err(_) => Err(failure::internal()),
-        }
     }
 
     /// How to talk to a profile's LLM server.
@@ -238,7 +200,7 @@ fn open_store(project: Option<PathBuf>, data_dir: &Path) -> config::Store {
         Some(project) => Secrets::in_vault(Vault::new(data_dir, project.clone())),
         None => Secrets::new(),
     };
-    config::Store::open(project).with_secrets(secrets)
+    config::Store::open(project, data_dir).with_secrets(secrets)
 }
 
 fn open_history(project: Option<PathBuf>, data_dir: &Path, options: HistoryOptions) -> History {

@@ -150,7 +150,7 @@ pub enum HostKeyPolicy {
 
 /// The LLM server, as seen from the last hop. Secrets come in and never go out: what goes
 /// out is an [`LlmView`].
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LlmParams {
     /// `http(s)://host:port/base`, or `unix:/path`.
@@ -348,21 +348,19 @@ pub struct LlmView {
 pub struct Trust {
     /// The verdict.
     pub state: TrustState,
-    /// What `trust-config` has to name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
+    /// Of all that the profile says; what `trust-config` has to name.
+    pub digest: String,
 }
 
 /// The verdict on a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrustState {
-    /// This user saved or approved it.
+    /// This user saved it or approved of it, on this machine, as it is now.
     Trusted,
-    /// Somebody else did.
+    /// It came with the project, or was changed there since. It can be shown, saved as a whole,
+    /// trusted and deleted, and nothing else.
     Untrusted,
-    /// This version does not check yet.
-    Unchecked,
 }
 
 /// Result of `remote-llm/list-configs`.

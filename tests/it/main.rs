@@ -14,6 +14,7 @@ mod backpressure;
 mod cancel;
 mod clocks;
 mod config;
+mod config_changes;
 mod connect;
 mod continued;
 mod credentials;
@@ -37,7 +38,6 @@ mod node_host;
 mod ollama;
 mod prompt;
 mod proxy_command;
-mod proxy_command_trust;
 mod real;
 mod real_servers;
 mod real_session;
@@ -62,6 +62,8 @@ mod system_transport;
 mod tls;
 mod tools;
 mod tools_hostile;
+mod trust;
+mod trust_traced;
 mod vault;
 
 /// A file that is not declared above would never be compiled, let alone run.

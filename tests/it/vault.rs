@@ -122,10 +122,13 @@ async fn a_profile_takes_its_secrets_along_when_it_goes_and_nowhere_else() {
     std::fs::write(&path, text.replace("127.0.0.1", "localhost")).unwrap();
     let config = json!({"configId": CONFIG});
     let error = daemon.err("remote-llm/connect", config.clone()).await;
-    assert!(
-        ["SECRET_BINDING_MISMATCH", "CONFIG_UNTRUSTED"].contains(&error.code()),
-        "{error:?}"
-    );
+    assert_eq!(error.code(), "CONFIG_UNTRUSTED", "{error:?}");
+    let digest =
+        daemon.ok("remote-llm/get-config", config.clone()).await["trust"]["digest"].clone();
+    let trusted = with(config.clone(), &json!({"digest": digest}));
+    daemon.ok("remote-llm/trust-config", trusted).await;
+    let error = daemon.err("remote-llm/connect", config.clone()).await;
+    assert_eq!(error.code(), "SECRET_BINDING_MISMATCH", "{error:?}");
     daemon.ok("remote-llm/delete-config", config).await;
     let status = daemon.ok("remote-llm/vault-status", json!({})).await;
     assert_eq!(status["entries"], 0);

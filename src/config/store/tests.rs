@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::file::Folder;
 use crate::config::{Change, SecretField};
 
 const FOLDER: &str = ".puffin/config/remote-llm";
@@ -22,10 +23,35 @@ fn profile(id: &str) -> Profile {
     profile
 }
 
+/// The user's data are in the project's folder, too, where no test looks for them.
 fn in_project() -> (TempDir, Store) {
     let project = tempfile::tempdir().unwrap();
-    let store = Store::open(Some(project.path().to_owned()));
+    let store = window_on(project.path());
     (project, store)
+}
+
+fn window_on(project: &Path) -> Store {
+    Store::open(Some(project.to_owned()), &project.join("data"))
+}
+
+fn in_memory() -> Store {
+    Store::open(None, Path::new("/nowhere"))
+}
+
+async fn save(store: &Store, profile: Profile) -> Result<Loaded, Error> {
+    let lock = store.lock().await?;
+    store.save(profile, &lock).await
+}
+
+async fn delete(store: &Store, id: &str) -> Result<(), Error> {
+    let lock = store.lock().await?;
+    store.delete(id, &lock).await
+}
+
+/// Approves of a profile, whatever it is.
+async fn trust(store: &Store, id: &str) -> Loaded {
+    let shown = store.get(id).await.unwrap();
+    store.trust(id, shown.trust.digest).await.unwrap()
 }
 
 fn put(project: &Path, name: &str, content: impl AsRef<[u8]>) {
@@ -52,15 +78,15 @@ async fn ids(store: &Store) -> Vec<(String, bool)> {
 #[tokio::test]
 async fn a_profile_is_saved_read_listed_and_deleted() {
     let (project, on_disk) = in_project();
-    for store in [on_disk, Store::open(None)] {
+    for store in [on_disk, in_memory()] {
         assert_eq!(ids(&store).await, []);
-        let saved = store.save(profile("gpu-1")).await.unwrap();
+        let saved = save(&store, profile("gpu-1")).await.unwrap();
         assert_eq!(saved.profile, profile("gpu-1"));
         assert_eq!(store.get("gpu-1").await.unwrap(), saved);
         assert_eq!(ids(&store).await, [("gpu-1".into(), true)]);
-        store.delete("gpu-1").await.unwrap();
+        delete(&store, "gpu-1").await.unwrap();
         for missing in [
-            store.delete("gpu-1").await,
+            delete(&store, "gpu-1").await,
             store.get("gpu-1").await.map(|_| ()),
         ] {
             assert!(matches!(missing, Err(Error::NotFound { id }) if id == "gpu-1"));
@@ -73,8 +99,8 @@ async fn a_profile_is_saved_read_listed_and_deleted() {
 async fn an_absent_id_is_made_from_the_name_and_is_never_one_in_use() {
     let (project, on_disk) = in_project();
     put(project.path(), "GPU-BOX-1.json", "corrupt");
-    for store in [on_disk, Store::open(None)] {
-        let saving = (0..5).map(|_| store.save(profile("")));
+    for store in [on_disk, in_memory()] {
+        let saving = (0..5).map(|_| save(&store, profile("")));
         let saved = futures_util::future::join_all(saving).await;
         let mut ids: Vec<_> = saved
             .into_iter()
@@ -92,21 +118,22 @@ async fn an_absent_id_is_made_from_the_name_and_is_never_one_in_use() {
 #[tokio::test]
 async fn an_id_that_differs_in_case_only_is_refused() {
     let (_project, store) = in_project();
-    store.save(profile("gpu")).await.unwrap();
-    let refused = store.save(profile("GPU")).await;
+    save(&store, profile("gpu")).await.unwrap();
+    let refused = save(&store, profile("GPU")).await;
     assert!(matches!(refused, Err(Error::Invalid { field, .. }) if field == "configId"));
 }
 
 #[tokio::test]
 async fn a_broken_file_hides_no_other_and_can_be_replaced_or_deleted() {
     let (project, store) = in_project();
-    store.save(profile("good")).await.unwrap();
+    save(&store, profile("good")).await.unwrap();
     put(project.path(), "corrupt.json", "{\n\"password\": canary");
     put(
         project.path(),
         "invalid.json",
         r#"{"ssh": {"host": 5}, "llm": {}}"#,
     );
+    put(project.path(), "newer.json", r#"{"version": 2}"#);
     put(project.path(), "odd name.json", "{}");
     put(project.path(), "big.json", " ".repeat((1 << 20) + 1));
     put(project.path(), "notes.txt", "not a profile");
@@ -132,14 +159,15 @@ async fn a_broken_file_hides_no_other_and_can_be_replaced_or_deleted() {
         ("folder", "is not a regular file"),
         ("good", "fine"),
         ("invalid", "ssh.host"),
+        ("newer", "version"),
         ("odd name", "configId"),
     ];
     assert_eq!(summary, expected);
     assert!(!format!("{listed:?}").contains("canary"));
 
-    store.save(profile("corrupt")).await.unwrap();
+    save(&store, profile("corrupt")).await.unwrap();
     store.get("corrupt").await.unwrap();
-    store.delete("invalid").await.unwrap();
+    delete(&store, "invalid").await.unwrap();
 }
 
 #[tokio::test]
@@ -153,6 +181,7 @@ async fn unknown_fields_survive_an_edit_and_secrets_do_not() {
     file["llm"]["secretHeaders"] = json!({"X-Key": "canary"});
     file["llm"]["headers"] = json!({"Authorization": "canary", "X-Team": "a"});
     put(project.path(), "gpu.json", file.to_string());
+    trust(&store, "gpu").await;
 
     let edited = store
         .edit("gpu", |profile| {
@@ -175,13 +204,14 @@ async fn unknown_fields_survive_an_edit_and_secrets_do_not() {
         .remove("secretHeaders");
     expected["llm"]["headers"] = json!({"X-Team": "a"});
     expected["selectedModel"] = json!("m");
+    expected["version"] = json!(1);
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
 }
 
 #[tokio::test]
 async fn an_edit_that_fails_changes_nothing() {
     let (project, store) = in_project();
-    store.save(profile("gpu")).await.unwrap();
+    save(&store, profile("gpu")).await.unwrap();
     let path = project.path().join(FOLDER).join("gpu.json");
     let before = fs::read(&path).unwrap();
     let invalid = store
@@ -198,7 +228,7 @@ async fn an_edit_that_fails_changes_nothing() {
 #[tokio::test]
 async fn edits_of_one_profile_are_not_lost() {
     let (_project, store) = in_project();
-    store.save(profile("gpu")).await.unwrap();
+    save(&store, profile("gpu")).await.unwrap();
     let edits = (0..20).map(|n| {
         store.edit("gpu", move |profile| {
             let aliases = &mut profile.llm.model_aliases;
@@ -214,31 +244,153 @@ async fn edits_of_one_profile_are_not_lost() {
 }
 
 #[tokio::test]
-async fn a_lock_is_per_profile_and_leaves_nothing_behind() {
-    let store = Store::open(None);
-    let held = store.lock("a").await;
-    assert!(store.lock("A").now_or_never().is_none());
-    let other = store.lock("b").now_or_never().unwrap();
-    drop((held, other));
-    let again = store.lock("a").now_or_never().unwrap();
-    assert_eq!(lock(&store.locks.0).len(), 1);
-    drop(again);
+async fn the_lock_is_one_for_all_and_ends_with_its_last_clone() {
+    let (project, store) = in_project();
+    let other_window = window_on(project.path());
+    let held = store.lock().await.unwrap();
+    let also = held.clone();
+    assert!(store.lock().now_or_never().is_none());
+    drop(held);
+    let busy = other_window.lock().await;
+    assert!(matches!(busy, Err(Error::Busy)), "{busy:?}");
+    drop(also);
+    drop(other_window.lock().await.unwrap());
+    drop(store.lock().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_profile_that_came_with_the_project_is_shown_and_not_used() {
+    let (project, store) = in_project();
+    let text = serde_json::to_string(&profile("gpu")).unwrap();
+    put(project.path(), "gpu.json", &text);
+    let shown = store.get("gpu").await.unwrap();
+    assert!(!shown.trust.trusted);
+    let is_untrusted = |result: Result<(), Error>| match result {
+        Err(Error::Untrusted { id }) => assert_eq!(id, "gpu"),
+        other => panic!("{other:?}"),
+    };
+    is_untrusted(store.trusted("gpu").await.map(drop));
+    is_untrusted(store.edit("gpu", |_| Ok(())).await.map(drop));
+
+    let stale = store.trust("gpu", "0".repeat(64)).await;
+    assert!(
+        matches!(stale, Err(Error::ChangedSince { .. })),
+        "{stale:?}"
+    );
+    is_untrusted(store.trusted("gpu").await.map(drop));
+    let digest = shown.trust.digest;
+    assert!(
+        store
+            .trust("gpu", digest.clone())
+            .await
+            .unwrap()
+            .trust
+            .trusted
+    );
+    assert_eq!(store.trusted("gpu").await.unwrap(), profile("gpu"));
+    // Form and order are nobody's business, every word is.
+    let value: Value = serde_json::from_str(&text).unwrap();
+    put(project.path(), "gpu.json", format!("{value:#}"));
+    store.trusted("gpu").await.unwrap();
+    put(project.path(), "gpu.json", text.replace("GPU box", "GPU"));
+    is_untrusted(store.trusted("gpu").await.map(drop));
+    // What the user had looked at was the other one.
+    let stale = store.trust("gpu", digest).await;
+    assert!(
+        matches!(stale, Err(Error::ChangedSince { .. })),
+        "{stale:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_the_user_saves_is_trusted_until_somebody_else_changes_it() {
+    let (project, store) = in_project();
+    let saved = save(&store, profile("gpu")).await.unwrap();
+    assert!(saved.trust.trusted);
+    let path = project.path().join(FOLDER).join("gpu.json");
+    let first = fs::read(&path).unwrap();
+    let mut other = profile("gpu");
+    other.ssh.host = "evil".into();
+    save(&store, other).await.unwrap();
+    store.trusted("gpu").await.unwrap();
+    // It was the user's once; now it is a change like any other.
+    fs::write(&path, first).unwrap();
+    assert!(!store.get("gpu").await.unwrap().trust.trusted);
+    save(&store, profile("gpu")).await.unwrap();
+    assert!(
+        window_on(project.path())
+            .get("gpu")
+            .await
+            .unwrap()
+            .trust
+            .trusted
+    );
+    // Approvals go with their profile.
+    let text = fs::read(&path).unwrap();
+    delete(&store, "gpu").await.unwrap();
+    fs::write(&path, text).unwrap();
+    assert!(!store.get("gpu").await.unwrap().trust.trusted);
+}
+
+#[tokio::test]
+async fn what_others_do_to_profiles_is_noticed_once_and_our_own_doing_is_not() {
+    let (project, store) = in_project();
+    let other = window_on(project.path());
+    save(&store, profile("gpu")).await.unwrap();
+    assert_eq!(store.changes().await, []);
+    save(&store, profile("b")).await.unwrap();
+    store.edit("b", |_| Ok(())).await.unwrap();
+    assert_eq!(store.changes().await, []);
+
+    let news = |id: &str, change| vec![(id.to_owned(), change)];
+    save(&other, profile("c")).await.unwrap();
+    assert_eq!(store.changes().await, news("c", Changed::Saved));
+    assert_eq!(store.changes().await, []);
+    let text = serde_json::to_string(&profile("gpu")).unwrap();
+    put(project.path(), "gpu.json", text.replace("GPU box", "GPU"));
+    assert_eq!(store.changes().await, news("gpu", Changed::Saved));
+    trust(&other, "gpu").await;
+    assert_eq!(store.changes().await, news("gpu", Changed::Saved));
+    delete(&other, "gpu").await.unwrap();
+    assert_eq!(store.changes().await, news("gpu", Changed::Deleted));
+    delete(&store, "b").await.unwrap();
+    assert_eq!(store.changes().await, []);
+}
+
+#[tokio::test]
+async fn edits_of_two_windows_are_not_lost() {
+    let (project, one) = in_project();
+    save(&one, profile("gpu")).await.unwrap();
+    let two = window_on(project.path());
+    let edits = (0..40).map(|n| {
+        let window = if n % 2 == 0 { &one } else { &two };
+        window.edit("gpu", move |profile| {
+            let aliases = &mut profile.llm.model_aliases;
+            aliases.insert(format!("alias-{n}"), "m".into());
+            Ok(())
+        })
+    });
+    for edited in futures_util::future::join_all(edits).await {
+        edited.unwrap();
+    }
+    let profile = two.trusted("gpu").await.unwrap();
+    assert_eq!(profile.llm.model_aliases.len(), 40);
 }
 
 #[tokio::test]
 async fn deleting_a_profile_deletes_its_secrets() {
     let (project, store) = in_project();
-    let gpu = store.save(profile("gpu")).await.unwrap().profile;
+    let gpu = save(&store, profile("gpu")).await.unwrap().profile;
     let secret = Change::Set(SecretString::from("canary"));
     store
         .secrets()
         .apply(&gpu, [(SecretField::Password, secret)])
         .unwrap();
-    store.save(gpu.clone()).await.unwrap();
+    save(&store, gpu.clone()).await.unwrap();
     let text = fs::read_to_string(project.path().join(FOLDER).join("gpu.json")).unwrap();
     assert!(!text.contains("canary"));
     assert!(!format!("{store:?}").contains("canary"));
-    store.delete("gpu").await.unwrap();
+    delete(&store, "gpu").await.unwrap();
     assert!(!store.secrets().has("gpu", &SecretField::Password));
 }
 
@@ -268,7 +420,7 @@ mod unix {
         let puffin = project.path().join(".puffin");
         fs::create_dir(&puffin).unwrap();
         fs::set_permissions(&puffin, fs::Permissions::from_mode(0o755)).unwrap();
-        store.save(profile("gpu")).await.unwrap();
+        save(&store, profile("gpu")).await.unwrap();
         assert_eq!(mode(&puffin), 0o755, "not ours to change");
         assert_eq!(mode(&puffin.join("config")), 0o700);
         assert_eq!(mode(&project.path().join(FOLDER)), 0o700);
@@ -278,7 +430,7 @@ mod unix {
     #[tokio::test]
     async fn a_file_open_to_others_is_closed_and_said_once() {
         let (project, store) = in_project();
-        store.save(profile("gpu")).await.unwrap();
+        save(&store, profile("gpu")).await.unwrap();
         let path = project.path().join(FOLDER).join("gpu.json");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(store.get("gpu").await.unwrap().warnings.len(), 1);
@@ -296,12 +448,12 @@ mod unix {
         let (project, store) = in_project();
         put(project.path(), "x.txt", "");
         symlink(&target, project.path().join(FOLDER).join("link.json")).unwrap();
-        for refused in [store.get("link").await, store.save(profile("link")).await] {
+        for refused in [store.get("link").await, save(&store, profile("link")).await] {
             assert!(
                 matches!(refused, Err(Error::Refused { problem, .. }) if problem == "is a symbolic link")
             );
         }
-        store.delete("link").await.unwrap();
+        delete(&store, "link").await.unwrap();
         assert_eq!(fs::read(&target).unwrap(), before);
     }
 
@@ -313,11 +465,11 @@ mod unix {
         assert!(matches!(store.list().await, Err(Error::Refused { .. })));
         assert!(matches!(store.get("a").await, Err(Error::Refused { .. })));
         assert!(matches!(
-            store.delete("a").await,
+            delete(&store, "a").await,
             Err(Error::Refused { .. })
         ));
         assert!(matches!(
-            store.save(profile("a")).await,
+            save(&store, profile("a")).await,
             Err(Error::Refused { .. })
         ));
         assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
@@ -331,7 +483,7 @@ mod unix {
         put(project.path(), "x.txt", "");
         let place = project.path().join(FOLDER);
         fs::create_dir(place.join("gpu.json")).unwrap();
-        assert!(store.save(profile("gpu")).await.is_err());
+        assert!(save(&store, profile("gpu")).await.is_err());
         let folder = Folder::new(project.path().to_owned());
         assert!(!folder.write("gpu", b"new", true).unwrap());
         assert_eq!(files(project.path()), ["gpu.json", "x.txt"]);
@@ -340,14 +492,14 @@ mod unix {
     #[tokio::test]
     async fn a_reader_finds_the_old_content_or_the_new_one() {
         let (project, store) = in_project();
-        store.save(profile("gpu")).await.unwrap();
+        save(&store, profile("gpu")).await.unwrap();
         let path = project.path().join(FOLDER).join("gpu.json");
         // Opened before the write: an overwrite in place would show through.
         let old = fs::File::open(&path).unwrap();
         let before = fs::read_to_string(&path).unwrap();
         let mut longer = profile("gpu");
         longer.name = "x".repeat(200);
-        store.save(longer).await.unwrap();
+        save(&store, longer).await.unwrap();
         assert_eq!(io::read_to_string(old).unwrap(), before);
         assert_ne!(fs::read_to_string(&path).unwrap(), before);
     }

@@ -42,18 +42,35 @@ pub(in crate::daemon) fn config(error: &Error) -> ErrorObject {
                 path.display()
             ),
         ),
-        Error::Unapproved { field } => {
+        Error::Untrusted { id } => {
             let mut told = told(
                 ErrorCode::ConfigUntrusted,
                 format!(
-                    "`{field}` starts a program on this computer, and it was not saved by you \
-                     here: it may have come with the project. Look at it, and save the server \
-                     again to allow it."
+                    "The server `{id}` was not saved by you on this computer as it is now: it may \
+                     have come with the project, or was changed there. It is not used."
                 ),
             );
-            told.data.field = Some(field.clone());
+            told.data.config_id = Some(id.clone());
+            told.data.hint = Some(
+                "Look at its address, user, key and commands, then trust it, or delete it."
+                    .to_owned(),
+            );
             told
         }
+        Error::ChangedSince { id } => {
+            let mut told = told(
+                ErrorCode::ConfigUntrusted,
+                format!("The server `{id}` has changed since it was shown to you."),
+            );
+            told.data.config_id = Some(id.clone());
+            told.data.hint = Some("Look at it as it is now, and trust it then.".to_owned());
+            told
+        }
+        Error::Busy => told(
+            ErrorCode::StoreBusy,
+            "The saved servers are being changed by another process; nothing was saved. Try again."
+                .to_owned(),
+        ),
         Error::SecretBinding { field } => told(
             ErrorCode::SecretBindingMismatch,
             format!(

@@ -7,7 +7,7 @@ use crate::{
     protocol::{
         ConfigChange, ConfigChanged, ConfigChangedParams, ConfigProblem, ConfigRef, ConfigView,
         ConfigureParams, DeleteConfigResult, Empty, ErrorObject, ListConfigsResult, Notification,
-        Trust, TrustState,
+        Trust, TrustConfigParams, TrustState,
     },
     rpc::Call,
 };
@@ -22,45 +22,60 @@ pub(in crate::daemon) async fn configure(
     let workspace = daemon.workspace()?;
     let store = &workspace.store;
     // From the reading to the writing, so that two changes of one profile never mix.
+    let lock = store
+        .lock()
+        .await
+        .map_err(|error| failure::config(&error))?;
     let id = params.config_id.clone().unwrap_or_default();
-    let _lock = store.lock(&id).await;
     // An id that is given has to be one; without any, the store makes one up.
     let known = match &params.config_id {
         Some(id) => find(workspace, id).await?,
         None => None,
     };
+    if let Some(known) = &known
+        && !known.trust.trusted
+        && (params.ssh.is_none() || params.llm.is_none())
+    {
+        // Nobody has looked at the part that would stay, and saving it would approve of it.
+        return Err(failure::config(&Error::Untrusted { id }));
+    }
     let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
     check_endpoint(&profile)?;
-    let mut warnings = Vec::new();
     let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
-    let saved = store
-        .save(profile)
+    let mut saved = store
+        .save(profile, &lock)
         .await
         .map_err(|error| failure::config(&error))?;
     let profile = saved.profile.clone();
     let kept = store
         .on_secrets(move |secrets| secrets.apply(&profile, changes))
         .await;
+    drop(lock);
     workspace.links.forget(&saved.profile.id);
-    // Of the programs on the way only if they were in the form: otherwise nobody looked at them.
-    if params.ssh.is_some() {
-        workspace.approve(&saved.profile).await?;
-    }
-    // A secret that is to be entered again is told of when it is needed.
-    if let Ok(route) = workspace.route_of(&saved.profile).await {
-        match route.resolve(workspace).await {
-            Ok(resolved) => warnings.extend(resolved.warnings),
-            // Saved all the same: ssh_config may be mended later.
-            Err(error) => warnings.push(failure::ssh(&error).message),
-        }
-        // The connection may be there all the same, from before or by another profile.
-        route.current(workspace);
-    }
     announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
-    warnings.extend(said(saved.warnings));
     // The profile is saved, whatever became of its secrets.
-    warnings.extend(said(kept.map_err(|error| failure::config(&error))?));
-    Ok(view(workspace, &saved.profile, warnings))
+    let kept = kept.map_err(|error| failure::config(&error))?;
+    let way = way_warnings(workspace, &saved.profile).await;
+    saved.warnings.extend(kept);
+    let mut view = view(workspace, &saved);
+    view.warnings.splice(0..0, way);
+    Ok(view)
+}
+
+/// What there is to say about the way to a profile's machine.
+async fn way_warnings(workspace: &Workspace, profile: &Profile) -> Vec<String> {
+    // A secret that is to be entered again is told of when it is needed.
+    let Ok(route) = workspace.route_of(profile) else {
+        return Vec::new();
+    };
+    let warnings = match route.resolve(workspace).await {
+        Ok(resolved) => resolved.warnings,
+        // Saved all the same: ssh_config may be mended later.
+        Err(error) => vec![failure::ssh(&error).message],
+    };
+    // The connection may be there all the same, from before or by another profile.
+    route.current(workspace);
+    warnings
 }
 
 async fn find(workspace: &Workspace, id: &str) -> Result<Option<Loaded>, ErrorObject> {
@@ -122,11 +137,22 @@ pub(in crate::daemon) async fn get(
 ) -> Result<ConfigView, ErrorObject> {
     let workspace = daemon.workspace()?;
     let loaded = workspace.loaded(&params.config_id).await?;
-    Ok(view(
-        workspace,
-        &loaded.profile,
-        said(loaded.warnings).collect(),
-    ))
+    Ok(view(workspace, &loaded))
+}
+
+pub(in crate::daemon) async fn trust(
+    daemon: Arc<Daemon>,
+    params: TrustConfigParams,
+    _: Call,
+) -> Result<ConfigView, ErrorObject> {
+    let workspace = daemon.workspace()?;
+    let trusted = workspace
+        .store
+        .trust(&params.config_id, params.digest)
+        .await
+        .map_err(|error| failure::config(&error))?;
+    announce(workspace, &params.config_id, ConfigChange::Saved).await;
+    Ok(view(workspace, &trusted))
 }
 
 pub(in crate::daemon) async fn list(
@@ -146,12 +172,7 @@ pub(in crate::daemon) async fn list(
     };
     for Listed { id, loaded } in listed {
         match loaded {
-            Ok(loaded) => {
-                let warnings = said(loaded.warnings).collect();
-                result
-                    .configs
-                    .push(view(workspace, &loaded.profile, warnings));
-            }
+            Ok(loaded) => result.configs.push(view(workspace, &loaded)),
             Err(error) => result.problems.push(ConfigProblem {
                 config_id: id,
                 problem: failure::config(&error).message,
@@ -171,14 +192,16 @@ pub(in crate::daemon) async fn delete(
 ) -> Result<DeleteConfigResult, ErrorObject> {
     let workspace = daemon.workspace()?;
     let id = &params.config_id;
-    let _lock = workspace.store.lock(id).await;
+    let lock = workspace.store.lock().await;
+    let lock = lock.map_err(|error| failure::config(&error))?;
     // Without a readable profile there is no connection of it either.
     let target = workspace.target(id).await;
-    match workspace.store.delete(id).await {
+    match workspace.store.delete(id, &lock).await {
         Ok(()) => {}
         Err(Error::NotFound { .. }) => return Ok(DeleteConfigResult { deleted: false }),
         Err(error) => return Err(failure::config(&error)),
     }
+    drop(lock);
     if let Some(target) = target
         && workspace.pool.current(&target).is_some()
         && !shared(workspace, &target).await
@@ -195,8 +218,11 @@ async fn shared(workspace: &Workspace, target: &crate::ssh::Target) -> bool {
     let Ok(listed) = workspace.store.list().await else {
         return true;
     };
-    for loaded in listed.into_iter().filter_map(|listed| listed.loaded.ok()) {
-        if let Ok(other) = workspace.route_of(&loaded.profile).await
+    let trusted = listed
+        .into_iter()
+        .filter_map(|listed| listed.loaded.ok()?.trusted().ok());
+    for profile in trusted {
+        if let Ok(other) = workspace.route_of(&profile)
             && let Ok(other) = other.target(workspace).await
             && other.shares_connection(target)
         {
@@ -207,11 +233,12 @@ async fn shared(workspace: &Workspace, target: &crate::ssh::Target) -> bool {
 }
 
 /// A profile as the host may see it.
-pub(in crate::daemon) fn view(
-    workspace: &Workspace,
-    profile: &Profile,
-    warnings: Vec<String>,
-) -> ConfigView {
+pub(in crate::daemon) fn view(workspace: &Workspace, loaded: &Loaded) -> ConfigView {
+    let Loaded {
+        profile,
+        warnings,
+        trust,
+    } = loaded;
     let fields = workspace.store.secrets().fields(&profile.id);
     ConfigView {
         config_id: profile.id.clone(),
@@ -225,10 +252,13 @@ pub(in crate::daemon) fn view(
             .last_answered(&profile.id)
             .map(|at| humantime::format_rfc3339_millis(at).to_string()),
         trust: Trust {
-            state: TrustState::Unchecked,
-            digest: None,
+            state: match trust.trusted {
+                true => TrustState::Trusted,
+                false => TrustState::Untrusted,
+            },
+            digest: trust.digest.clone(),
         },
-        warnings,
+        warnings: warnings.iter().map(said).collect(),
     }
 }
 
@@ -249,12 +279,10 @@ pub(in crate::daemon) async fn announce(
         .await;
 }
 
-fn said(warnings: Vec<Warning>) -> impl Iterator<Item = String> {
-    warnings.into_iter().map(|warning| {
-        if warning.field.is_empty() {
-            warning.message
-        } else {
-            format!("{}: {}", warning.field, warning.message)
-        }
-    })
+fn said(warning: &Warning) -> String {
+    if warning.field.is_empty() {
+        warning.message.clone()
+    } else {
+        format!("{}: {}", warning.field, warning.message)
+    }
 }

@@ -18,7 +18,7 @@ pub(in crate::daemon) async fn connect(
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
     let workspace = daemon.workspace()?;
-    let route = workspace.route(&params.config_id).await?;
+    let route = workspace.route_of(&workspace.trusted(&params.config_id).await?)?;
     cancellable(&call.token, async {
         let connect = || async {
             let connected = route.session(workspace).await;
@@ -45,7 +45,7 @@ pub(in crate::daemon) async fn disconnect(
     call: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
     let workspace = daemon.workspace()?;
-    workspace.profile(&params.config_id).await?;
+    workspace.loaded(&params.config_id).await?;
     cancellable(&call.token, async {
         // Without a way there is no connection either.
         if let Some(target) = workspace.target(&params.config_id).await {
@@ -71,6 +71,6 @@ pub(in crate::daemon) async fn status(
     _: Call,
 ) -> Result<ConnectionStatus, ErrorObject> {
     let workspace = daemon.workspace()?;
-    workspace.profile(&params.config_id).await?;
+    workspace.loaded(&params.config_id).await?;
     Ok(workspace.links.status(&params.config_id))
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    super::{admission::MAX_PROMPTS, failure, state::Daemon},
+    super::{admission::MAX_PROMPTS, failure, state::Daemon, watch::watch},
     vault,
 };
 
@@ -40,6 +40,7 @@ pub(in crate::daemon) async fn initialize(
     }
     let workspace = daemon.workspace()?;
     workspace.open_vault(credential).await;
+    watch(workspace).await;
     let vault = vault::told(workspace).await?;
     tracing::info!(
         client = params.client.name,

@@ -6,6 +6,7 @@ pub(super) mod connection;
 pub(super) mod history;
 pub(super) mod lifecycle;
 pub(super) mod model;
+pub(super) mod preset;
 pub(super) mod prompt;
 pub(super) mod ssh_config;
 pub(super) mod test;

@@ -36,7 +36,7 @@ pub(in crate::daemon) async fn discovery(
     config_id: &str,
     refresh: bool,
 ) -> Result<llm::Discovery, ErrorObject> {
-    let profile = workspace.profile(config_id).await?;
+    let profile = workspace.trusted(config_id).await?;
     let links = &workspace.links;
     // One asks, and those who came meanwhile have its answer, too: some servers have few
     // threads to listen with.
@@ -48,7 +48,7 @@ pub(in crate::daemon) async fn discovery(
     {
         return Ok(known);
     }
-    let route = workspace.route_of(&profile).await?;
+    let route = workspace.route_of(&profile)?;
     let api = workspace.api_of(&profile)?;
     // The connect has limits of its own, and a person may have to answer; discovery's clock
     // starts after it.
@@ -87,5 +87,5 @@ pub(in crate::daemon) async fn select(
         .await
         .map_err(|error| failure::config(&error))?;
     config::announce(workspace, &saved.profile.id, ConfigChange::Saved).await;
-    Ok(config::view(workspace, &saved.profile, Vec::new()))
+    Ok(config::view(workspace, &saved))
 }

@@ -218,7 +218,7 @@ impl Job {
             self.request_id.clone(),
             self.conversation_id.clone(),
         ));
-        trail.submitted(&self.route.config_id, &prompt);
+        trail.submitted(&self.route.profile.id, &prompt);
         let asked = Asked {
             messages: prompt
                 .messages
@@ -300,9 +300,9 @@ impl Job {
             outbound,
             ..
         } = &*self.workspace;
-        links.answered(&self.route.config_id);
+        links.answered(&self.route.profile.id);
         let origin = Origin {
-            config_id: self.route.config_id.clone(),
+            config_id: self.route.profile.id.clone(),
             model: outcome.model.clone().unwrap_or_else(|| self.model.clone()),
         };
         let id = &self.conversation_id;

@@ -78,10 +78,10 @@ impl Job {
     /// A missing model's error says which ones may have been meant, as far as that is known.
     async fn name_models(&self, error: &mut ErrorObject) {
         let look_up = async {
-            let known = model::discovery(&self.workspace, &self.route.config_id, false).await?;
+            let known = model::discovery(&self.workspace, &self.route.profile.id, false).await?;
             // What was there a moment ago is no longer.
             match known.models.iter().any(|model| model.id == self.model) {
-                true => model::discovery(&self.workspace, &self.route.config_id, true).await,
+                true => model::discovery(&self.workspace, &self.route.profile.id, true).await,
                 false => Ok(known),
             }
         };
@@ -97,7 +97,7 @@ impl Job {
     }
 
     pub(super) fn placed(&self, mut error: ErrorObject) -> ErrorObject {
-        error.data.config_id = Some(self.route.config_id.clone());
+        error.data.config_id = Some(self.route.profile.id.clone());
         error.data.request_id = Some(self.request_id.clone());
         error.data.conversation_id = Some(self.conversation_id.clone());
         error

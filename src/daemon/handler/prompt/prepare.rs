@@ -51,8 +51,8 @@ impl Job {
             .map_err(|taken| already_running(&taken))?;
         let admitted = daemon.admission.enter(&params.config_id);
         let admitted = admitted.map_err(|Full| failure::busy(MAX_PROMPTS))?;
-        let profile = workspace.profile(&params.config_id).await?;
-        let route = workspace.route_of(&profile).await?;
+        let profile = workspace.trusted(&params.config_id).await?;
+        let route = workspace.route_of(&profile)?;
         let api = workspace.api_of(&profile)?;
         let mut warnings = Vec::new();
         let model = match wire::config::model(&profile, params.model.as_deref()) {

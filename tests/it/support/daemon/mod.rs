@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::journal::Journal;
+use super::peer::find;
 use super::processes::{descendants, descriptors};
 use contract::Contract;
 pub(crate) use host::{Answer, Question};
@@ -142,7 +143,12 @@ pub(crate) struct Launch {
     pub(crate) home: PathBuf,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
+    /// Where its system calls are noted.
+    pub(crate) trace: Option<PathBuf>,
 }
+
+/// The system calls that reach out: to files, the network and other programs.
+const TRACED: &str = "trace=network,open,openat,openat2,creat,execve,execveat";
 
 impl Launch {
     pub(crate) fn at(home: &Path) -> Self {
@@ -150,7 +156,14 @@ impl Launch {
             home: home.to_owned(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            trace: None,
         }
+    }
+
+    /// With `strace` beside it, which notes in this file what it opens and whom it talks to.
+    pub(crate) fn traced(mut self, log: &Path) -> Self {
+        self.trace = Some(log.to_owned());
+        self
     }
 
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
@@ -171,7 +184,16 @@ impl Launch {
 
     /// The command, with nothing of this machine's user in its environment.
     pub(crate) fn command(&self) -> std::process::Command {
-        let mut command = self.command_of(binary());
+        let mut command = match &self.trace {
+            None => self.command_of(binary()),
+            Some(log) => {
+                let strace = find("strace").expect("the test looked for it");
+                let mut command = self.command_of(&strace);
+                command.args(["-f", "-s", "256", "-e", TRACED, "-o"]);
+                command.arg(log).arg(binary());
+                command
+            }
+        };
         command.args(&self.arguments);
         command
     }
