@@ -1,0 +1,48 @@
+/** What a person answers: host keys, passwords and codes, approvals; and the stop of a prompt. */
+
+import { errorForState } from '../ipc.js'
+
+/** @param {{call: Function, sam: object, notice: (text: string, kind?: string) => void}} options */
+export function createAnswers({ call, sam, notice }) {
+  const { present } = sam
+
+  async function answer(questionId, said) {
+    // Gone at once: a second click answers nothing else.
+    present({ type: 'QUESTION_CLOSED', questionId })
+    try {
+      await call('answer', { questionId, ...said })
+    } catch (error) {
+      notice(errorForState(error).message, 'error')
+    }
+  }
+
+  return {
+    /** @param {'accept'|'accept-once'|'reject'} decision */
+    answerHostKey: (question, decision) => answer(question.questionId, { decision, fingerprint: question.fingerprint }),
+    /** @param {string[]} answers in the order of the prompts */
+    answerPrompt: (question, answers, remember) => answer(question.questionId, { answers, ...(remember ? { remember: true } : {}) }),
+    cancelQuestion(question) {
+      if (question.kind === 'host-key') return answer(question.questionId, { decision: 'reject', fingerprint: question.fingerprint })
+      return answer(question.questionId, { cancelled: true })
+    },
+
+    /** @param {'allow'|'allow-always'|'deny'|'abort'} decision */
+    async approve(callId, decision) {
+      present({ type: 'APPROVAL_CLOSED', callId })
+      try {
+        await call('approve-tool', { callId, decision })
+      } catch (error) {
+        notice(errorForState(error).message, 'error')
+      }
+    },
+
+    async stopPrompt(streamId) {
+      present({ type: 'STREAM_STOPPING', streamId })
+      try {
+        await call('cancel', { requestId: streamId })
+      } catch (error) {
+        notice(errorForState(error).message, 'error')
+      }
+    }
+  }
+}

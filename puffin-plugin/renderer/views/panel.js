@@ -1,0 +1,75 @@
+/** The whole panel: servers at the side, one of them in full. Drawn at most once a frame. */
+
+import { NEW, configOf } from '../state/state.js'
+import { h, setHidden, setText } from './dom.js'
+import { createModelsView } from './models-view.js'
+import { createServerForm } from './server-form.js'
+import { createServerHead } from './server-head.js'
+import { createServerList } from './server-list.js'
+import { createTestView } from './test-view.js'
+import { createTrustBanner } from './trust-banner.js'
+import { createUsageView } from './usage-view.js'
+
+/** @param {{actions: object, secrets: object}} session */
+export function createPanel({ actions, secrets }) {
+  const list = createServerList(actions)
+  const head = createServerHead(actions)
+  const trust = createTrustBanner(actions)
+  const form = createServerForm(actions, secrets)
+  const test = createTestView(actions)
+  const models = createModelsView(actions)
+  const usage = createUsageView(actions)
+  const daemon = h('p', { class: 'rllm-note rllm-note--error', role: 'alert', hidden: true })
+  const notice = h('p', { class: 'rllm-notice', role: 'status' })
+  const nothing = h('p', { class: 'rllm-nothing' }, 'Choose a server, or add one.')
+  const detail = h('div', { class: 'rllm-detail' }, head.element, trust.element, form.element, test.element, models.element, usage.element)
+  const element = h('section', { class: 'rllm-panel', 'aria-label': 'Remote LLM' },
+    h('div', { class: 'rllm-top' }, daemon, notice),
+    h('div', { class: 'rllm-columns' }, list.element, h('div', { class: 'rllm-main' }, nothing, detail)))
+  let selected = null
+  let shownNotice = null
+
+  /** A server that was opened has the focus; one that was only saved under its id leaves it where it is. */
+  function focusOn(key, config) {
+    const before = selected
+    selected = key
+    if (before === key || key === null || (before === NEW && config)) return
+    if (key === NEW) form.focus()
+    else head.focus()
+  }
+
+  return {
+    element,
+    /** @param {object} state @param {number} now milliseconds since the epoch */
+    update(state, now) {
+      list.update(state, now)
+      const config = configOf(state, state.selected)
+      const open = state.selected !== null
+      setHidden(nothing, open)
+      setHidden(detail, !open)
+      setText(daemon, daemonText(state.daemon))
+      setHidden(daemon, daemon.textContent === '')
+      if (shownNotice !== state.notice) {
+        shownNotice = state.notice
+        setText(notice, state.notice ? `${state.notice.kind === 'error' ? '✕ ' : ''}${state.notice.text}` : '')
+        notice.dataset.kind = state.notice?.kind ?? ''
+      }
+      if (open) {
+        head.update(state, config, now)
+        trust.update(state, config)
+        form.update(state)
+        test.update(state, now)
+        models.update(state, config)
+        usage.update(state, config)
+      }
+      focusOn(state.selected, config)
+    }
+  }
+}
+
+function daemonText({ phase, error, vault }) {
+  if (phase === 'unreachable' || phase === 'failed') return error?.message ?? 'The remote LLM daemon does not run.'
+  if (phase === 'restarting') return 'The remote LLM daemon is being started again.'
+  if (vault?.state === 'locked') return vault.problem?.message ?? 'The saved secrets are locked.'
+  return ''
+}
