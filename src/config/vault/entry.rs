@@ -36,7 +36,7 @@ impl Entry {
         Self::seal_with(random()?, dek, label, bind, secret)
     }
 
-    fn seal_with(
+    pub(super) fn seal_with(
         nonce: [u8; NONCE_BYTES],
         dek: &Key,
         label: Label<'_>,

@@ -2,6 +2,9 @@
 
 mod damage;
 mod keys;
+mod known;
+#[cfg(unix)]
+mod processes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
