@@ -2,6 +2,7 @@
 
 import { NEW, configOf } from './state.js'
 import { paramsOf, problemsOf } from './draft.js'
+import { candidatesOf, mayTryNext } from './detect.js'
 import { errorForState } from '../ipc.js'
 
 /** Questions during a test and a first connection have their own clocks; this is only the outermost. */
@@ -142,8 +143,14 @@ export function createActions({ call, sam, secrets, now = Date.now }) {
         present({ type: 'TEST_STARTED', key, testId, hops: draft.hops.length + 1, startedAt: now(), endpoint: llm.apiEndpoint })
         try {
           const unchanged = configId && !draft.dirty
-          const subject = unchanged ? { configId } : { ...(configId ? { configId } : {}), ssh, llm }
-          const result = await call('test-connection', { ...subject, requestId: testId }, { deadlineMs: CONNECT_DEADLINE_MS })
+          const candidates = candidatesOf(draft, state().presets)
+          let result
+          for (const apiEndpoint of candidates) {
+            const subject = unchanged ? { configId } : { ...(configId ? { configId } : {}), ssh, llm: { ...llm, apiEndpoint } }
+            result = await call('test-connection', { ...subject, requestId: testId }, { deadlineMs: CONNECT_DEADLINE_MS })
+            if (result.success && candidates.length > 1) present({ type: 'DRAFT_FILLED', key, llm: { apiEndpoint } })
+            if (!mayTryNext(result, state().tests[key]?.asked)) break
+          }
           present({ type: 'TEST_FINISHED', key, testId, result, finishedAt: now() })
           if (unchanged) await actions.refreshConfig(configId)
         } catch (error) {

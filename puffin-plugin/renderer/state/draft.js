@@ -1,6 +1,6 @@
 /** A server as the form has it: strings as they are typed, over the profile they began with. */
 
-import { HOP_FIELDS, LLM_FIELDS, SSH_FIELDS, normaliseEndpoint, problemOf, setAt, toForm, toWire, usedWith, valueAt } from './fields.js'
+import { HOP_FIELDS, LLM_FIELDS, SSH_FIELDS, linesToObject, normaliseEndpoint, problemOf, setAt, toForm, toWire, usedWith, valueAt } from './fields.js'
 
 /** Used where the address is left empty and no preset answered. */
 export const DEFAULT_ENDPOINT = 'http://127.0.0.1:11434'
@@ -29,10 +29,15 @@ function section(fields, source, prefix) {
   const values = {}
   const secrets = {}
   for (const field of fields) {
-    if (field.kind === 'secret') secrets[`${prefix}.${field.path}`] = source[field.flag] ? 'saved' : 'none'
+    if (field.kind === 'secret') secrets[`${prefix}.${field.path}`] = isSaved(source[field.flag]) ? 'saved' : 'none'
     else values[field.path] = toForm(field, valueAt(source, field.path))
   }
   return { values, secrets }
+}
+
+/** A flag of the profile's, or the names of what is saved. */
+function isSaved(flag) {
+  return Array.isArray(flag) ? flag.length > 0 : Boolean(flag)
 }
 
 /** A draft with what `parse-target` or a preset found. `ssh` is replaced as a whole, of `llm` the address. */
@@ -105,7 +110,11 @@ function wire(fields, values, base, prefix, draft, secretOf) {
     delete params[field.path]
     const key = `${prefix}.${field.path}`
     const typed = secretOf(key)
-    if (draft.secrets[key] === 'forget') params[field.path] = null
+    if (field.lines) {
+      const forgotten = draft.secrets[key] === 'forget' ? base[field.flag].map(name => [name, null]) : []
+      const headers = { ...Object.fromEntries(forgotten), ...linesToObject(typed ?? '') }
+      if (Object.keys(headers).length > 0) params[field.path] = headers
+    } else if (draft.secrets[key] === 'forget') params[field.path] = null
     else if (typed) params[field.path] = typed
   }
   for (const section of ['tls', 'timeouts', 'ollama']) {

@@ -64,6 +64,7 @@ export const LLM_MORE = [
   select('apiType', 'API', [['auto', 'detect'], ['openai-compatible', 'OpenAI-compatible'], ['ollama', 'Ollama']], { initial: 'auto' }),
   secret('apiKey', 'API key', { saved: 'An API key is saved', flag: 'hasApiKey' }),
   { path: 'headers', label: 'Headers', kind: 'lines', hint: 'One a line, Name: value. Not for secrets.' },
+  secret('secretHeaders', 'Secret headers', { lines: true, saved: 'Secret headers are saved', flag: 'secretHeaderNames' }),
   text('hostHeader', 'Host header', { placeholder: 'the address above' }),
   text('affinityHeader', 'Header with the conversation’s id', { placeholder: 'X-Session-Id' }),
   text('tls.caPath', 'CA or certificate file (TLS)', { placeholder: 'this computer’s authorities' }),
@@ -129,7 +130,8 @@ export function toWire(field, value) {
   return trimmed
 }
 
-function linesToObject(text) {
+/** `Name: value` lines as an object. */
+export function linesToObject(text) {
   const object = {}
   for (const line of text.split('\n')) {
     const colon = line.indexOf(':')

@@ -50,7 +50,7 @@ export function clock(at, now = new Date()) {
   return date.toDateString() === now.toDateString() ? time : `${date.toLocaleDateString()} ${time}`
 }
 
-/** The state of a connection: a shape (never colour alone), a short word, and the whole sentence. */
+/** The state of a connection: a shape (never colour alone) and words. `countdown` moves, and is no news. */
 export function light(status, now = Date.now()) {
   const latency = typeof status?.latencyMs === 'number' ? `${Math.max(1, Math.round(status.latencyMs))} ms` : ''
   switch (status?.state) {
@@ -59,7 +59,7 @@ export function light(status, now = Date.now()) {
     case 'connecting':
       return { state: 'connecting', shape: '◐', text: status.step ? `Connecting: ${status.step}` : 'Connecting' }
     case 'reconnecting':
-      return { state: 'reconnecting', shape: '◑', text: `Reconnecting${retryText(status, now)}` }
+      return { state: 'reconnecting', shape: '◑', text: 'Reconnecting', countdown: retryText(status, now) }
     case 'needs-user':
       return { state: 'needs-user', shape: '▲', text: 'Needs you' }
     case 'failed':
@@ -70,7 +70,7 @@ export function light(status, now = Date.now()) {
 }
 
 function retryText(status, now) {
-  if (typeof status.retryInMs !== 'number') return status.step ? `: ${status.step}` : ''
+  if (typeof status.retryInMs !== 'number') return status.step ? `: ${status.step}` : undefined
   const left = Math.max(0, (status.receivedAt ?? now) + status.retryInMs - now)
   return ` in ${Math.ceil(left / 1000)} s`
 }

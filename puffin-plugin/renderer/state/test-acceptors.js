@@ -50,7 +50,7 @@ export const testAcceptors = {
     const running = Object.entries(state.tests).find(([, test]) => test.running)
     if (!running || question.origin === 'connect') return state
     const [key, test] = running
-    return { ...state, tests: withKey(state.tests, key, { ...test, stages: reached(test, question) }) }
+    return { ...state, tests: withKey(state.tests, key, { ...test, asked: true, stages: reached(test, question) }) }
   }
 }
 

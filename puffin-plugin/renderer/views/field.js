@@ -72,7 +72,7 @@ function createControl(field, id, onChange, listId) {
  */
 export function createSecretField(field, { onText, onFate }) {
   const id = uniqueId('secret')
-  const input = h('input', { id, type: 'password', class: 'rllm-input', autocomplete: 'off', placeholder: 'ask every time', on: { input: event => onText(event.target.value) } })
+  const input = h(field.lines ? 'textarea' : 'input', { id, type: field.lines ? null : 'password', class: field.lines ? 'rllm-input rllm-masked' : 'rllm-input', autocomplete: 'off', spellcheck: 'false', placeholder: field.lines ? 'one a line, Name: value' : 'ask every time', on: { input: event => onText(event.target.value) } })
   const replace = button('Replace', () => onFate('replace'), { small: true, 'aria-label': `Replace: ${field.label}` })
   const forget = button('Forget', () => onFate('forget'), { small: true, 'aria-label': `Forget: ${field.label}` })
   const keep = button('Keep the saved one', () => onFate('saved'), { small: true, 'aria-label': `Keep the saved one: ${field.label}` })
@@ -83,8 +83,8 @@ export function createSecretField(field, { onText, onFate }) {
   return {
     element,
     control: input,
-    /** @param {{fate: string, saved: boolean, typed: string, hidden?: boolean}} shown */
-    update({ fate, saved, typed, hidden = false }) {
+    /** @param {{fate: string, saved: boolean, typed: string, hidden?: boolean, names?: string[]}} shown */
+    update({ fate, saved, typed, hidden = false, names }) {
       const writing = fate === 'none' || fate === 'replace'
       // What was saved is in no field any more, seen or not.
       const text = writing ? typed : ''
@@ -93,7 +93,8 @@ export function createSecretField(field, { onText, onFate }) {
       if (hidden) return
       setHidden(input, !writing)
       setHidden(sentence, writing)
-      setText(sentence, fate === 'forget' ? 'Forgotten when you save' : field.saved)
+      const list = Array.isArray(names) && names.length > 0 ? `: ${names.join(', ')}` : ''
+      setText(sentence, fate === 'forget' ? 'Forgotten when you save' : `${field.saved}${list}`)
       setHidden(replace, fate !== 'saved')
       setHidden(forget, fate !== 'saved')
       setHidden(keep, !saved || fate === 'saved')

@@ -23,7 +23,7 @@ export function createHostKey(question, actions, countdown) {
       }
     }
   })
-  const element = h('div', { class: 'rllm-question' },
+  const element = h('div', { class: 'rllm-question', role: 'group', 'aria-label': `Host key of ${visible(question.host)}` },
     h('p', {}, firstSentence(question), h('strong', {}, visible(`${question.host}:${question.port}`)), '.', hopText(question)),
     question.reason === 'new-type' ? h('p', {}, 'This machine is known by a key of another type.') : null,
     question.knownElsewhere ? h('p', {}, 'This key is already known as ', h('strong', {}, visible(question.knownElsewhere)), '.') : null,

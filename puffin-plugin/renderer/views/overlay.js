@@ -8,6 +8,9 @@ import { h, setHidden, setText, uniqueId } from './dom.js'
 import { createApproval } from './approval.js'
 import { createQuestion } from './question.js'
 
+/** How long keys are dropped after an overlay opened under somebody's typing. */
+const DEAF_MS = 500
+
 /**
  * @param {object} actions
  * @param {() => boolean} panelShown whether a question in a test's row can be seen
@@ -23,8 +26,15 @@ export function createOverlay(actions, panelShown) {
   let shown = null
   let view = null
   let before = null
+  let deafUntil = 0
 
   function onKey(event) {
+    // Somebody was typing when this opened, and means none of it.
+    if (performance.now() < deafUntil) {
+      event.preventDefault()
+      event.stopPropagation()
+      return
+    }
     // Puffin has shortcuts of its own; none of them is meant while this is open.
     event.stopPropagation()
     if (event.key === 'Escape') {
@@ -64,6 +74,7 @@ export function createOverlay(actions, panelShown) {
       setHidden(more, waiting.length < 2)
       if (first?.id !== shown) {
         if (shown === null) before = document.activeElement
+        if (shown === null && isEditable(before)) deafUntil = performance.now() + DEAF_MS
         shown = first?.id ?? null
         view = first?.make() ?? null
         setHidden(element, !view)
@@ -76,4 +87,8 @@ export function createOverlay(actions, panelShown) {
     },
     isOpen: () => shown !== null
   }
+}
+
+function isEditable(element) {
+  return Boolean(element?.matches?.('input, textarea, [contenteditable]:not([contenteditable="false"])'))
 }

@@ -20,11 +20,12 @@ export function createPanel({ actions, secrets }) {
   const models = createModelsView(actions)
   const usage = createUsageView(actions)
   const daemon = h('p', { class: 'rllm-note rllm-note--error', role: 'alert', hidden: true })
+  const vault = h('p', { class: 'rllm-hint', hidden: true }, 'Passwords and keys that you enter here are kept until Puffin ends: this computer offers no safe place to keep them longer.')
   const notice = h('p', { class: 'rllm-notice', role: 'status' })
   const nothing = h('p', { class: 'rllm-nothing' }, 'Choose a server, or add one.')
   const detail = h('div', { class: 'rllm-detail' }, head.element, trust.element, form.element, test.element, models.element, usage.element)
   const element = h('section', { class: 'rllm-panel', 'aria-label': 'Remote LLM' },
-    h('div', { class: 'rllm-top' }, daemon, notice),
+    h('div', { class: 'rllm-top' }, daemon, vault, notice),
     h('div', { class: 'rllm-columns' }, list.element, h('div', { class: 'rllm-main' }, nothing, detail)))
   let selected = null
   let shownNotice = null
@@ -49,6 +50,7 @@ export function createPanel({ actions, secrets }) {
       setHidden(detail, !open)
       setText(daemon, daemonText(state.daemon))
       setHidden(daemon, daemon.textContent === '')
+      setHidden(vault, state.daemon.vault?.state !== 'session-only')
       if (shownNotice !== state.notice) {
         shownNotice = state.notice
         setText(notice, state.notice ? `${state.notice.kind === 'error' ? '✕ ' : ''}${state.notice.text}` : '')

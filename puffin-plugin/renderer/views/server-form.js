@@ -78,12 +78,12 @@ export function createServerForm(actions, secrets) {
     const show = ({ field, section, update: updateField }) => {
       const path = `${section}.${field.path}`
       const hidden = !usedWith(field, draft.ssh.authMethod)
-      if (field.kind === 'secret') updateField({ fate: draft.secrets[path], saved: savedIn(draft, field), typed: secrets.get(key, path) ?? '', hidden })
+      if (field.kind === 'secret') updateField({ fate: draft.secrets[path], saved: savedIn(draft, field), typed: secrets.get(key, path) ?? '', hidden, names: draft.base?.llm?.[field.flag] })
       else updateField({ value: draft[section][field.path], problem: problems[path], hidden })
     }
     for (const view of [...basic, ...auth, ...sshMore, ...llmMore]) show(view)
     const host = draft.ssh.host.trim() || 'that machine'
-    whose.update({ value: draft.llm.apiEndpoint, problem: problems['llm.apiEndpoint'], hint: `localhost here means ${host}, not this computer. Empty: 127.0.0.1:11434 (Ollama).` })
+    whose.update({ value: draft.llm.apiEndpoint, problem: problems['llm.apiEndpoint'], hint: `localhost here means ${host}, not this computer. Empty: a test looks for one; saved, it is 127.0.0.1:11434 (Ollama).` })
     name.update({ value: draft.name })
     jumpHosts.update(draft, problems)
     paste.update(state, draft)
@@ -115,7 +115,8 @@ export function createServerForm(actions, secrets) {
 const DOING = { test: 'Testing …', save: 'Saving …', connect: 'Connecting …', disconnect: 'Disconnecting …', delete: 'Deleting …', trust: 'Trusting …' }
 
 function savedIn(draft, field) {
-  return Boolean(draft.base?.ssh?.[field.flag] ?? draft.base?.llm?.[field.flag])
+  const flag = draft.base?.ssh?.[field.flag] ?? draft.base?.llm?.[field.flag]
+  return Array.isArray(flag) ? flag.length > 0 : Boolean(flag)
 }
 
 function group(title, views) {

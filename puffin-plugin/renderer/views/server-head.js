@@ -10,6 +10,7 @@ export function createServerHead(actions) {
   const title = h('h2', { class: 'rllm-heading', tabindex: '-1' })
   const shape = h('span', { class: 'rllm-light', 'aria-hidden': 'true' })
   const status = h('span', { class: 'rllm-status-text', role: 'status' })
+  const countdown = h('span', { class: 'rllm-countdown' })
   const checked = h('span', { class: 'rllm-hint' })
   const problem = h('p', { class: 'rllm-note rllm-note--error' })
   const disconnect = button('Disconnect', () => actions.disconnect(key), { small: true })
@@ -23,7 +24,7 @@ export function createServerHead(actions) {
   const confirm = h('div', { class: 'rllm-actions', role: 'group', 'aria-label': 'Delete this server?', hidden: true }, no, yes)
   const element = h('header', { class: 'rllm-head' },
     h('div', { class: 'rllm-section-head' }, title, h('div', { class: 'rllm-actions' }, disconnect, remove, confirm)),
-    h('p', { class: 'rllm-status' }, shape, status, retry, checked),
+    h('p', { class: 'rllm-status' }, shape, status, countdown, retry, checked),
     problem)
 
   function ask(open) {
@@ -43,12 +44,13 @@ export function createServerHead(actions) {
       key = state.selected
       const isNew = key === NEW
       setText(title, isNew ? 'New server' : visible(config?.name ?? ''))
-      for (const part of [shape, status, checked]) setHidden(part, isNew)
+      for (const part of [shape, status, countdown, checked]) setHidden(part, isNew)
       setHidden(remove, isNew || asking)
       const shown = light(config?.status, now)
       setText(shape, shown.shape)
       setAttribute(shape, 'data-state', shown.state)
       setText(status, shown.text)
+      setText(countdown, shown.countdown ?? '')
       setText(checked, `Checked ${clock(config?.lastCheckedAt)}`)
       const live = ['ready', 'connecting', 'reconnecting', 'needs-user'].includes(config?.status?.state)
       setHidden(disconnect, isNew || !live)

@@ -63,7 +63,7 @@ function createServer({ key }, actions) {
       setText(name, config.name)
       setText(where, [config.ssh.username, config.ssh.host].filter(Boolean).join('@'))
       const trust = config.trust?.state === 'untrusted' ? 'Not trusted. ' : ''
-      setText(status, `${trust}${shown.text}. Checked ${clock(config.lastCheckedAt)}`)
+      setText(status, `${trust}${shown.text}${shown.countdown ?? ''}. Checked ${clock(config.lastCheckedAt)}`)
     }
   }
 }

@@ -18,7 +18,7 @@ export function createSignIn(question, actions, countdown) {
   const cancel = () => actions.cancelQuestion(question)
 
   const element = h('form', {
-    class: 'rllm-question', autocomplete: 'off',
+    class: 'rllm-question', autocomplete: 'off', 'aria-label': `Sign in to ${visible(question.host)}`,
     on: {
       submit: event => {
         event.preventDefault()

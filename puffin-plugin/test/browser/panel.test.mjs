@@ -138,6 +138,32 @@ tested('an approval is over every view, Deny first; Escape denies, and the focus
   assert.equal(await panel.evaluate(() => document.activeElement.id), 'thread-model')
 })
 
+tested('what somebody is typing when an approval opens decides nothing', async () => {
+  const panel = await browser.panel({ open: undefined })
+  await panel.evaluate(() => {
+    const prompt = document.createElement('textarea')
+    document.querySelector('.bar').append(prompt)
+    prompt.focus()
+    window.standIn.main.emit({ type: 'approval', approval: { callId: 'c', name: 'Bash', command: 'make' } })
+  })
+  // Enter comes with the very frame that shows it, before and after.
+  await panel.evaluate(() => new Promise(resolve => {
+    const look = () => {
+      const focused = document.activeElement
+      if (focused.textContent !== 'Deny') return requestAnimationFrame(look)
+      const enter = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true })
+      window.dropped = !focused.dispatchEvent(enter)
+      resolve()
+    }
+    look()
+  }))
+  assert.equal(await panel.evaluate(() => window.dropped), true)
+  assert.deepEqual(await panel.calls('approve-tool'), [])
+  await panel.click('Deny')
+  await panel.until(() => document.querySelector('.rllm-overlay').hidden)
+  assert.equal(await panel.evaluate(() => document.activeElement.tagName), 'TEXTAREA')
+})
+
 tested('a question of a connection that nobody tests is asked in an overlay', async () => {
   const panel = await browser.panel()
   await panel.evaluate(asked => window.standIn.main.emit({ type: 'question', question: asked }), { ...question, instruction: 'See http://evil.example <b>now</b>' })

@@ -29,7 +29,7 @@ test('a profile goes through the form unchanged, with what the form does not sho
 test('secrets are kept unless a person replaces or forgets them, and are never in the draft', () => {
   const draft = draftOf(saved)
   assert.deepEqual(draft.secrets, {
-    'ssh.passphrase': 'saved', 'ssh.password': 'none', 'llm.apiKey': 'saved', 'hop0.passphrase': 'none', 'hop0.password': 'saved'
+    'ssh.passphrase': 'saved', 'ssh.password': 'none', 'llm.apiKey': 'saved', 'llm.secretHeaders': 'none', 'hop0.passphrase': 'none', 'hop0.password': 'saved'
   })
   draft.secrets['ssh.passphrase'] = 'forget'
   draft.secrets['hop0.password'] = 'replace'
@@ -86,4 +86,16 @@ test('what is wrong is said beside its field', () => {
 test('an address may be written for short', () => {
   const cases = { 11434: 'http://127.0.0.1:11434', 'gpu2:8000': 'http://gpu2:8000', '/run/llm.sock': 'unix:/run/llm.sock', 'https://x/v1': 'https://x/v1', 'unix:/a': 'unix:/a', '': '' }
   for (const [written, meant] of Object.entries(cases)) assert.equal(normaliseEndpoint(written), meant)
+})
+
+test('secret headers are added by name and forgotten by name', () => {
+  const config = structuredClone(saved)
+  config.llm.secretHeaderNames = ['X-Old', 'X-Other']
+  const draft = draftOf(config)
+  assert.equal(draft.secrets['llm.secretHeaders'], 'saved')
+  assert.equal(paramsOf(draft).llm.secretHeaders, undefined)
+  draft.secrets['llm.secretHeaders'] = 'forget'
+  assert.deepEqual(paramsOf(draft).llm.secretHeaders, { 'X-Old': null, 'X-Other': null })
+  draft.secrets['llm.secretHeaders'] = 'replace'
+  assert.deepEqual(paramsOf(draft, path => ({ 'llm.secretHeaders': 'X-New: v' })[path]).llm.secretHeaders, { 'X-New': 'v' })
 })

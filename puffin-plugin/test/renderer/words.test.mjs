@@ -28,7 +28,7 @@ test('a light has a shape and a word for every state', () => {
   assert.equal(new Set(states.map(({ shape }) => shape)).size, 6)
   assert.equal(new Set(states.map(({ text }) => text)).size, 6)
   assert.equal(light({ state: 'ready', latencyMs: 37.6 }).text, 'Ready, 38 ms')
-  assert.equal(light({ state: 'reconnecting', retryInMs: 4000, receivedAt: 1000 }, 2500).text, 'Reconnecting in 3 s')
+  assert.equal(light({ state: 'reconnecting', retryInMs: 4000, receivedAt: 1000 }, 2500).countdown, ' in 3 s')
   assert.equal(light({ state: 'failed', error: { data: { stage: 'auth' } } }).text, 'Failed: auth')
 })
 
