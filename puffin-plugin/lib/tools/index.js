@@ -1,0 +1,230 @@
+/**
+ * The tools that a remote model may call on this machine. Each call is checked, decided upon (allowed,
+ * asked, denied), run within its limits, answered exactly once and noted.
+ */
+'use strict'
+
+const { checkInput } = require('./input')
+const { Decisions } = require('./decisions')
+const { Fault, fromSystem } = require('./fault')
+const { Jail } = require('./jail')
+const { OUTPUT_LIMIT, shorten, visible } = require('./output')
+const { decide } = require('./policy')
+const { Rules } = require('./rules')
+
+const TOOLS = [require('./read'), require('./write'), require('./edit')]
+const ASK_TIMEOUT_MS = 10 * 60_000
+const GRACE_MS = 3000
+const ANSWERS = ['allow-once', 'allow-always', 'deny', 'abort']
+
+/**
+ * What a tool would do, found out before anybody agrees to it.
+ *
+ * @callback Plan
+ * @param {object} input  checked against the definition
+ * @param {{jail: Jail, runner: object}} context
+ * @returns {Promise<{access: 'read' | 'write' | 'run', subject: string, place?: object, summary: string,
+ *   detail?: string, diff?: string, command?: string, timeoutMs: number,
+ *   run: (signal: AbortSignal) => Promise<string | {content: string, isError: boolean}>}>}
+ *   `subject`: the path or command that rules are about; `timeoutMs`: for `run`
+ *
+ * @typedef {object} Result
+ * @property {string} content  for the model; at most 256 KiB
+ * @property {boolean} isError
+ * @property {boolean} [denied]  nothing was run, because a person or a rule did not allow it
+ * @property {boolean} [abort]  the person wants the whole prompt to end
+ *
+ * @typedef {object} Settings
+ * @property {string} projectPath  absolute
+ * @property {Array<{path: string, label?: string, readOnly?: boolean}>} [additionalDirs]
+ * @property {boolean} [codeModificationAllowed]  false: no Write, Edit or Bash
+ */
+
+/**
+ * @param {Settings} settings
+ * @returns {Array<{name: string, description: string, input_schema: object, readOnly: boolean}>}
+ *   the tools to declare for a prompt
+ */
+function definitions({ codeModificationAllowed } = {}) {
+  return TOOLS
+    .map(({ definition }) => definition)
+    .filter(({ readOnly }) => readOnly || codeModificationAllowed !== false)
+    .map(definition => structuredClone(definition))
+}
+
+/**
+ * @param {Settings & {
+ *   ask: (question: {callId: string, tool: string, summary: string, detail: string, diff?: string, command?: string,
+ *     pattern?: string, afterUntrustedRead?: boolean}, signal: AbortSignal) => Promise<'allow-once' | 'allow-always' | 'deny' | 'abort'>,
+ *   log?: {info?: Function, warn?: Function},
+ *   dataDir: string,
+ *   limits?: {askTimeoutMs?: number, decisionBytes?: number}
+ * }} options  `ask`: `pattern` is what "always" would stand for, absent when it can't be remembered; the
+ *   signal aborts when the answer is of no use any more; any other answer, or a throw, counts as `deny`.
+ *   `dataDir`: the plugin's own
+ * @returns {{execute: (call: {callId: string, name: string, input: object, signal?: AbortSignal,
+ *   afterUntrustedRead?: boolean}) => Promise<Result>, dispose: () => Promise<void>}}
+ *   `execute` never rejects. `dispose` ends every running call
+ */
+function createTools(options) {
+  return new Tools(options)
+}
+
+class Tools {
+  #options
+  #ending = new AbortController()
+  #running = new Set()
+  #jail
+  #rules
+  #decisions
+
+  constructor(options) {
+    this.#options = options
+    this.#decisions = new Decisions(options.dataDir, message => this.#warn(message), { maxBytes: options.limits?.decisionBytes })
+  }
+
+  execute = call => {
+    const running = this.#execute(call ?? {})
+    this.#running.add(running)
+    return running.finally(() => this.#running.delete(running))
+  }
+
+  dispose = async () => {
+    this.#ending.abort()
+    await Promise.allSettled([...this.#running])
+  }
+
+  async #execute(call) {
+    const began = performance.now()
+    const record = { callId: String(call.callId), tool: String(call.name), decision: 'none', projectPath: this.#options.projectPath }
+    const signal = AbortSignal.any([this.#ending.signal, ...(call.signal ? [call.signal] : [])])
+    let result
+    try {
+      result = await this.#carryOut(call, signal, record)
+    } catch (error) {
+      result = this.#explain(error, signal, record)
+    }
+    const content = shorten(result.content)
+    await this.#decisions.append({
+      ...record,
+      outcome: record.outcome ?? (result.isError ? 'error' : 'ok'),
+      durationMs: Math.round(performance.now() - began),
+      outputBytes: Buffer.byteLength(content)
+    })
+    return { ...result, content }
+  }
+
+  async #carryOut(call, signal, record) {
+    const { codeModificationAllowed } = this.#options
+    const tool = TOOLS.find(({ definition }) => definition.name === call.name)
+    if (!tool) {
+      const names = definitions({ codeModificationAllowed }).map(({ name }) => name).join(', ')
+      throw new Fault('TOOL_NOT_FOUND', `There is no tool of the name ${visible(record.tool).slice(0, 64)}. There are ${names}.`)
+    }
+    if (signal.aborted) throw cancelled()
+    const input = checkInput(tool.definition.input_schema, call.input)
+    const jail = await this.#openJail()
+    this.#rules ??= new Rules(this.#options.dataDir, jail.project.real, message => this.#warn(message))
+    const plan = await tool.plan(input, { jail })
+    record.subject = plan.subject
+    const verdict = decide(await this.#rules.all(), { tool: call.name, ...plan }, { codeModificationAllowed })
+    record.decision = verdict.action
+    record.reason = verdict.reason
+    if (verdict.action === 'deny') return { content: `Not allowed: ${verdict.reason}`, isError: true, denied: true }
+    if (verdict.action === 'ask') {
+      const answer = await this.#question(call, plan, verdict, signal)
+      record.decision = answer
+      if (answer === 'deny') return { content: DENIED, isError: true, denied: true }
+      if (answer === 'abort') return { content: DENIED, isError: true, denied: true, abort: true }
+      if (answer === 'allow-always') await this.#rules.allow(call.name, plan.subject)
+    }
+    const answer = await within(plan.timeoutMs, signal, plan.run)
+    return typeof answer === 'string' ? { content: answer, isError: false } : answer
+  }
+
+  /** Opened once; a project folder that was not there yet is looked for again. */
+  #openJail() {
+    this.#jail ??= Jail.open(this.#options).catch(error => {
+      this.#jail = undefined
+      throw error
+    })
+    return this.#jail
+  }
+
+  /** A person's answer. Whatever is not clearly a yes is a no. */
+  async #question(call, plan, verdict, signal) {
+    const { summary, detail = '', diff, command, subject } = plan
+    const over = new AbortController()
+    const question = {
+      callId: call.callId,
+      tool: call.name,
+      summary: visible(summary),
+      detail: visible([detail, verdict.reason].filter(Boolean).join(' ')),
+      pattern: visible(subject),
+      ...(diff !== undefined && { diff }),
+      ...(command !== undefined && { command: visible(command) }),
+      ...(call.afterUntrustedRead !== undefined && { afterUntrustedRead: call.afterUntrustedRead })
+    }
+    const asking = async () => this.#options.ask(question, AbortSignal.any([signal, over.signal]))
+    try {
+      const answer = await within(this.#options.limits?.askTimeoutMs ?? ASK_TIMEOUT_MS, signal, asking, 0)
+      return ANSWERS.includes(answer) ? answer : 'deny'
+    } catch (error) {
+      if (signal.aborted) throw cancelled()
+      if (error instanceof Fault && error.code === 'TOOL_TIMEOUT') throw new Fault('TOOL_DENIED', 'Nobody answered when the user was asked to allow this, so it was not done.')
+      this.#warn(`tools: asking the user failed (${error.message})`)
+      return 'deny'
+    } finally {
+      over.abort()
+    }
+  }
+
+  #explain(error, signal, record) {
+    if (signal.aborted) error = cancelled()
+    if (error?.name === 'AbortError') error = new Fault('TOOL_TIMEOUT', 'It took too long and was ended.')
+    const known = error instanceof Fault || typeof error?.code === 'string'
+    if (!known) this.#warn(`tools: ${record.tool} failed (${error?.stack ?? error})`)
+    const fault = known ? fromSystem(error, record.subject ?? record.tool)
+      : new Fault('TOOL_EXECUTION_FAILED', `${record.tool} failed because of a defect in it; the log of Puffin says more.`)
+    record.outcome = fault.code
+    return { content: fault.message, isError: true, ...(fault.code === 'TOOL_DENIED' && { denied: true }) }
+  }
+
+  #warn(message) {
+    this.#options.log?.warn?.(message)
+  }
+}
+
+const DENIED = 'The user was asked and did not allow this. Nothing was done. Do not try the same again; go on without it, or ask what they want instead.'
+
+function cancelled() {
+  return new Fault('TOOL_CANCELLED', 'The call was cancelled.')
+}
+
+/**
+ * Settles with the work. When the time is over or the signal aborts, the work's signal aborts, and the work
+ * has `graceMs` to end by itself (what it then says is true, a plain "cancelled" may not be).
+ */
+async function within(milliseconds, signal, work, graceMs = GRACE_MS) {
+  const over = new AbortController()
+  const settled = new AbortController()
+  const timers = []
+  const ends = new Promise((resolve, reject) => {
+    const stop = fault => {
+      over.abort(fault)
+      timers.push(setTimeout(reject, graceMs, fault))
+    }
+    timers.push(setTimeout(() => stop(new Fault('TOOL_TIMEOUT', `It was not done after ${Math.round(milliseconds / 1000)} s and was ended.`)), milliseconds))
+    signal.addEventListener('abort', () => stop(cancelled()), { once: true, signal: settled.signal })
+    if (signal.aborted) stop(cancelled())
+  })
+  try {
+    return await Promise.race([work(over.signal), ends])
+  } finally {
+    timers.forEach(clearTimeout)
+    settled.abort()
+    over.abort()
+  }
+}
+
+module.exports = { createTools, definitions }
