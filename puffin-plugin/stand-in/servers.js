@@ -117,7 +117,7 @@ export function handlersOf(configs) {
       const hops = (params.ssh?.jumpHosts?.length ?? 0) + 1
       const host = params.ssh?.host ?? find(params.configId).ssh.host
       const { decision } = await main.ask({ kind: 'host-key', configId: params.configId, hop: hops, hops, host, port: 22, keyType: 'ED25519', fingerprint: FINGERPRINT, reason: 'unknown' })
-      const stage = (name, status, detail, more) => ({ name, hop: null, status, durationMs: 4, detail, ...more })
+      const stage = (name, status, detail, more) => ({ name, hop: ['forward', 'http', 'server', 'models'].includes(name) ? undefined : hops, status, durationMs: 4, detail, ...more })
       const begun = [stage('resolve', 'passed', `${host} is 192.0.2.7`), stage('tcp', 'passed', ''), stage('ssh-handshake', 'passed', 'OpenSSH_9.6')]
       if (decision === 'reject') {
         const error = { code: 1010, message: `You rejected the key of ${host}.`, data: { code: 'SSH_HOST_KEY_REJECTED', stage: 'host-key', hint: 'Ask the administrator for its fingerprint.' } }

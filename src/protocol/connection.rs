@@ -19,6 +19,9 @@ pub struct TestConnectionParams {
     /// Its LLM server; without it the test ends after the SSH stages.
     #[serde(default)]
     pub llm: Option<LlmParams>,
+    /// The host's own name for this test: with it, `remote-llm/test-stage` tells how far it is.
+    #[serde(default)]
+    pub request_id: Option<String>,
 }
 
 /// Result of `remote-llm/test-connection`.
@@ -47,6 +50,50 @@ pub struct TestConnectionResult {
     /// What the user should know about the way, such as settings of ssh_config that have no
     /// effect here.
     pub warnings: Vec<String>,
+}
+
+/// Params of `remote-llm/test-stage`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TestStageParams {
+    /// The test, as the host named it.
+    pub request_id: String,
+    /// What is new.
+    pub stage: StageProgress,
+}
+
+/// A stage of a test that is not over yet.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StageProgress {
+    /// Which one.
+    pub name: StageName,
+    /// Of which hop, from 1; absent after the SSH stages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop: Option<usize>,
+    /// Machines on the way, the last one included.
+    pub hops: usize,
+    /// How far it is.
+    pub status: StageState,
+    /// How long it took, once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// A sentence for a person; empty while the stage is under way.
+    pub detail: String,
+}
+
+/// How far a stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StageState {
+    /// Under way.
+    Started,
+    /// Good.
+    Passed,
+    /// Bad: the result, which follows, says why.
+    Failed,
+    /// Not needed here.
+    Skipped,
 }
 
 /// One stage of a test.

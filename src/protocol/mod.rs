@@ -154,6 +154,8 @@ methods! { notifications visit_notifications_out {
     StreamChunk = "remote-llm/stream-chunk" (StreamChunkParams<'static>);
     /// A connection changed its state.
     ConnectionStatusChanged = "remote-llm/connection-status" (ConnectionStatus);
+    /// A stage of a test has begun or is over.
+    TestStage = "remote-llm/test-stage" (TestStageParams);
     /// A conversation has new messages.
     ConversationUpdated = "remote-llm/conversation-updated" (ConversationUpdatedParams);
     /// A profile was saved or deleted.

@@ -59,6 +59,7 @@ mod support;
 mod system_processes;
 mod system_refusals;
 mod system_transport;
+mod test_stages;
 mod tls;
 mod tools;
 mod tools_hostile;

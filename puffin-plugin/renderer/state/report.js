@@ -61,7 +61,7 @@ export function reportOf(test, draft, versions = {}) {
   if (models) lines.push(`  Models: ${models.length}`)
   lines.push('Stages')
   for (const stage of test.stages) {
-    const hop = stage.hop ? ` (hop ${stage.hop})` : ''
+    const hop = stage.hop && test.stages.some(other => other.hop > 1) ? ` (hop ${stage.hop})` : ''
     const took = stage.durationMs === null || stage.durationMs === undefined ? '' : `, ${duration(stage.durationMs)}`
     lines.push(`  ${stage.status.padEnd(8)} ${stage.name}${hop}${took}${stage.detail ? `: ${stage.detail}` : ''}`)
     if (stage.error) lines.push(`           ${stage.error.data?.code ?? stage.error.code}: ${stage.error.message}`)

@@ -13,7 +13,7 @@ const SERVE = ['forward', 'http', 'server', 'models']
 export function expectedStages(hops) {
   const stages = []
   for (let hop = 1; hop <= hops; hop++) {
-    for (const name of REACH) stages.push({ name, hop: hops > 1 ? hop : null, status: 'waiting' })
+    for (const name of REACH) stages.push({ name, hop, status: 'waiting' })
   }
   for (const name of SERVE) stages.push({ name, hop: null, status: 'waiting' })
   return stages
@@ -28,8 +28,9 @@ export const testAcceptors = {
   TEST_STAGE(state, { testId, stage }) {
     const key = keyOf(state, testId)
     if (!key) return state
-    const test = state.tests[key]
-    return { ...state, tests: withKey(state.tests, key, { ...test, stages: underWay(withStage(test, stage)) }) }
+    const test = onTheWay(state.tests[key], stage.hops)
+    const told = stage.status === 'started' ? { ...stage, status: 'running' } : stage
+    return { ...state, tests: withKey(state.tests, key, { ...test, stages: underWay(withStage(test, told)) }) }
   },
 
   TEST_FINISHED(state, { key, testId, result, finishedAt }) {
@@ -50,7 +51,7 @@ export const testAcceptors = {
     const running = Object.entries(state.tests).find(([, test]) => test.running)
     if (!running || question.origin === 'connect') return state
     const [key, test] = running
-    return { ...state, tests: withKey(state.tests, key, { ...test, asked: true, stages: reached(test, question) }) }
+    return { ...state, tests: withKey(state.tests, key, reached(test, question)) }
   }
 }
 
@@ -68,11 +69,15 @@ function withStage(test, stage) {
   return [...test.stages.slice(0, at), stage, ...test.stages.slice(at)]
 }
 
-/** The first stage that waits is the one under way. */
+/** ssh_config may know of more machines than the form: their rows are made as soon as that is known. */
+function onTheWay(test, hops = 1) {
+  const nothingYet = test.stages.every(stage => ['waiting', 'running', 'reached'].includes(stage.status))
+  return hops > test.hops && nothingYet ? { ...test, hops, stages: expectedStages(hops) } : test
+}
+
+/** The first stage that waits is the one under way, if no other is. */
 function underWay(stages) {
-  if (stages.some(stage => stage.status === 'running')) {
-    stages = stages.map(stage => (stage.status === 'running' ? { ...stage, status: 'waiting' } : stage))
-  }
+  if (stages.some(stage => stage.status === 'running')) return stages
   const next = stages.findIndex(stage => stage.status === 'waiting')
   return stages.map((stage, index) => (index === next ? { ...stage, status: 'running' } : stage))
 }
@@ -80,14 +85,17 @@ function underWay(stages) {
 /** The question's own stage is under way, and those before it are behind us. */
 function reached(test, question) {
   const name = question.kind === 'host-key' ? 'host-key' : 'auth'
-  const hops = Math.max(test.hops, question.hops ?? 1, question.hop ?? 1)
-  const stages = hops > test.hops && test.stages.every(stage => ['waiting', 'running', 'reached'].includes(stage.status)) ? expectedStages(hops) : test.stages
-  const hop = hops > 1 ? question.hop : null
-  const at = stages.findIndex(stage => stage.name === name && (stage.hop ?? null) === (hop ?? null))
-  return stages.map((stage, index) => {
-    if (index === at) return { ...stage, status: 'running' }
-    return index < at && ['waiting', 'running'].includes(stage.status) ? { ...stage, status: 'reached' } : stage
-  })
+  const { hops, stages } = onTheWay(test, Math.max(question.hops ?? 1, question.hop ?? 1))
+  const at = stages.findIndex(stage => same(stage, { name, hop: question.hop ?? hops }))
+  return {
+    ...test,
+    asked: true,
+    hops,
+    stages: stages.map((stage, index) => {
+      if (index === at) return { ...stage, status: 'running' }
+      return index < at && ['waiting', 'running'].includes(stage.status) ? { ...stage, status: 'reached' } : stage
+    })
+  }
 }
 
 /** @returns {{key: string, index: number}|null} the row of a test in which a question belongs */

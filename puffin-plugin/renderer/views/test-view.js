@@ -29,7 +29,8 @@ export function createTestView(actions) {
       if (drawn.test === test && drawn.question === question && !question) return
       drawn = { test, question }
       const row = question ? rowOf(state, question).index : -1
-      keyed.update(test.stages.map((stage, index) => ({ stage, question: index === row ? question : null, now })))
+      const severalHops = test.stages.some(({ hop }) => hop > 1)
+      keyed.update(test.stages.map((stage, index) => ({ stage, severalHops, question: index === row ? question : null, now })))
       const host = state.drafts[key]?.ssh.host.trim() ?? ''
       setText(verdict, verdictOf(test, host))
       setAttribute(verdict, 'data-state', test.running ? 'running' : test.error || !test.result?.success ? 'failed' : 'passed')
@@ -53,12 +54,12 @@ function createStage(actions) {
 
   return {
     element,
-    update({ stage, question, now }) {
+    update({ stage, severalHops, question, now }) {
       const [shape, text] = stageStatus(stage.status)
       setText(sign, shape)
       setAttribute(element, 'data-state', stage.status)
       setAttribute(sign, 'data-state', stage.status)
-      setText(name, `${stageName(stage.name)}${stage.hop ? ` (hop ${stage.hop})` : ''}`)
+      setText(name, `${stageName(stage.name)}${stage.hop && severalHops ? ` (hop ${stage.hop})` : ''}`)
       setText(word, [question ? 'needs you' : text, duration(stage.durationMs)].filter(Boolean).join(', '))
       setText(detail, visible(stage.error?.message ?? stage.detail ?? ''))
       setHidden(detail, detail.textContent === '')

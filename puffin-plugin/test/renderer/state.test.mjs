@@ -113,11 +113,20 @@ test('a question of a machine that only ssh_config names makes its rows', () => 
 
 test('stages that are told one by one fill the list, the unexpected ones too', () => {
   const sam = instance({ type: 'TEST_STARTED', key: 'a', testId: 't', hops: 1 })
-  const stage = (name, status) => ({ type: 'TEST_STAGE', testId: 't', stage: { name, hop: null, status, durationMs: 1, detail: '' } })
+  const hop = name => (['resolve', 'tcp', 'ssh-handshake', 'host-key', 'auth'].includes(name) ? 1 : undefined)
+  const stage = (name, status) => ({ type: 'TEST_STAGE', testId: 't', stage: { name, hop: hop(name), hops: 1, status, durationMs: 1, detail: '' } })
   for (const name of ['resolve', 'tcp', 'ssh-handshake', 'host-key', 'auth', 'forward', 'tls']) sam.present(stage(name, 'passed'))
   assert.deepEqual(sam.state().tests.a.stages.map(({ name, status }) => `${name} ${status}`).slice(5), ['forward passed', 'tls passed', 'http running', 'server waiting', 'models waiting'])
   sam.present({ type: 'TEST_STAGE', testId: 'another', stage: { name: 'http', status: 'failed' } })
   assert.equal(sam.state().tests.a.stages[7].status, 'running')
+})
+
+test('a stage that has begun is under way, on as many machines as the daemon knows of', () => {
+  const sam = instance({ type: 'TEST_STARTED', key: 'a', testId: 't', hops: 1 })
+  sam.present({ type: 'TEST_STAGE', testId: 't', stage: { name: 'tcp', hop: 1, hops: 2, status: 'started', detail: '' } })
+  const { stages } = sam.state().tests.a
+  assert.equal(stages.length, expectedStages(2).length)
+  assert.deepEqual(stages.filter(({ status }) => status === 'running').map(({ name, hop }) => [name, hop]), [['tcp', 1]])
 })
 
 test('a finished test is judged by its answer, and an answer to an older test by nobody', () => {

@@ -1,7 +1,9 @@
 //! `test-connection`: the whole way, stage by stage, on a connection of its own.
 
+mod progress;
+
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,12 +11,14 @@ use crate::{
     config::{self, LlmProfile, Profile},
     llm,
     protocol::{
-        ApiType, ErrorObject, HostKey, Stage, StageName, StageStatus, TestConnectionParams,
-        TestConnectionResult,
+        ApiType, ErrorObject, HostKey, Stage, StageName, StageState, StageStatus,
+        TestConnectionParams, TestConnectionResult,
     },
-    rpc::Call,
-    ssh::{self, Observer, StageOutcome, StageReport},
+    rpc::{Call, Outbound},
+    ssh::{self, Observer, StageOutcome},
 };
+
+use self::progress::{Progress, Seen, stage_name};
 
 use super::{
     super::{
@@ -55,8 +59,11 @@ pub(in crate::daemon) async fn test_connection(
 ) -> Result<TestConnectionResult, ErrorObject> {
     let workspace = daemon.workspace()?;
     let subject = subject(workspace, &params).await?;
+    let told = params
+        .request_id
+        .map(|request_id| (daemon.outbound.clone(), request_id));
     cancellable(&call.token, async {
-        Ok(run(workspace, subject).await.finish())
+        Ok(run(workspace, subject, told).await.finish())
     })
     .await
 }
@@ -138,7 +145,12 @@ impl Subject {
     }
 }
 
-async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
+/// `told`: the host, and its name for this test, if it wants to hear how far it is.
+async fn run(
+    workspace: &Arc<Workspace>,
+    subject: Subject,
+    told: Option<(Outbound, String)>,
+) -> Report {
     let environment = Arc::clone(&workspace.ssh_environment);
     let mut report = Report::default();
     let begun = Instant::now();
@@ -155,7 +167,9 @@ async fn run(workspace: &Arc<Workspace>, subject: Subject) -> Report {
         subject.config_id.clone(),
         &target,
     ));
-    let seen = Arc::new(Seen::default());
+    report.progress =
+        told.map(|(outbound, request_id)| Progress::new(outbound, request_id, target.hops.len()));
+    let seen = Arc::new(Seen::new(report.progress.clone()));
     let connected = ssh::connect(
         &target,
         environment,
@@ -317,23 +331,9 @@ fn models_detail(models: &[llm::Model]) -> String {
     }
 }
 
-/// What the SSH room reported while it connected.
-#[derive(Debug, Default)]
-struct Seen(Mutex<Vec<StageReport>>);
-
-impl Observer for Seen {
-    fn stage(&self, report: StageReport) {
-        if report.outcome != StageOutcome::Started {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(report);
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Report {
+    progress: Option<Progress>,
     stages: Vec<Stage>,
     error: Option<ErrorObject>,
     auth_method: Option<String>,
@@ -355,7 +355,7 @@ impl Report {
     }
 
     fn add_ssh(&mut self, target: &ssh::Target, seen: &Seen, error: Option<&ssh::Error>) {
-        let seen = seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.ended();
         let mut failed = false;
         for hop in 0..target.hops.len() {
             for name in SSH_STAGES {
@@ -424,11 +424,21 @@ impl Report {
         detail: String,
         error: Option<ErrorObject>,
     ) {
+        // The SSH stages were told when they ended, and what was not tried is in the result.
+        if let (Some(progress), None) = (&self.progress, hop) {
+            match status {
+                StageStatus::Passed => {
+                    progress.tell(name, None, StageState::Passed, took, &detail);
+                }
+                StageStatus::Failed => progress.tell(name, None, StageState::Failed, took, ""),
+                StageStatus::Skipped => {}
+            }
+        }
         self.stages.push(Stage {
             name,
             hop: hop.map(|hop| hop + 1),
             status,
-            duration_ms: took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            duration_ms: took.map(milliseconds),
             detail,
             error,
         });
@@ -450,12 +460,6 @@ impl Report {
     }
 }
 
-fn stage_name(stage: ssh::Stage) -> StageName {
-    match stage {
-        ssh::Stage::Resolve => StageName::Resolve,
-        ssh::Stage::Tcp => StageName::Tcp,
-        ssh::Stage::SshHandshake => StageName::SshHandshake,
-        ssh::Stage::HostKey => StageName::HostKey,
-        ssh::Stage::Auth => StageName::Auth,
-    }
+fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
