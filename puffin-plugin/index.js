@@ -1,0 +1,119 @@
+'use strict'
+
+/**
+ * The main half of the Remote LLM plugin: it composes, and keeps nothing at module level, because
+ * Puffin may load it again. What a page can ask for is in IPC.md.
+ */
+
+const { findBinary } = require('./lib/binary')
+const { createEvents } = require('./lib/events')
+const { listIdentities } = require('./lib/identities')
+const { createHandlers } = require('./lib/ipc')
+const { createPeople } = require('./lib/people')
+const { createPrompts } = require('./lib/prompts')
+const { createSidecar } = require('./lib/sidecar')
+const { loadVaultKey } = require('./lib/vault-key')
+const { wrapClaudeService } = require('./lib/claude-service')
+const { RemoteError, toAnswer } = require('./lib/errors')
+const { version } = require('./package.json')
+
+const CHANNEL = 'remote-llm:'
+
+/** @param {object} context Puffin's; see its plugin loader */
+async function activate(context) {
+  const { log, projectPath, storageDir, pluginDir } = context
+  const events = createEvents()
+  let picked = ''
+  let handlers
+  const people = createPeople({ emit: events.emit, isTesting: () => handlers.isTesting() })
+
+  const sidecar = createSidecar({
+    findBinary: () => findBinary({ pluginDir }),
+    hello: () => hello({ projectPath, storageDir, log }),
+    log,
+    onNotification: (method, params) => notifications[method]?.(params),
+    onRequest: async (method, params, call) => {
+      const answer = requests[method]
+      if (!answer) throw new RemoteError('METHOD_NOT_FOUND', `This host has no ${method}.`)
+      return answer(params, call)
+    },
+    onPhase: ({ phase, error, vault }) => events.emit({ type: 'daemon', daemon: { phase, error: error ? toAnswer(error) : null, vault } })
+  })
+  const prompts = createPrompts({ sidecar, emit: events.emit, people, tools: loadTools(log), place: { projectPath, dataDir: storageDir, log } })
+
+  const requests = {
+    'host/execute-tool': prompts.executeTool,
+    'host/verify-host-key': (params, { signal }) => people.verifyHostKey(params, signal),
+    'host/answer-prompt': (params, { signal }) => people.answerPrompt(params, signal)
+  }
+  const notifications = {
+    'remote-llm/stream-chunk': prompts.chunk,
+    'remote-llm/connection-status': status => events.emit({ type: 'connection-status', status }),
+    'remote-llm/config-changed': change => events.emit({ type: 'config-changed', ...change }),
+    'remote-llm/conversation-updated': update => events.emit({ type: 'conversation-updated', ...update }),
+    'remote-llm/test-stage': ({ requestId, stage }) => events.emit({ type: 'test-stage', testId: requestId, stage })
+  }
+
+  handlers = createHandlers({ sidecar, events, people, prompts, listIdentities, onPicked: value => { picked = value }, log })
+  for (const [name, handler] of Object.entries(handlers.handlers)) context.registerIpcHandler(`${CHANNEL}${name}`, handler)
+
+  const door = wrapClaudeService({ service: context.getService?.('claudeService'), prompts, picked: () => picked, log })
+  if (!door) log.warn('This Puffin has no claudeService; remote models are not in its prompt box.')
+  const unwatch = watchPower(() => sidecar.notify('remote-llm/system-resumed', {}))
+
+  this.deactivate = async () => {
+    unwatch()
+    door?.restore()
+    events.close()
+    await sidecar.stop()
+  }
+  // Puffin waits for this function before it shows the project.
+  sidecar.start()
+}
+
+/** Params of `initialize`. */
+async function hello({ projectPath, storageDir, log }) {
+  const { key, reason } = await loadVaultKey({ safeStorage: electron()?.safeStorage, storageDir })
+  if (reason) log.warn(`Passwords and keys are kept only until Puffin ends. ${reason}`)
+  return {
+    protocolVersion: 1,
+    client: { name: 'puffin', version },
+    ...(projectPath ? { projectDir: projectPath } : {}),
+    dataDir: storageDir,
+    ...(key ? { vault: { key } } : {}),
+    capabilities: { executeTool: true, verifyHostKey: true, answerPrompt: true }
+  }
+}
+
+/** A computer that wakes up does not know which of its connections have survived. @returns {() => void} */
+function watchPower(resumed) {
+  const monitor = electron()?.powerMonitor
+  if (typeof monitor?.on !== 'function') return () => {}
+  monitor.on('resume', resumed)
+  return () => monitor.off('resume', resumed)
+}
+
+/** Outside Electron the name stands for a path, or for nothing. */
+function electron() {
+  try {
+    const module = require('electron')
+    return typeof module === 'object' ? module : null
+  } catch {
+    return null
+  }
+}
+
+function loadTools(log) {
+  try {
+    return require('./lib/tools')
+  } catch (error) {
+    log.error(`The local tools could not be loaded; models have none. ${error.message}`)
+    return null
+  }
+}
+
+module.exports = {
+  activate,
+  /** Replaced by `activate`; before that there is nothing to end. */
+  async deactivate() {}
+}

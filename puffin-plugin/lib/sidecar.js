@@ -1,0 +1,192 @@
+'use strict'
+
+const { spawn } = require('node:child_process')
+const { createRpc } = require('./rpc')
+const { RemoteError } = require('./errors')
+
+const FIRST_WAIT_MS = 500
+const LONGEST_WAIT_MS = 30_000
+/** A daemon that ran for so long was well: the next failure is a first one. */
+const WELL_MS = 60_000
+const INITIALIZE_MS = 10_000
+const START_MS = 15_000
+const SHUTDOWN_MS = 2_500
+const LOG_LINE = 4096
+
+/**
+ * The daemon as a child of this process: started, started again when it ends by itself, and ended.
+ *
+ * Phases: `off`, `starting`, `ready`, `waiting` (to be started again), `failed` (it can't be started as
+ * things are), `stopped`.
+ *
+ * @param {object} options
+ * @param {() => string} options.findBinary throws a RemoteError
+ * @param {() => Promise<object>} options.hello params of `initialize`
+ * @param {{debug: Function, info: Function, warn: Function, error: Function}} options.log
+ * @param {(method: string, params: object) => void} options.onNotification
+ * @param {(method: string, params: object, context: {signal: AbortSignal}) => Promise<object>} options.onRequest
+ * @param {(state: {phase: string, error: RemoteError|null, vault: object|null}) => void} options.onPhase
+ * @param {string[]} [options.args]
+ * @param {object} [options.env]
+ */
+function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPhase, args = [], env = process.env }) {
+  let state = { phase: 'off', error: null, vault: null }
+  let child = null
+  let rpc = null
+  let failures = 0
+  let retry = null
+  let since = 0
+  const watchers = new Set()
+
+  function become(phase, more = {}) {
+    state = { phase, error: null, vault: phase === 'ready' ? state.vault : null, ...more }
+    onPhase(state)
+    for (const watch of [...watchers]) watch()
+  }
+
+  const killAtExit = () => child?.kill('SIGKILL')
+
+  function start() {
+    if (child || state.phase === 'stopped') return
+    clearTimeout(retry)
+    become('starting')
+    let file
+    try {
+      file = findBinary()
+    } catch (error) {
+      become('failed', { error })
+      return
+    }
+    process.on('exit', killAtExit)
+    const started = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env, windowsHide: true })
+    child = started
+    since = Date.now()
+    started.on('error', error => ended(started, `could not be started: ${error.message}`))
+    started.on('exit', (code, signal) => ended(started, signal ? `was killed by ${signal}` : `ended with ${code}`))
+    logLines(started.stderr, log)
+    rpc = createRpc({
+      input: started.stdout,
+      output: started.stdin,
+      onNotification,
+      onRequest,
+      onBroken: () => started.kill('SIGKILL')
+    })
+    initialize(rpc, started)
+  }
+
+  async function initialize(own, started) {
+    try {
+      const { vault } = await own.request('initialize', await hello(), { timeoutMs: INITIALIZE_MS })
+      if (child === started) become('ready', { vault: vault ?? null })
+    } catch (error) {
+      if (child !== started || state.phase === 'stopped') return
+      log.error(`the daemon did not take its settings: ${error.message}`)
+      // Of another version, or with settings it refuses: the next start would end the same.
+      if (error.code !== 'DAEMON_GONE') become('failed', { error })
+      started.kill()
+    }
+  }
+
+  function ended(started, how) {
+    if (child !== started) return
+    process.off('exit', killAtExit)
+    child = null
+    const gone = new RemoteError('DAEMON_GONE', `The Remote LLM daemon ${how}.`, { retryable: true })
+    rpc.close(gone)
+    rpc = null
+    if (state.phase === 'stopped' || state.phase === 'failed') return
+    failures = Date.now() - since > WELL_MS ? 1 : failures + 1
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1))
+    log.warn(`the daemon ${how}; it is started again in ${wait} ms`)
+    become('waiting', { error: gone })
+    retry = setTimeout(start, wait)
+    retry.unref?.()
+  }
+
+  /** Waits for a daemon that is on its way. */
+  function ready(signal) {
+    return new Promise((resolve, reject) => {
+      const finish = (settle, value) => {
+        watchers.delete(look)
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', look)
+        settle(value)
+      }
+      const look = () => {
+        if (signal?.aborted) finish(reject, new RemoteError('CANCELLED', 'It was cancelled.'))
+        else if (state.phase === 'ready') finish(resolve, rpc)
+        else if (['failed', 'stopped', 'off'].includes(state.phase)) finish(reject, state.error ?? unavailable(state))
+      }
+      const timer = setTimeout(() => finish(reject, state.error ?? unavailable(state)), START_MS)
+      watchers.add(look)
+      signal?.addEventListener('abort', look, { once: true })
+      look()
+    })
+  }
+
+  return {
+    start,
+    /** Tries again after `failed`. */
+    restart() {
+      if (state.phase === 'failed' && !child) {
+        failures = 0
+        start()
+      }
+    },
+    /**
+     * Asks the daemon, once it is there.
+     * @returns {Promise<object>} rejects with a RemoteError
+     */
+    async call(method, params, options = {}) {
+      const own = await ready(options.signal)
+      return own.request(method, params, options)
+    },
+    notify(method, params) {
+      rpc?.notify(method, params)
+    },
+    get state() {
+      return state
+    },
+    get pid() {
+      return child?.pid
+    },
+    /** Ends it: by request, then by closing its input, then by force. */
+    async stop() {
+      const own = rpc
+      const ending = child
+      const wasReady = state.phase === 'ready'
+      clearTimeout(retry)
+      become('stopped')
+      if (!ending) return
+      const gone = new Promise(resolve => ending.once('exit', resolve).once('error', resolve))
+      if (wasReady) await own.request('shutdown', {}, { timeoutMs: SHUTDOWN_MS }).catch(() => {})
+      ending.stdin.end()
+      const kill = setTimeout(() => ending.kill('SIGKILL'), SHUTDOWN_MS)
+      await gone
+      clearTimeout(kill)
+    }
+  }
+}
+
+function unavailable({ phase }) {
+  return new RemoteError('DAEMON_UNAVAILABLE', phase === 'stopped' ? 'The Remote LLM plugin is being switched off.' : 'The Remote LLM daemon is not running yet. Try again in a moment.', { retryable: phase !== 'stopped' })
+}
+
+/** The daemon's own words hold no secret; they are passed on by the line. */
+function logLines(stream, log) {
+  let rest = ''
+  stream.setEncoding('utf8')
+  stream.on('data', text => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop().slice(0, LOG_LINE)
+    for (const line of lines) if (line.trim() !== '') levelOf(line, log)(line.slice(0, LOG_LINE))
+  })
+}
+
+function levelOf(line, log) {
+  if (/\bERROR\b/.test(line)) return log.error.bind(log)
+  if (/\bWARN\b/.test(line)) return log.warn.bind(log)
+  return log.debug.bind(log)
+}
+
+module.exports = { createSidecar }
