@@ -115,6 +115,35 @@ test('from a pasted target to an answer in Puffin’s prompt box, and again afte
   assert.deepEqual(roles, ['system', 'user', 'assistant', 'user'], 'the conversation goes on')
 })
 
+test('a tool that reads is free, one that writes waits for a yes, and the model hears what came of it', { skip }, async t => {
+  const call = (id, name, input) => ({ tool_calls: [{ index: 0, id, type: 'function', function: { name, arguments: JSON.stringify(input) } }] })
+  const app = await start(t)
+  fs.writeFileSync(path.join(app.project, 'a.txt'), 'alpha')
+  const script = [
+    () => [{ role: 'assistant', content: 'I look.' }, call('c1', 'Read', { file_path: path.join(app.project, 'a.txt') })],
+    () => [call('c2', 'Write', { file_path: path.join(app.project, 'b.txt'), content: 'beta' })],
+    () => [call('c3', 'Edit', { file_path: path.join(app.project, 'a.txt'), old_string: 'alpha', new_string: 'omega' })],
+    () => [{ content: 'Done.' }]
+  ]
+  const llm = await configured(t, app, body => script[body.messages.filter(({ role }) => role === 'assistant').length]())
+  const decisions = { Write: 'allow', Edit: 'deny' }
+  app.on('approval', ({ approval }) => app.ok('approve-tool', { callId: approval.callId, decision: decisions[approval.name] }))
+  const { seen, done } = submit(app.claudeService)
+  const response = await done
+  assert.equal(response.content, 'Done.', JSON.stringify(seen.raw))
+  assert.equal(fs.readFileSync(path.join(app.project, 'b.txt'), 'utf8'), 'beta')
+  assert.equal(fs.readFileSync(path.join(app.project, 'a.txt'), 'utf8'), 'alpha')
+  const asked = app.events.filter(({ type }) => type === 'approval').map(({ approval }) => approval)
+  assert.deepEqual(asked.map(({ name }) => name), ['Write', 'Edit'])
+  assert.match(asked[0].diff, /\+beta/)
+  assert.match(asked[1].diff, /^-alpha$[^]*^\+omega$/m)
+  assert.equal(asked[1].afterUntrustedRead, true)
+  const results = llm.seen.chats.at(-1).messages.filter(({ role }) => role === 'tool').map(({ content }) => content)
+  assert.match(results[0], /alpha/)
+  assert.match(results[2], /denied/i)
+  assert.deepEqual(seen.raw.filter(({ type }) => type === 'user').map(({ message }) => message.content[0].is_error), [false, false, true])
+})
+
 test('stop closes the stream at the server, and what was said stays', { skip }, async t => {
   const app = await start(t)
   const llm = await configured(t, app, () => [{ role: 'assistant', content: 'Half' }, 'hang'])
