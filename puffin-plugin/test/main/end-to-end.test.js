@@ -140,7 +140,7 @@ test('a tool that reads is free, one that writes waits for a yes, and the model 
   assert.equal(asked[1].afterUntrustedRead, true)
   const results = llm.seen.chats.at(-1).messages.filter(({ role }) => role === 'tool').map(({ content }) => content)
   assert.match(results[0], /alpha/)
-  assert.match(results[2], /denied/i)
+  assert.match(results[2], /did not allow/)
   assert.deepEqual(seen.raw.filter(({ type }) => type === 'user').map(({ message }) => message.content[0].is_error), [false, false, true])
 })
 
