@@ -11,8 +11,11 @@ const { Jail } = require('./jail')
 const { OUTPUT_LIMIT, shorten, visible } = require('./output')
 const { decide } = require('./policy')
 const { Rules } = require('./rules')
+const { Runner } = require('./run')
 
-const TOOLS = [require('./read'), require('./write'), require('./edit')]
+const TOOLS = [
+  require('./read'), require('./write'), require('./edit'), require('./glob'), require('./grep'), require('./bash'), require('./git')
+]
 const ASK_TIMEOUT_MS = 10 * 60_000
 const GRACE_MS = 3000
 const ANSWERS = ['allow-once', 'allow-always', 'deny', 'abort']
@@ -58,7 +61,7 @@ function definitions({ codeModificationAllowed } = {}) {
  *     pattern?: string, afterUntrustedRead?: boolean}, signal: AbortSignal) => Promise<'allow-once' | 'allow-always' | 'deny' | 'abort'>,
  *   log?: {info?: Function, warn?: Function},
  *   dataDir: string,
- *   limits?: {askTimeoutMs?: number, decisionBytes?: number}
+ *   limits?: {askTimeoutMs?: number, decisionBytes?: number, grepTimeoutMs?: number}
  * }} options  `ask`: `pattern` is what "always" would stand for, absent when it can't be remembered; the
  *   signal aborts when the answer is of no use any more; any other answer, or a throw, counts as `deny`.
  *   `dataDir`: the plugin's own
@@ -76,6 +79,7 @@ class Tools {
   #running = new Set()
   #jail
   #rules
+  #runner = new Runner()
   #decisions
 
   constructor(options) {
@@ -125,7 +129,7 @@ class Tools {
     const input = checkInput(tool.definition.input_schema, call.input)
     const jail = await this.#openJail()
     this.#rules ??= new Rules(this.#options.dataDir, jail.project.real, message => this.#warn(message))
-    const plan = await tool.plan(input, { jail })
+    const plan = await tool.plan(input, { jail, runner: this.#runner, folders: this.#folders(), grepTimeoutMs: this.#options.limits?.grepTimeoutMs })
     record.subject = plan.subject
     const verdict = decide(await this.#rules.all(), { tool: call.name, ...plan }, { codeModificationAllowed })
     record.decision = verdict.action
@@ -142,9 +146,14 @@ class Tools {
     return typeof answer === 'string' ? { content: answer, isError: false } : answer
   }
 
+  #folders() {
+    const { projectPath, additionalDirs } = this.#options
+    return { projectPath, additionalDirs: additionalDirs?.map(entry => typeof entry === 'string' ? entry : { path: entry?.path, readOnly: entry?.readOnly }) }
+  }
+
   /** Opened once; a project folder that was not there yet is looked for again. */
   #openJail() {
-    this.#jail ??= Jail.open(this.#options).catch(error => {
+    this.#jail ??= Jail.open(this.#folders()).catch(error => {
       this.#jail = undefined
       throw error
     })
