@@ -18,6 +18,8 @@
 pub mod config;
 pub mod conversation;
 pub mod daemon;
+#[cfg(test)]
+mod fuzz_inputs;
 pub mod llm;
 pub mod protocol;
 pub mod rpc;

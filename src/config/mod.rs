@@ -10,6 +10,8 @@
 mod approval;
 mod error;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod id;
 mod ollama;
 mod private;

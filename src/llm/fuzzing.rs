@@ -9,7 +9,7 @@ mod refusals;
 mod tests;
 
 pub use self::{
-    answers::tool_calls,
+    answers::{deltas, tool_calls},
     frames::{ndjson, sse},
     models::models,
     refusals::refusal,

@@ -26,6 +26,8 @@
 mod calls;
 mod decode;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod in_flight;
 mod incoming;
 mod lane;

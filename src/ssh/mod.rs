@@ -23,6 +23,8 @@ mod draft;
 mod egress;
 mod error;
 mod flight;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handler;
 mod host_key;
 mod known_hosts;

@@ -29,6 +29,21 @@ pub fn tool_calls(input: &[u8]) {
     }
 }
 
+/// Each line is the data of one event, or one line of Ollama's: no framing stands between the
+/// input and what reads it.
+pub fn deltas(input: &[u8]) {
+    let frames: Vec<_> = input
+        .split(|byte| *byte == b'\n')
+        .map(|line| Frame::Event {
+            event: None,
+            data: String::from_utf8_lossy(line).into_owned(),
+        })
+        .collect();
+    for dialect in [Dialect::OpenAi, Dialect::Ollama] {
+        check(&answer(dialect, &frames));
+    }
+}
+
 fn play(dialect: Dialect, pieces: &[&[u8]]) -> Played {
     let mut frames = Vec::new();
     let mut events_decoder = sse::Decoder::default();
@@ -66,12 +81,15 @@ fn answer(dialect: Dialect, frames: &[Frame]) -> Played {
 /// What was told on the way is what the end says.
 fn check((events, outcome): &Played) {
     let mut text = String::new();
+    let mut thoughts = String::new();
     let mut calls: HashMap<&str, String> = HashMap::new();
     let mut end = None;
     for event in events {
         assert!(end.is_none(), "nothing follows the end");
         match event {
             ChatEvent::Text(piece) => text.push_str(piece),
+            ChatEvent::Reasoning(piece) => thoughts.push_str(piece),
+            ChatEvent::Warning(warning) => assert!(is_clean(warning), "{warning:?}"),
             ChatEvent::ToolCallStarted { id, .. } => {
                 let before = calls.insert(id, String::new());
                 assert!(
@@ -91,7 +109,7 @@ fn check((events, outcome): &Played) {
         }
     }
     match outcome {
-        Ok(()) => check_end(end, &text, &calls),
+        Ok(()) => check_end(end, (&text, &thoughts), &calls),
         Err(fault) => {
             assert!(end.is_none(), "both an end and {fault:?}");
             if let Fault::Refused(refusal) = fault {
@@ -101,11 +119,16 @@ fn check((events, outcome): &Played) {
     }
 }
 
-fn check_end(end: Option<&Completion>, text: &str, calls: &HashMap<&str, String>) {
+fn check_end(
+    end: Option<&Completion>,
+    (text, thoughts): (&str, &str),
+    calls: &HashMap<&str, String>,
+) {
     assert!(end.is_some(), "an answer without an end");
     for block in end.iter().flat_map(|end| &end.content) {
         match block {
             Block::Text { text: whole } => assert_eq!(whole, text),
+            Block::Thinking { thinking, .. } => assert_eq!(thinking, thoughts),
             Block::ToolUse { id, input, .. } => {
                 assert!(input.is_object() && calls.contains_key(id.as_str()));
             }

@@ -236,6 +236,27 @@ fn open(
     usable(key).map(|key| Lock::Open(Arc::new(key)))
 }
 
+/// What a text was taken for. For fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::ssh) enum KeySeen {
+    Open,
+    Locked { has_public: bool },
+    Useless(String),
+}
+
+/// What a text would be taken for, were it a file with no other beside it. For fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::ssh) fn sniff(text: SecretString) -> KeySeen {
+    match open(text, || None) {
+        Ok(Lock::Open(_)) => KeySeen::Open,
+        Ok(Lock::Locked { public, .. }) => KeySeen::Locked {
+            has_public: public.is_some(),
+        },
+        Err(problem) => KeySeen::Useless(problem.to_string()),
+    }
+}
+
 /// Whether this program can sign with the key.
 fn usable(key: PrivateKey) -> Result<PrivateKey, KeyProblem> {
     match key.algorithm() {

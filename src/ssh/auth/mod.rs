@@ -26,6 +26,8 @@ use russh::client::Handle;
 
 #[cfg(test)]
 pub(super) use self::candidates::DEFAULT_NAMES;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use self::key_file::{KeySeen, sniff};
 pub(super) use self::keyring::Keyring;
 pub(super) use self::ledger::Ledger;
 use super::clock::Clock;

@@ -13,7 +13,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -195,9 +195,20 @@ impl Records {
         name: &HostName,
         presented: Option<&PublicKey>,
     ) -> io::Result<()> {
-        let Some(mut lines) = open(file)? else {
-            return Ok(());
-        };
+        match open(file)? {
+            Some(lines) => self.read_lines(lines, file, name, presented),
+            None => Ok(()),
+        }
+    }
+
+    /// The lines of `file`.
+    pub(super) fn read_lines(
+        &mut self,
+        mut lines: impl BufRead,
+        file: &Path,
+        name: &HostName,
+        presented: Option<&PublicKey>,
+    ) -> io::Result<()> {
         let mut buffer = Vec::new();
         let mut number = 0;
         while read_line(&mut lines, &mut buffer)? {
