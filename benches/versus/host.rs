@@ -33,9 +33,8 @@ impl Host {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("node does not start: {error}"))?;
-        let (input, output) = match (child.stdin.take(), child.stdout.take()) {
-            (Some(input), Some(output)) => (input, output),
-            _ => return Err("node has no pipes".to_owned()),
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("node has no pipes".to_owned());
         };
         Ok(Self {
             child,
