@@ -1,5 +1,6 @@
 /**
- * A unified diff for the person who is asked. It never shows less than there is without saying so.
+ * A unified diff for the person who is asked. It never shows less than there is without saying so. Its cost
+ * grows with what changed, not with the file.
  */
 'use strict'
 
@@ -7,6 +8,7 @@ const { visible } = require('./output')
 
 const CONTEXT = 3
 const MAX_EDITS = 800 // beyond that the middle is shown as replaced whole
+const MAX_COMPARED = 512 * 1024 // characters of both middles together
 const MAX_CHARACTERS = 64 * 1024
 const MAX_LINE = 500
 
@@ -18,36 +20,61 @@ const MAX_LINE = 500
  */
 function unifiedDiff(name, before, after) {
   if (before === after) return ''
-  const changes = lineChanges(toLines(before), toLines(after))
   const shown = visible(name).replace(/[\n\t]/g, ' ')
   const head = `--- ${before === '' ? '/dev/null' : `a/${shown}`}\n+++ b/${shown}\n`
-  const body = hunks(changes).join('')
-  if (body.length <= MAX_CHARACTERS) return head + body
-  const added = changes.filter(([sign]) => sign === '+').length
-  const removed = changes.filter(([sign]) => sign === '-').length
-  return `${head}${body.slice(0, MAX_CHARACTERS)}\n[this is not all: the change has ${added} added and ${removed} removed lines]\n`
+  const { start, oldEnd, newEnd } = middle(before, after)
+  const [from, to] = [before.slice(start, oldEnd), after.slice(start, newEnd)]
+  const line = countLines(before.slice(0, start)) + 1
+  if (from.length + to.length <= MAX_COMPARED) {
+    const body = hunks(shortestEdit(toLines(from), toLines(to)), line).join('')
+    if (body.length <= MAX_CHARACTERS) return head + body
+  }
+  const part = MAX_CHARACTERS / 2
+  const lines = [['-', from], ['+', to]].flatMap(([sign, text]) => toLines(text.slice(0, part)).map(one => show(sign, one)))
+  const rest = from.length > part || to.length > part
+    ? `[this is not all: from here ${countLines(from)} lines become ${countLines(to)}]\n` : ''
+  return `${head}@@ -${line},${countLines(from)} +${line},${countLines(to)} @@\n${lines.join('')}${rest}`
+}
+
+/** Where the texts differ, in whole lines, with some equal ones around. */
+function middle(before, after) {
+  const most = Math.min(before.length, after.length)
+  let same = 0
+  while (same < most && before.charCodeAt(same) === after.charCodeAt(same)) same++
+  let start = before.lastIndexOf('\n', same - 1) + 1
+  if (same === 0) start = 0
+  for (let lines = 0; lines < CONTEXT && start > 0; lines++) start = start < 2 ? 0 : before.lastIndexOf('\n', start - 2) + 1
+  let tail = 0
+  while (tail < most - same && before.charCodeAt(before.length - 1 - tail) === after.charCodeAt(after.length - 1 - tail)) tail++
+  const end = text => {
+    // The line in which the equal end begins is different, unless it begins right after a line end.
+    let at = text.length - tail
+    for (let lines = 0; lines <= CONTEXT; lines++) {
+      const next = text.indexOf('\n', at)
+      if (next === -1) return text.length
+      at = next + 1
+    }
+    return at
+  }
+  return { start, oldEnd: end(before), newEnd: end(after) }
+}
+
+function countLines(text) {
+  let count = text === '' || text.endsWith('\n') ? 0 : 1
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) count++
+  return count
 }
 
 /** Lines with what ends them, so that a missing last line end and CR are seen. */
 function toLines(text) {
-  const lines = text.split(/(?<=\n)/)
-  return text === '' ? [] : lines
+  return text === '' ? [] : text.split(/(?<=\n)/)
 }
 
-/** @returns {Array<[' ' | '-' | '+', string]>} every line of both texts, in order */
-function lineChanges(before, after) {
-  let start = 0
-  while (start < before.length && start < after.length && before[start] === after[start]) start++
-  let end = 0
-  while (end < before.length - start && end < after.length - start && before.at(-1 - end) === after.at(-1 - end)) end++
-  return [
-    ...before.slice(0, start).map(line => [' ', line]),
-    ...shortestEdit(before.slice(start, before.length - end), after.slice(start, after.length - end)),
-    ...before.slice(before.length - end).map(line => [' ', line])
-  ]
-}
-
-/** Myers' greedy algorithm; when the texts have too little in common, all of one for all of the other. */
+/**
+ * Myers' greedy algorithm; when the texts have too little in common, all of one for all of the other.
+ *
+ * @returns {Array<[' ' | '-' | '+', string]>} every line of both, in order
+ */
 function shortestEdit(before, after) {
   const most = Math.min(before.length + after.length, MAX_EDITS)
   let furthest = new Map([[1, 0]])
@@ -89,15 +116,15 @@ function trace(history, before, after) {
   return changes.reverse()
 }
 
-/** Changed lines with their surroundings. */
-function hunks(changes) {
+/** Changed lines with their surroundings; `line` is the number of the first. */
+function hunks(changes, line) {
   const near = new Uint8Array(changes.length)
   changes.forEach(([sign], index) => {
     if (sign !== ' ') near.fill(1, Math.max(0, index - CONTEXT), index + CONTEXT + 1)
   })
   const texts = []
-  let oldLine = 1
-  let newLine = 1
+  let oldLine = line
+  let newLine = line
   for (let index = 0; index < changes.length;) {
     if (!near[index]) {
       oldLine++

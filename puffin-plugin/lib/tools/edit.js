@@ -4,7 +4,10 @@
 const { currentContent } = require('./current')
 const { unifiedDiff } = require('./diff')
 const { exactText, hasCrlf, toCrlf } = require('./text')
+const { isSecret } = require('./sensitive')
 const { Fault } = require('./fault')
+
+const MAX_RESULT = 16 * 1024 * 1024 // characters
 
 const definition = {
   name: 'Edit',
@@ -26,18 +29,25 @@ const definition = {
 /** @type {import('./index').Plan} */
 async function plan(input, { jail }) {
   const place = await jail.resolve(input.file_path, { write: true })
+  const about = { access: 'write', place, subject: place.display, timeoutMs: 20_000 }
+  try {
+    return { ...about, ...await change(input, place, jail) }
+  } catch (fault) {
+    if (!isSecret(place.segments)) throw fault
+    // What is wrong tells something of the content: only after a person agreed.
+    return { ...about, summary: `Edit ${place.display}`, detail: `It would fail: ${fault.message}`, run: () => Promise.reject(fault) }
+  }
+}
+
+async function change(input, place, jail) {
   const current = await currentContent(jail, place)
   const before = current ? exactText(current.bytes, place.display) : ''
   const { after, count } = replaced(current ? before : undefined, input, place.display)
   const data = Buffer.from(after)
   return {
-    access: 'write',
-    place,
-    subject: place.display,
     summary: current ? `Edit ${place.display}` : `Make the file ${place.display}`,
     detail: count > 1 ? `${count} places are changed.` : current ? 'One place is changed.' : `New file, ${data.length} bytes.`,
     diff: unifiedDiff(place.display, before, after),
-    timeoutMs: 20_000,
     async run() {
       await jail.replaceFile(place, data, { expected: current?.bytes ?? null, mode: current?.mode })
       return current ? `Edited ${place.display}: ${count} ${count === 1 ? 'place' : 'places'} changed.` : `Made ${place.display}.`
@@ -55,14 +65,33 @@ function replaced(before, { old_string: from, new_string: to, replace_all: all }
   const crlf = hasCrlf(before)
   // What Read shows has no CR: both sides get the file's line ends.
   const passage = before.includes(from) || !crlf ? from : toCrlf(from)
-  const parts = before.split(passage)
-  const count = parts.length - 1
+  const { count, lines } = occurrences(before, passage)
   if (count === 0) throw new Fault('TOOL_INVALID_INPUT', notFound(before, from, name))
   if (count > 1 && !all) {
     throw new Fault('TOOL_INVALID_INPUT',
-      `old_string occurs ${count} times in ${name} (lines ${linesOf(parts, passage).join(', ')}). Add surrounding lines to make it unique, or set replace_all.`)
+      `old_string occurs ${count} times in ${name} (lines ${lines.join(', ')}). Add surrounding lines to make it unique, or set replace_all.`)
   }
-  return { after: parts.join(crlf ? toCrlf(to) : to), count }
+  const instead = crlf ? toCrlf(to) : to
+  if (before.length + count * (instead.length - passage.length) > MAX_RESULT) {
+    throw new Fault('TOOL_INVALID_INPUT', `${name} would become larger than ${MAX_RESULT} characters: change it with a command.`)
+  }
+  return { after: before.replaceAll(passage, () => instead), count }
+}
+
+/** How often a passage occurs, and on which lines the first ten begin. */
+function occurrences(text, passage) {
+  const lines = []
+  let [count, line, counted] = [0, 1, 0]
+  for (let at = text.indexOf(passage); at !== -1; at = text.indexOf(passage, at + passage.length)) {
+    count++
+    if (lines.length === 10) continue
+    for (let end = text.indexOf('\n', counted); end !== -1 && end < at; end = text.indexOf('\n', counted)) {
+      line++
+      counted = end + 1
+    }
+    lines.push(line)
+  }
+  return { count, lines }
 }
 
 /** The likeliest mistakes are named, so that the next try can succeed. */
@@ -73,16 +102,6 @@ function notFound(before, from, name) {
   return near
     ? `old_string is in ${name} only with other white space. Read the file again and copy the passage exactly.`
     : `old_string is not in ${name}. Read the file again and copy the passage exactly.`
-}
-
-/** On which lines the first ten occurrences begin. */
-function linesOf(parts, passage) {
-  const inPassage = passage.split('\n').length - 1
-  let line = 1
-  return parts.slice(0, Math.min(parts.length - 1, 10)).map((part, index) => {
-    line += part.split('\n').length - 1 + (index > 0 ? inPassage : 0)
-    return line
-  })
 }
 
 module.exports = { definition, plan }

@@ -6,8 +6,8 @@
 
 class Fault extends Error {
   /**
-   * @param {string} code  `TOOL_NOT_FOUND`, `TOOL_INVALID_INPUT`, `TOOL_DENIED`, `TOOL_TIMEOUT`,
-   *   `TOOL_CANCELLED`, `TOOL_OUTSIDE_PROJECT`, `TOOL_READ_ONLY`, `TOOL_PATH_CHANGED` or
+   * @param {string} code  `TOOL_NOT_FOUND`, `TOOL_INVALID_INPUT`, `TOOL_TIMEOUT`, `TOOL_CANCELLED`,
+   *   `TOOL_OUTSIDE_PROJECT`, `TOOL_READ_ONLY`, `TOOL_PATH_CHANGED` or
    *   `TOOL_EXECUTION_FAILED`
    * @param {string} message  what is wrong, and what to do instead
    */

@@ -3,6 +3,7 @@
 
 const MAX_LINE = 500
 const MAX_MATCHES = 10_000 // in one file
+const MAX_LINES = 1000 // of one match
 
 /**
  * @param {string} text
@@ -17,11 +18,12 @@ function matchesIn(text, expression, { multiline, output_mode: mode = 'files_wit
 
 function lineByLine(text, expression, most) {
   const found = []
-  const lines = text.split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  for (let number = 0; number < lines.length && found.length < most; number++) {
+  for (let start = 0, number = 0; start < text.length && found.length < most; number++) {
+    const next = text.indexOf('\n', start)
+    const end = next === -1 ? text.length : next
     expression.lastIndex = 0
-    if (expression.test(lines[number].replace(/\r$/, ''))) found.push({ from: number, to: number })
+    if (expression.test(text.slice(start, text[end - 1] === '\r' ? end - 1 : end))) found.push({ from: number, to: number })
+    start = end + 1
   }
   return found
 }
@@ -40,7 +42,7 @@ function acrossLines(text, expression, most) {
   for (const match of text.matchAll(expression)) {
     if (found.length >= most) break
     const from = lineAt(match.index)
-    found.push({ from, to: lineAt(match.index + Math.max(match[0].length - 1, 0)) })
+    found.push({ from, to: Math.min(from + MAX_LINES, lineAt(match.index + Math.max(match[0].length - 1, 0))) })
   }
   return found
 }

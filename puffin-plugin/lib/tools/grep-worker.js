@@ -10,7 +10,7 @@ const { matchesIn, render } = require('./grep-match')
 const { binaryKind } = require('./text')
 const { Walk } = require('./walk')
 
-const MAX_FILE = 8 * 1024 * 1024
+const MAX_FILE = 4 * 1024 * 1024
 const MAX_BYTES = 1024 * 1024 * 1024
 const MAX_OUTPUT = 240 * 1024
 const DEFAULT_LIMIT = 250

@@ -51,7 +51,7 @@ async function plan(input, { jail, folders, grepTimeoutMs = TIMEOUT_MS }) {
 /** @returns {Promise<string>} when it settles, the thread is gone */
 async function search(job, timeoutMs, signal) {
   const worker = new Worker(path.join(__dirname, 'grep-worker.js'), {
-    workerData: job, env: {}, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 256 }
+    workerData: job, env: {}, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 512 }
   })
   const settled = new AbortController()
   let at = ''

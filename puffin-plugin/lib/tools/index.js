@@ -34,7 +34,7 @@ const ANSWERS = ['allow-once', 'allow-always', 'deny', 'abort']
  * @typedef {object} Result
  * @property {string} content  for the model; at most 256 KiB
  * @property {boolean} isError
- * @property {boolean} [denied]  nothing was run, because a person or a rule did not allow it
+ * @property {boolean} [denied]  nothing was run, because a person did not allow it
  * @property {boolean} [abort]  the person wants the whole prompt to end
  *
  * @typedef {object} Settings
@@ -134,13 +134,14 @@ class Tools {
     const verdict = decide(await this.#rules.all(), { tool: call.name, ...plan }, { codeModificationAllowed })
     record.decision = verdict.action
     record.reason = verdict.reason
-    if (verdict.action === 'deny') return { content: `Not allowed: ${verdict.reason}`, isError: true, denied: true }
+    // Not `denied`: that stands for a person's no, and the model would not hear the reason.
+    if (verdict.action === 'deny') return { content: `Not allowed: ${verdict.reason}`, isError: true }
     if (verdict.action === 'ask') {
       const answer = await this.#question(call, plan, verdict, signal)
       record.decision = answer
       if (answer === 'deny') return { content: DENIED, isError: true, denied: true }
       if (answer === 'abort') return { content: DENIED, isError: true, denied: true, abort: true }
-      if (answer === 'allow-always') await this.#rules.allow(call.name, plan.subject)
+      if (answer === 'allow-always' && !verdict.final) await this.#rules.allow(call.name, plan.subject)
     }
     const answer = await within(plan.timeoutMs, signal, plan.run)
     return typeof answer === 'string' ? { content: answer, isError: false } : answer
@@ -167,9 +168,9 @@ class Tools {
     const question = {
       callId: call.callId,
       tool: call.name,
-      summary: visible(summary),
+      summary: oneLine(summary),
       detail: visible([detail, verdict.reason].filter(Boolean).join(' ')),
-      pattern: visible(subject),
+      ...(!verdict.final && { pattern: oneLine(subject) }),
       ...(diff !== undefined && { diff }),
       ...(command !== undefined && { command: visible(command) }),
       ...(call.afterUntrustedRead !== undefined && { afterUntrustedRead: call.afterUntrustedRead })
@@ -180,7 +181,7 @@ class Tools {
       return ANSWERS.includes(answer) ? answer : 'deny'
     } catch (error) {
       if (signal.aborted) throw cancelled()
-      if (error instanceof Fault && error.code === 'TOOL_TIMEOUT') throw new Fault('TOOL_DENIED', 'Nobody answered when the user was asked to allow this, so it was not done.')
+      if (error instanceof Fault && error.code === 'TOOL_TIMEOUT') throw new Fault('TOOL_TIMEOUT', 'Nobody answered when the user was asked to allow this, so it was not done.')
       this.#warn(`tools: asking the user failed (${error.message})`)
       return 'deny'
     } finally {
@@ -196,7 +197,7 @@ class Tools {
     const fault = known ? fromSystem(error, record.subject ?? record.tool)
       : new Fault('TOOL_EXECUTION_FAILED', `${record.tool} failed because of a defect in it; the log of Puffin says more.`)
     record.outcome = fault.code
-    return { content: fault.message, isError: true, ...(fault.code === 'TOOL_DENIED' && { denied: true }) }
+    return { content: fault.message, isError: true }
   }
 
   #warn(message) {
@@ -205,6 +206,10 @@ class Tools {
 }
 
 const DENIED = 'The user was asked and did not allow this. Nothing was done. Do not try the same again; go on without it, or ask what they want instead.'
+
+function oneLine(text) {
+  return visible(text).replace(/\n/g, '\\n')
+}
 
 function cancelled() {
   return new Fault('TOOL_CANCELLED', 'The call was cancelled.')

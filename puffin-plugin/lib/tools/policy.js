@@ -20,7 +20,7 @@ const SWITCHED_OFF = 'Changing files and running commands is switched off here (
  * @property {boolean} [exact]  the pattern is the very command or path, without wildcards
  *
  * @typedef {{action: 'allow' | 'ask' | 'deny', reason: string, final?: boolean}} Verdict
- *   `final`: the answer is for this once, it can't be remembered
+ *   `final`: the answer is for this once, and is not remembered
  */
 
 /**
@@ -41,9 +41,9 @@ function decide(rules, call, { codeModificationAllowed, home } = {}) {
   // Only the very file that a person agreed to: a wildcard was not meant for secrets.
   const secret = call.place !== undefined && isSecret(call.place.segments)
   const exact = rules.some(rule => rule.action === 'allow' && rule.exact && concerns(rule, call))
-  if (rules.some(rule => rule.action === 'ask' && concerns(rule, call))) return { action: 'ask', reason: 'A rule says to ask.' }
+  if (rules.some(rule => rule.action === 'ask' && concerns(rule, call))) return { action: 'ask', reason: 'A rule says to ask.', final: true }
   if (exact) return { action: 'allow', reason: 'The user has allowed it for this project.' }
-  if (secret) return { action: 'ask', reason: 'This file may hold secrets, and what is read is sent to the remote model.' }
+  if (secret) return { action: 'ask', reason: `This file may hold secrets${call.access === 'read' ? ', and what is read is sent to the remote model' : ''}.` }
   if (allowedByRules(rules, call)) return { action: 'allow', reason: 'A rule of the user allows it.' }
   return call.access === 'read'
     ? { action: 'allow', reason: 'Reading inside the project is free.' }

@@ -38,8 +38,12 @@ function exactText(bytes, name) {
 
 /** Whether the lines of a text end in CRLF, most of them. */
 function hasCrlf(text) {
-  const crlf = text.split('\r\n').length - 1
-  return crlf > 0 && crlf * 2 > text.split('\n').length - 1
+  let [crlf, lf] = [0, 0]
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) {
+    if (text[at - 1] === '\r') crlf++
+    else lf++
+  }
+  return crlf > lf
 }
 
 /** The same text with every line end made CRLF. */

@@ -46,9 +46,9 @@ test('without an answer in time nothing happens, and the question is taken back'
   let taken
   const answer = (question, signal) => new Promise(() => signal.addEventListener('abort', () => { taken = true }))
   const { call, project } = room(t, { answer, limits: { askTimeoutMs: 50 } })
-  const { content, denied } = await call('Write', change)
+  const { content, isError } = await call('Write', change)
   assert.match(content, /Nobody answered/)
-  assert.ok(denied && taken)
+  assert.ok(isError && taken)
   assert.deepEqual(fs.readdirSync(project), [])
 })
 
@@ -110,9 +110,9 @@ test('where code must not be modified, nothing that changes is offered or done, 
   const { call, rules, project } = room(t, { codeModificationAllowed: false, answer: 'allow-once' })
   rules([{ action: 'allow', tool: '*' }])
   assert.deepEqual(definitions({ codeModificationAllowed: false }).filter(({ readOnly }) => !readOnly), [])
-  for (const [name, input] of [['Write', change], ['Edit', { file_path: 'a.txt', old_string: '', new_string: 'x' }]]) {
-    const { denied, content } = await call(name, input)
-    assert.ok(denied && /switched off/.test(content), content)
+  for (const [name, input] of [['Write', change], ['Edit', { file_path: 'a.txt', old_string: '', new_string: 'x' }], ['Bash', { command: 'touch a' }]]) {
+    const { isError, content } = await call(name, input)
+    assert.ok(isError && /switched off/.test(content), content)
   }
   assert.deepEqual(fs.readdirSync(project), [])
 })
@@ -126,10 +126,29 @@ test('a file that may hold secrets is asked about before it is read, and a wildc
   assert.match(questions[0].detail, /sent to the remote model/)
 })
 
+test('whether a passage is in a file with secrets is not told without asking', async t => {
+  const { call, write, questions } = room(t)
+  write('.env', 'KEY=canary')
+  const tell = async old_string => (await call('Edit', { file_path: '.env', old_string, new_string: 'x' })).content
+  assert.equal(await tell('KEY=c'), await tell('KEY=d'))
+  assert.match(questions[1].detail, /It would fail: old_string is not in \.env/)
+})
+
+test('where a rule says to ask, an "always" is not offered and not kept', async t => {
+  const { call, rules, questions } = room(t, { answer: 'allow-always' })
+  rules([{ action: 'ask', tool: 'Write', pattern: '*.txt' }, { action: 'allow', tool: 'Write' }])
+  await call('Write', change)
+  await call('Write', { ...change, content: 'y' })
+  await call('Write', { ...change, file_path: 'b.md' })
+  assert.deepEqual(questions.map(({ pattern }) => pattern), [undefined, undefined])
+})
+
 test('what the person sees can hide nothing', async t => {
   const { call, questions } = room(t)
   await call('Write', { file_path: 'a\u202etxt.js', content: 'safe()\u2028evil()\u001b[2K\rx \u200b' })
   assert.match(questions[0].summary, /a\\u\{202e\}txt\.js/)
+  await call('Write', { file_path: 'a\nReplace the content of b', content: 'x' })
+  assert.equal(questions[1].summary, 'Make the file a\\nReplace the content of b')
   assert.match(questions[0].diff, /\+safe\(\)\\u\{2028\}evil\(\)\\u\{1b\}\[2K\\u\{d\}x \\u\{200b\}/)
 })
 

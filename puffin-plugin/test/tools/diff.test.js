@@ -35,9 +35,19 @@ test('500 random changes applied by patch give the new text, and are as short as
 test('a change too large to show says so, and is made quickly', () => {
   const before = Array.from({ length: 20_000 }, (_, index) => `old ${index}\n`).join('')
   const diff = unifiedDiff('x', before, before.replaceAll('old', 'new'))
-  assert.match(diff, /\[this is not all: the change has 20000 added and 20000 removed lines\]\n$/)
-  assert.ok(diff.length < 70_000)
+  assert.match(diff, /\n@@ -1,20000 \+1,20000 @@\n-old 0\n[^]*\+new 0\n[^]*\[this is not all: from here 20000 lines become 20000\]\n$/)
+  assert.ok(diff.length < 100_000)
   assert.match(unifiedDiff('x', '', 'y'.repeat(5000)), /\[… 4500 more characters\]/)
+})
+
+test('a small change of a huge file costs little', () => {
+  const before = `${'\n'.repeat(8_000_000)}a\n${'\n'.repeat(8_000_000)}`
+  const memory = process.memoryUsage().heapUsed
+  const began = performance.now()
+  assert.equal(unifiedDiff('x', before, before.replace('a', 'b')), '--- a/x\n+++ b/x\n@@ -7999998,7 +7999998,7 @@\n \n \n \n-a\n+b\n \n \n \n')
+  assert.match(unifiedDiff('x', before, ''), /this is not all: from here 16000001 lines become 0/)
+  assert.ok(performance.now() - began < 5000)
+  assert.ok(process.memoryUsage().heapUsed - memory < 200e6)
 })
 
 function apply(from, diff) {

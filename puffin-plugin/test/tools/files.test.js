@@ -83,3 +83,11 @@ test('what is written is what was shown: a file that changed while the person wa
   const { content } = await call('Write', { file_path: 'a.txt', content: 'x'.repeat(9 * 1024 * 1024) })
   assert.match(content, /larger than/)
 })
+
+test('no edit makes the host run out of memory', async t => {
+  const { call, write } = room(t)
+  write('a.txt', 'a'.repeat(10_000_000))
+  const { content } = await call('Edit', { file_path: 'a.txt', old_string: 'a', new_string: 'b'.repeat(1_000_000), replace_all: true })
+  assert.match(content, /would become larger than/)
+  assert.match((await call('Edit', { file_path: 'a.txt', old_string: 'a', new_string: 'b' })).content, /occurs 10000000 times in a\.txt \(lines 1, 1,/)
+})

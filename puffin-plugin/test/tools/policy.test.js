@@ -49,6 +49,34 @@ test('a command is taken apart as bash does it', posixOnly(), t => {
   assert.deepEqual(commands.map(command => parse(command).commands[0].slice(1)), words)
 })
 
+test('no allowed command of 10 000 random ones does anything but what the pattern says', { ...posixOnly(), timeout: 120_000 }, t => {
+  const { execFileSync } = require('node:child_process')
+  const fs = require('node:fs')
+  const { base, project } = room(t)
+  // The only programs there are: one that is allowed, and one that is not and leaves a trace.
+  fs.mkdirSync(`${base}/bin`)
+  fs.writeFileSync(`${base}/bin/safe`, '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  fs.writeFileSync(`${base}/bin/evil`, `#!/bin/sh\n: > ${base}/bin/ran\n`, { mode: 0o755 })
+  const pieces = ['safe', 'safe ', 'evil', ' evil ', ' ', ';', '&', '|', '\n', '\t', '\r', '$', '(', ')', '`', '{', '}', '<', '>', '"', '\'', '\\', '#', '!', '=', '*', '?', '~', 'x', '0', '-', '\u00a0', '\u2003', '\f', '\v', '%', '^', ',', ':', 'é', '\\\n', '&&', '||', '2>&1', ' 1', '@', '+', '.']
+  let seed = 5
+  const random = limit => (seed = (seed * 48271) % 2147483647) % limit
+  const rules = allow('safe *')
+  const chosen = Array.from({ length: 10_000 }, () => `${random(2) ? 'safe ' : ''}${Array.from({ length: 1 + random(8) }, () => pieces[random(pieces.length)]).join('')}`)
+    .filter(command => bash(rules, command) === 'allow')
+  t.diagnostic(`${chosen.length} were allowed and run`)
+  assert.ok(chosen.length > 500)
+  for (let index = 0; index < chosen.length; index += 40) {
+    const some = chosen.slice(index, index + 40)
+    const script = some.map((command, number) => `cd ${project}; bash --noprofile --norc -c ${quoted(`exec 2>&1; ${command}`)} >/dev/null 2>&1 </dev/null; [ -e ${base}/bin/ran ] && echo ${number}; [ -z "$(ls -A ${project})" ] || echo ${number}`)
+    const out = execFileSync('/bin/bash', ['--noprofile', '--norc', '-c', `ls() { command -p ls "$@"; }; bash() { /bin/bash "$@"; }\n${script.join('\n')}\n:`], { env: { PATH: `${base}/bin` }, encoding: 'utf8' })
+    assert.equal(out, '', JSON.stringify(some[Number(out.split('\n')[0])]))
+  }
+})
+
+function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
 test('what is denied is denied in every part of a command, and where it can only be guessed at', () => {
   const rules = [...allow('git *', 'ls *'), { action: 'deny', tool: 'Bash', pattern: 'git push *' }, { action: 'deny', tool: 'Bash', pattern: 'curl *' }]
   for (const command of ['git push', 'git push origin', 'ls; git push', 'ls && "git" \'push\'', '/usr/bin/git push', 'curl x', 'ls | curl x', 'echo $(curl x)', 'if true; then curl x; fi', 'x=1 curl y', 'ls > x; /usr/bin/curl y']) {

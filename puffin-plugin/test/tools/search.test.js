@@ -128,3 +128,12 @@ test('a search that is cancelled ends', { timeout: 20_000 }, async t => {
   setTimeout(() => cancel.abort(), 300)
   assert.match((await bomb).content, /cancelled/)
 })
+
+test('a search of a file of many lines stays within its memory', { timeout: 30_000 }, async t => {
+  const { call, write } = room(t)
+  write('a.txt', '\n'.repeat(4_000_000))
+  for (const input of [{ pattern: '^', output_mode: 'content' }, { pattern: '[^]*', multiline: true, output_mode: 'content', '-C': 50 }, { pattern: '', output_mode: 'count' }]) {
+    const { content, isError } = await call('Grep', input)
+    assert.ok(!isError, content)
+  }
+})
