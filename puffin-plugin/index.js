@@ -7,12 +7,12 @@
 
 const { findBinary } = require('./lib/binary')
 const { createEvents } = require('./lib/events')
+const { createHello } = require('./lib/hello')
 const { listIdentities } = require('./lib/identities')
 const { createHandlers } = require('./lib/ipc')
 const { createPeople } = require('./lib/people')
 const { createPrompts } = require('./lib/prompts')
 const { createSidecar } = require('./lib/sidecar')
-const { loadVaultKey } = require('./lib/vault-key')
 const { wrapClaudeService } = require('./lib/claude-service')
 const { RemoteError, toAnswer } = require('./lib/errors')
 const { version } = require('./package.json')
@@ -29,7 +29,7 @@ async function activate(context) {
 
   const sidecar = createSidecar({
     findBinary: () => findBinary({ pluginDir }),
-    hello: () => hello({ projectPath, storageDir, log }),
+    hello: createHello({ safeStorage: electron()?.safeStorage, projectPath, storageDir, version, log, onLateKey: unlock }),
     log,
     onNotification: (method, params) => notifications[method]?.(params),
     onRequest: async (method, params, call) => {
@@ -37,9 +37,14 @@ async function activate(context) {
       if (!answer) throw new RemoteError('METHOD_NOT_FOUND', `This host has no ${method}.`)
       return answer(params, call)
     },
-    onPhase: ({ phase, error, vault }) => events.emit({ type: 'daemon', daemon: { phase, error: error ? toAnswer(error) : null, vault } })
+    onPhase: ({ phase, error, vault, isNew }) => {
+      // What a page knows of the connections was true of the daemon before.
+      if (isNew) events.restart()
+      events.emit({ type: 'daemon', daemon: { phase, error: error ? toAnswer(error) : null, vault } })
+    }
   })
-  const prompts = createPrompts({ sidecar, emit: events.emit, people, tools: loadTools(log), place: { projectPath, dataDir: storageDir, log } })
+  const place = { projectPath, dataDir: storageDir, log }
+  const prompts = createPrompts({ sidecar, emit: events.emit, isWatched: () => events.watched, people, tools: loadTools(log), place })
 
   const requests = {
     'host/execute-tool': prompts.executeTool,
@@ -54,12 +59,21 @@ async function activate(context) {
     'remote-llm/test-stage': ({ requestId, stage }) => events.emit({ type: 'test-stage', testId: requestId, stage })
   }
 
+  async function unlock(key) {
+    try {
+      sidecar.noteVault(await sidecar.call('remote-llm/vault-unlock', { key }, { timeoutMs: 10_000 }))
+    } catch (error) {
+      log.warn(`The vault stays locked. ${error.message}`)
+    }
+  }
+
   handlers = createHandlers({ sidecar, events, people, prompts, listIdentities, onPicked: value => { picked = value }, log })
   for (const [name, handler] of Object.entries(handlers.handlers)) context.registerIpcHandler(`${CHANNEL}${name}`, handler)
 
+  // From here on nothing fails: a plugin that did not start must not stand before Puffin's prompt box.
+  const unwatch = watchPower(() => sidecar.notify('remote-llm/system-resumed', {}))
   const door = wrapClaudeService({ service: context.getService?.('claudeService'), prompts, picked: () => picked, log })
   if (!door) log.warn('This Puffin has no claudeService; remote models are not in its prompt box.')
-  const unwatch = watchPower(() => sidecar.notify('remote-llm/system-resumed', {}))
 
   this.deactivate = async () => {
     unwatch()
@@ -69,20 +83,6 @@ async function activate(context) {
   }
   // Puffin waits for this function before it shows the project.
   sidecar.start()
-}
-
-/** Params of `initialize`. */
-async function hello({ projectPath, storageDir, log }) {
-  const { key, reason } = await loadVaultKey({ safeStorage: electron()?.safeStorage, storageDir })
-  if (reason) log.warn(`Passwords and keys are kept only until Puffin ends. ${reason}`)
-  return {
-    protocolVersion: 1,
-    client: { name: 'puffin', version },
-    ...(projectPath ? { projectDir: projectPath } : {}),
-    dataDir: storageDir,
-    ...(key ? { vault: { key } } : {}),
-    capabilities: { executeTool: true, verifyHostKey: true, answerPrompt: true }
-  }
 }
 
 /** A computer that wakes up does not know which of its connections have survived. @returns {() => void} */

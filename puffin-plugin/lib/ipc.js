@@ -24,8 +24,13 @@ const PLAIN = {
   'list-models': { timeoutMs: CONNECT_MS },
   'list-conversations': {},
   'get-conversation': {},
-  'delete-conversation': {}
+  'delete-conversation': {},
+  'vault-status': { as: 'vault' },
+  'vault-unlock': { as: 'vault' },
+  'vault-reset': { as: 'vault' }
 }
+/** What a page may give to open the vault: the key is Puffin's. */
+const VAULT_PARAMS = { 'vault-unlock': ['passphrase'] }
 
 /**
  * The handlers of `remote-llm:*`; IPC.md has the contract. Whatever happens, an object is answered:
@@ -43,13 +48,15 @@ const PLAIN = {
  */
 function createHandlers({ sidecar, events, people, prompts, listIdentities, onPicked, log }) {
   const tests = new Map()
+  /** What the last daemon had, for a page that comes while there is none. */
+  let known = { configs: [], problems: [] }
 
   const handlers = {
     'get-state': getState,
     'next-events': params => events.next(params),
     'test-connection': testConnection,
     'list-identities': () => listIdentities(),
-    'submit-prompt': async params => ({ result: await prompts.run(params) }),
+    'submit-prompt': async params => ({ result: await prompts.run({ ...params, requestId: idOf(params.requestId) ?? crypto.randomUUID() }) }),
     'stream-prompt': streamPrompt,
     cancel,
     answer(params) {
@@ -67,7 +74,9 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
   }
   for (const [name, { as, timeoutMs = CALL_MS }] of Object.entries(PLAIN)) {
     handlers[name] = async params => {
-      const result = await sidecar.call(`remote-llm/${name}`, params, { timeoutMs })
+      const taken = VAULT_PARAMS[name] ? pick(params, VAULT_PARAMS[name]) : params
+      const result = await sidecar.call(`remote-llm/${name}`, taken, { timeoutMs })
+      if (as === 'vault') sidecar.noteVault(result)
       return as ? { [as]: result } : result
     }
   }
@@ -79,13 +88,19 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
     const { phase, error, vault } = sidecar.state
     const daemon = { phase, error: error ? toAnswer(error) : null, vault }
     const open = { seq, daemon, questions: people.questions(), approvals: people.approvals(), streams: prompts.streams() }
-    if (phase === 'failed') return { ...open, configs: [], problems: [] }
+    // One that is on its way is waited for. When one that ended is back, pages are told to ask again.
+    if (phase === 'failed' || phase === 'waiting') {
+      const configs = known.configs.map(config => ({ ...config, status: { ...config.status, state: 'off' } }))
+      return { ...open, configs, problems: known.problems }
+    }
     const { configs, problems } = await sidecar.call('remote-llm/list-configs', {}, { timeoutMs: CALL_MS })
-    return { ...open, daemon: { phase: sidecar.state.phase, error: null, vault: sidecar.state.vault }, configs, problems }
+    known = { configs, problems }
+    return { ...open, daemon: { phase: sidecar.state.phase, error: null, vault: sidecar.state.vault }, ...known }
   }
 
   async function testConnection({ requestId, ...params }) {
-    const testId = requestId ?? crypto.randomUUID()
+    const testId = idOf(requestId) ?? crypto.randomUUID()
+    if (tests.has(testId)) throw new RemoteError('INVALID_PARAMS', 'A test of this `requestId` is running.')
     const stop = new AbortController()
     tests.set(testId, stop)
     try {
@@ -97,12 +112,14 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
 
   /** Answers at once; what becomes of it is told by events. */
   function streamPrompt(params) {
-    const streamId = params.requestId ?? crypto.randomUUID()
+    const streamId = idOf(params.requestId) ?? crypto.randomUUID()
+    if (prompts.isRunning(streamId)) throw new RemoteError('INVALID_PARAMS', 'A prompt of this `requestId` is running.')
     prompts.run({ ...params, requestId: streamId }).catch(error => log.warn(`a prompt failed: ${error.code}`))
     return { streamId }
   }
 
   function cancel({ requestId }) {
+    if (idOf(requestId) === null) throw new RemoteError('INVALID_PARAMS', '`requestId` says which prompt or test is meant.')
     tests.get(requestId)?.abort()
     return { cancelled: prompts.cancel(requestId) || tests.has(requestId) }
   }
@@ -119,6 +136,15 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
     }
   }])
   return { handlers: Object.fromEntries(answered), isTesting: () => tests.size > 0 }
+}
+
+const pick = (params, names) => Object.fromEntries(names.filter(name => params[name] !== undefined).map(name => [name, params[name]]))
+
+/** @returns {string|null} an id as a page may choose it; null: it has chosen none */
+function idOf(value) {
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'string' || value === '' || value.length > 200) throw new RemoteError('INVALID_PARAMS', '`requestId` is a text of at most 200 characters.')
+  return value
 }
 
 module.exports = { createHandlers }

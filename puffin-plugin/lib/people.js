@@ -63,7 +63,7 @@ function createPeople({ emit, isTesting = () => false }) {
 
     /** @throws {RemoteError} PLUGIN_QUESTION_GONE: answered elsewhere, or too late */
     answer({ questionId, ...said }) {
-      decide(questions, questionId, said)
+      decide(questions, questionId, checked(questions.get(questionId)?.shown.kind, said))
     },
     decide({ callId, decision }) {
       if (!['allow', 'allow-always', 'deny', 'abort'].includes(decision)) throw new RemoteError('INVALID_PARAMS', '`decision` is allow, allow-always, deny or abort.')
@@ -73,6 +73,19 @@ function createPeople({ emit, isTesting = () => false }) {
     questions: () => [...questions.values()].map(({ shown }) => shown),
     approvals: () => [...approvals.values()].map(({ shown }) => shown)
   }
+}
+
+/** What the daemon is told: only what it knows, in its form. */
+function checked(kind, { decision, fingerprint, answers, remember, cancelled }) {
+  if (kind === undefined) return null
+  if (kind === 'host-key') {
+    if (!['accept', 'accept-once', 'reject'].includes(decision)) throw new RemoteError('INVALID_PARAMS', '`decision` is accept, accept-once or reject.')
+    if (typeof fingerprint !== 'string') throw new RemoteError('INVALID_PARAMS', '`fingerprint` is the one that was shown.')
+    return { decision, fingerprint }
+  }
+  if (cancelled === true) return { cancelled }
+  if (!Array.isArray(answers) || answers.some(answer => typeof answer !== 'string')) throw new RemoteError('INVALID_PARAMS', '`answers` is a list of texts.')
+  return { answers, ...(remember === true ? { remember } : {}) }
 }
 
 function decide(list, id, value) {

@@ -5,6 +5,7 @@ const { RemoteError } = require('./errors')
 
 /** Conversations that this plugin began have such ids; of others the daemon knows nothing. */
 const PREFIX = 'rllm-'
+const KNOWS_MS = 10_000
 
 /**
  * Prompts that run, with the tools that their model calls.
@@ -12,11 +13,16 @@ const PREFIX = 'rllm-'
  * @param {object} options
  * @param {{call: Function, notify: Function}} options.sidecar
  * @param {(event: object) => void} options.emit
+ * @param {() => boolean} options.isWatched whether a page would show an approval
  * @param {ReturnType<import('./people').createPeople>} options.people
  * @param {{definitions: Function, createTools: Function}|null} options.tools see `tools/index.js`
  * @param {{projectPath: string, dataDir: string, log: object}} options.place
+ *
+ * @typedef {object} More what a prompt brings of its own
+ * @property {{definition: object, execute: (call: object) => Promise<object>}[]} [tools]
+ * @property {(approval: object, signal: AbortSignal) => Promise<string>} [approve] where no page is there
  */
-function createPrompts({ sidecar, emit, people, tools, place }) {
+function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
   const running = new Map()
 
   /**
@@ -26,28 +32,27 @@ function createPrompts({ sidecar, emit, people, tools, place }) {
    * @param {object} [options]
    * @param {{additionalDirs: object[], codeModificationAllowed: boolean}|null} [options.policy] what its
    *   tools may do; null: it has none
+   * @param {More} [options.more]
    * @param {(event: object, chunk: object) => void} [options.onEvent] every event of `stream-chunk`
    * @param {AbortSignal} [options.signal] stops it
    * @returns {Promise<object>} the daemon's result; rejects with a RemoteError
    */
-  async function run(params, { policy = null, onEvent = () => {}, signal } = {}) {
+  async function run(params, { policy = null, more = {}, onEvent = () => {}, signal } = {}) {
     const requestId = params.requestId ?? crypto.randomUUID()
     if (running.has(requestId)) throw new RemoteError('INVALID_PARAMS', 'A prompt of this `requestId` is running.')
     const stop = new AbortController()
     const abort = () => stop.abort()
     signal?.addEventListener('abort', abort, { once: true })
     if (signal?.aborted) abort()
-    const job = { requestId, configId: params.configId, onEvent, stop, toolbox: null, afterUntrustedRead: new Map() }
+    const job = { requestId, configId: params.configId, onEvent, stop, more, toolbox: null, ended: false, afterUntrustedRead: new Map() }
     running.set(requestId, job)
     emit({ type: 'stream-chunk', streamId: requestId, configId: params.configId, event: { type: 'status', phase: 'connecting' } })
-    let ended = false
-    job.onEnd = () => { ended = true }
     try {
-      const declared = policy && tools ? openTools(job, policy) : {}
+      const declared = policy && tools ? { tools: openTools(job, policy) } : {}
       return await sidecar.call('remote-llm/stream-prompt', { ...params, ...declared, requestId }, { signal: stop.signal })
     } catch (error) {
       // The daemon says it with an event, unless it is gone or never began.
-      if (!ended) emit({ type: 'stream-chunk', streamId: requestId, configId: params.configId, event: { type: 'failed', error: { message: error.message, data: { code: error.code } } } })
+      if (!job.ended) emit({ type: 'stream-chunk', streamId: requestId, configId: params.configId, event: { type: 'failed', error: { message: error.message, data: { code: error.code } } } })
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -56,37 +61,53 @@ function createPrompts({ sidecar, emit, people, tools, place }) {
     }
   }
 
+  const scopeOf = policy => ({ projectPath: place.projectPath, ...policy })
+  const definitionsOf = (policy, more) => [...(more.tools ?? []).map(({ definition }) => definition), ...(tools?.definitions(scopeOf(policy)) ?? [])]
+
   function openTools(job, policy) {
-    const scope = { projectPath: place.projectPath, ...policy }
-    job.toolbox = tools.createTools({ ...scope, log: place.log, dataDir: place.dataDir, ask: question => approve(job, question) })
-    return {
-      tools: tools.definitions(scope).map(({ name, description, input_schema: inputSchema, readOnly }) => ({ name, description, inputSchema, ...(readOnly ? { readOnly } : {}) }))
+    job.toolbox = tools.createTools({ ...scopeOf(policy), log: place.log, dataDir: place.dataDir, ask: (question, signal) => approve(job, question, signal) })
+    return definitionsOf(policy, job.more).map(({ name, description, input_schema: inputSchema, readOnly }) => ({ name, description, inputSchema, ...(readOnly ? { readOnly } : {}) }))
+  }
+
+  /** The clock of a call stands still while a person is asked. */
+  async function withoutClock(job, toolCallId, asking) {
+    const waiting = on => sidecar.notify('remote-llm/tool-waiting', { requestId: job.requestId, toolCallId, waiting: on })
+    waiting(true)
+    try {
+      return await asking()
+    } finally {
+      waiting(false)
     }
   }
 
-  /** Asks a person; the clock of the call stands still meanwhile. */
-  async function approve(job, { callId, tool, summary, detail, diff, command, pattern }) {
-    const waiting = on => sidecar.notify('remote-llm/tool-waiting', { requestId: job.requestId, toolCallId: callId, waiting: on })
-    waiting(true)
+  /** @returns {Promise<'allow-once'|'allow-always'|'deny'|'abort'>} what a person says */
+  async function approve(job, { callId, tool, summary, detail, diff, command, pattern }, signal) {
+    const over = new AbortController()
+    const ends = AbortSignal.any([job.stop.signal, over.signal, ...(signal ? [signal] : [])])
+    const approval = {
+      // A model chooses its call's name; two calls must not be taken for each other.
+      callId: crypto.randomUUID(),
+      name: tool,
+      where: place.projectPath,
+      summary,
+      ...(command === undefined ? {} : { command }),
+      ...(diff === undefined ? {} : { diff }),
+      ...(detail === undefined ? {} : { input: detail }),
+      afterUntrustedRead: job.afterUntrustedRead.get(callId) === true,
+      canAlways: pattern !== undefined && pattern !== null,
+      pattern: pattern ?? null
+    }
     try {
-      const decision = await people.approve({
-        callId,
-        name: tool,
-        where: place.projectPath,
-        summary,
-        ...(command === undefined ? {} : { command }),
-        ...(diff === undefined ? {} : { diff }),
-        ...(detail === undefined ? {} : { input: detail }),
-        afterUntrustedRead: job.afterUntrustedRead.get(callId) === true,
-        canAlways: pattern !== undefined && pattern !== null,
-        pattern: pattern ?? null
-      }, job.stop.signal)
-      if (decision === 'abort') job.stop.abort()
-      return { allow: 'allow-once', 'allow-always': 'allow-always' }[decision] ?? 'deny'
+      return await withoutClock(job, callId, async () => {
+        const asked = [people.approve(approval, ends)]
+        if (!isWatched() && job.more.approve) asked.push(job.more.approve(approval, ends))
+        const decision = await Promise.race(asked)
+        return decision === 'allow' ? 'allow-once' : decision
+      })
     } catch {
       return 'deny'
     } finally {
-      waiting(false)
+      over.abort()
     }
   }
 
@@ -94,9 +115,11 @@ function createPrompts({ sidecar, emit, people, tools, place }) {
   async function executeTool({ requestId, toolCallId, name, input, afterUntrustedRead }, { signal }) {
     const job = running.get(requestId)
     if (!job?.toolbox) throw new RemoteError('TOOL_NOT_FOUND', `This prompt has no tool ${name}.`)
+    const own = job.more.tools?.find(({ definition }) => definition.name === name)
+    if (own) return withoutClock(job, toolCallId, () => own.execute({ input, signal }))
     job.afterUntrustedRead.set(toolCallId, afterUntrustedRead)
     try {
-      return await job.toolbox.execute({ callId: toolCallId, name, input, signal })
+      return await job.toolbox.execute({ callId: toolCallId, name, input, signal, afterUntrustedRead })
     } finally {
       job.afterUntrustedRead.delete(toolCallId)
     }
@@ -106,7 +129,7 @@ function createPrompts({ sidecar, emit, people, tools, place }) {
   function chunk({ requestId, round, event }) {
     const job = running.get(requestId)
     if (!job) return
-    if (event.type === 'finished' || event.type === 'failed') job.onEnd()
+    if (event.type === 'finished' || event.type === 'failed') job.ended = true
     emit({ type: 'stream-chunk', streamId: requestId, configId: job.configId, round, event })
     job.onEvent(event, { round })
   }
@@ -121,9 +144,24 @@ function createPrompts({ sidecar, emit, people, tools, place }) {
       job?.stop.abort()
       return job !== undefined
     },
+    isRunning: requestId => running.has(requestId),
     streams: () => [...running.values()].map(({ requestId, configId }) => ({ streamId: requestId, configId })),
+    toolNames: (policy, more) => (tools ? definitionsOf(policy, more).map(({ name }) => name) : []),
     newConversationId: () => `${PREFIX}${crypto.randomUUID()}`,
-    isOurs: conversationId => typeof conversationId === 'string' && conversationId.startsWith(PREFIX)
+
+    /**
+     * @returns {Promise<boolean>} whether it is a conversation of ours, and the daemon still has it. Where
+     *   that can't be found out, yes: the prompt then says what is wrong
+     */
+    async knows(conversationId, signal) {
+      if (typeof conversationId !== 'string' || !conversationId.startsWith(PREFIX)) return false
+      try {
+        await sidecar.call('remote-llm/get-conversation', { conversationId, limit: 1 }, { timeoutMs: KNOWS_MS, signal })
+        return true
+      } catch (error) {
+        return error.code !== 'CONFIG_NOT_FOUND'
+      }
+    }
   }
 }
 

@@ -4,6 +4,12 @@ const { RemoteError, fromReply } = require('./errors')
 
 /** The contract's longest line, each way. */
 const MAX_LINE = 16 * 1024 * 1024
+/** What the daemon may leave unread before it counts as hung. */
+const MAX_UNREAD = 64 * 1024 * 1024
+/** Questions of the daemon that are answered at a time; it has a few for each prompt. */
+const MAX_ANSWERING = 4096
+/** After a cancellation the daemon has so long for its last word. */
+const CANCEL_MS = 5_000
 const CANCELLED = -32800
 const METHOD_NOT_FOUND = -32601
 const NEWLINE = 0x0a
@@ -17,10 +23,11 @@ const NEWLINE = 0x0a
  * @param {(method: string, params: object) => void} options.onNotification
  * @param {(method: string, params: object, context: {signal: AbortSignal}) => Promise<object>} options.onRequest
  *   what the daemon asks; a rejection becomes an error reply
- * @param {(reason: RemoteError) => void} [options.onBroken] the daemon said something that is no message;
- *   the connection is of no more use
+ * @param {(reason: RemoteError) => void} [options.onBroken] the daemon said something that is no message,
+ *   or reads no more; the connection is of no more use
+ * @param {(error: Error) => void} [options.onDefect] `onNotification` threw; the connection goes on
  */
-function createRpc({ input, output, onNotification, onRequest, onBroken = () => {} }) {
+function createRpc({ input, output, onNotification, onRequest, onBroken = () => {}, onDefect = () => {} }) {
   const waiting = new Map()
   const answering = new Map()
   let nextId = 1
@@ -28,16 +35,19 @@ function createRpc({ input, output, onNotification, onRequest, onBroken = () => 
   let pieces = []
   let length = 0
 
-  const send = message => {
+  const send = message => write(JSON.stringify({ jsonrpc: '2.0', ...message }))
+
+  function write(line) {
     if (closed) return
-    output.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
+    if (output.writableLength > MAX_UNREAD) return broken('The daemon reads no more of what it is told.')
+    output.write(`${line}\n`)
   }
 
   /**
    * @param {string} method
    * @param {object} [params]
    * @param {{signal?: AbortSignal, timeoutMs?: number}} [options] an abort, or the time's end, asks the
-   *   daemon to cancel; what it then answers is the outcome
+   *   daemon to cancel; what it answers to an abort within 5 s is the outcome
    * @returns {Promise<object>} rejects with a RemoteError
    */
   function request(method, params = {}, { signal, timeoutMs } = {}) {
@@ -49,8 +59,12 @@ function createRpc({ input, output, onNotification, onRequest, onBroken = () => 
       return Promise.reject(new RemoteError('PLUGIN_TOO_LONG', 'The request is longer than the 16 MiB that the daemon takes. Attach less.'))
     }
     return new Promise((resolve, reject) => {
-      const cancel = () => send({ method: '$/cancelRequest', params: { id } })
       let timer
+      const cancel = () => {
+        send({ method: '$/cancelRequest', params: { id } })
+        clearTimeout(timer)
+        timer = setTimeout(() => settle(reject, new RemoteError('CANCELLED', 'It was cancelled.')), CANCEL_MS)
+      }
       const settle = (finish, value) => {
         waiting.delete(id)
         clearTimeout(timer)
@@ -61,15 +75,19 @@ function createRpc({ input, output, onNotification, onRequest, onBroken = () => 
       signal?.addEventListener('abort', cancel, { once: true })
       if (timeoutMs) {
         timer = setTimeout(() => {
-          cancel()
+          send({ method: '$/cancelRequest', params: { id } })
           settle(reject, new RemoteError('DAEMON_TIMEOUT', `The daemon did not answer ${method} within ${Math.round(timeoutMs / 1000)} s.`, { retryable: true }))
         }, timeoutMs)
       }
-      output.write(`${line}\n`)
+      write(line)
     })
   }
 
   async function answer(id, method, params) {
+    if (answering.size >= MAX_ANSWERING) {
+      send({ id, error: { code: -32000, message: 'Too many questions at a time.', data: { code: 'HOST_BUSY' } } })
+      return
+    }
     const stop = new AbortController()
     answering.set(id, stop)
     let reply
@@ -95,9 +113,18 @@ function createRpc({ input, output, onNotification, onRequest, onBroken = () => 
     const { id, method, params, result, error } = message ?? {}
     if (method === '$/cancelRequest') answering.get(params?.id)?.abort()
     else if (typeof method === 'string' && id !== undefined) answer(id, method, params)
-    else if (typeof method === 'string') onNotification(method, params ?? {})
+    else if (typeof method === 'string') notified(method, params ?? {})
     else if (error) waiting.get(id)?.reject(fromReply(error))
     else waiting.get(id)?.resolve(result ?? {})
+  }
+
+  /** A defect in what is done about one notification must not end Puffin, nor the next one. */
+  function notified(method, params) {
+    try {
+      onNotification(method, params)
+    } catch (error) {
+      onDefect(error)
+    }
   }
 
   function onData(chunk) {

@@ -8,9 +8,13 @@ const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 30_000
 /** A daemon that ran for so long was well: the next failure is a first one. */
 const WELL_MS = 60_000
+/** Asked for something, it is started without waiting if it was started longer ago than this. */
+const IMPATIENT_MS = 5_000
 const INITIALIZE_MS = 10_000
-const START_MS = 15_000
+const START_MS = 20_000
 const SHUTDOWN_MS = 2_500
+/** What the daemon said before it ended may still be in the pipe; a child of its own may hold it open. */
+const DRAIN_MS = 250
 const LOG_LINE = 4096
 
 /**
@@ -25,22 +29,26 @@ const LOG_LINE = 4096
  * @param {{debug: Function, info: Function, warn: Function, error: Function}} options.log
  * @param {(method: string, params: object) => void} options.onNotification
  * @param {(method: string, params: object, context: {signal: AbortSignal}) => Promise<object>} options.onRequest
- * @param {(state: {phase: string, error: RemoteError|null, vault: object|null}) => void} options.onPhase
+ * @param {(state: {phase: string, error: RemoteError|null, vault: object|null, isNew?: boolean}) => void} options.onPhase
+ *   `isNew`: it is ready, and another than before
  * @param {string[]} [options.args]
  * @param {object} [options.env]
+ * @param {number} [options.firstWaitMs] before it is started again; doubled each time, up to 30 s
  */
-function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPhase, args = [], env = process.env }) {
+function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPhase, args = [], env = process.env, firstWaitMs = FIRST_WAIT_MS }) {
   let state = { phase: 'off', error: null, vault: null }
   let child = null
   let rpc = null
   let failures = 0
   let retry = null
   let since = 0
+  let wasThere = false
   const watchers = new Set()
 
   function become(phase, more = {}) {
-    state = { phase, error: null, vault: phase === 'ready' ? state.vault : null, ...more }
-    onPhase(state)
+    state = { phase, error: null, vault: null, ...more }
+    onPhase({ ...state, isNew: phase === 'ready' && wasThere })
+    if (phase === 'ready') wasThere = true
     for (const watch of [...watchers]) watch()
   }
 
@@ -61,15 +69,26 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
     const started = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], env, windowsHide: true })
     child = started
     since = Date.now()
-    started.on('error', error => ended(started, `could not be started: ${error.message}`))
-    started.on('exit', (code, signal) => ended(started, signal ? `was killed by ${signal}` : `ended with ${code}`))
+    started.on('error', error => started.pid === undefined && ended(started, `could not be started (${error.code ?? error.message})`))
+    started.on('exit', (code, signal) => {
+      const how = signal ? `was killed by ${signal}` : `ended with ${code}`
+      const drained = setTimeout(ended, DRAIN_MS, started, how)
+      started.on('close', () => {
+        clearTimeout(drained)
+        ended(started, how)
+      })
+    })
     logLines(started.stderr, log)
     rpc = createRpc({
       input: started.stdout,
       output: started.stdin,
       onNotification,
       onRequest,
-      onBroken: () => started.kill('SIGKILL')
+      onDefect: error => log.error(`what the daemon said could not be passed on: ${error.message}`),
+      onBroken: reason => {
+        log.error(reason.message)
+        started.kill('SIGKILL')
+      }
     })
     initialize(rpc, started)
   }
@@ -80,10 +99,10 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
       if (child === started) become('ready', { vault: vault ?? null })
     } catch (error) {
       if (child !== started || state.phase === 'stopped') return
-      log.error(`the daemon did not take its settings: ${error.message}`)
+      log.error(`The daemon did not take its settings: ${error.message}`)
       // Of another version, or with settings it refuses: the next start would end the same.
       if (error.code !== 'DAEMON_GONE') become('failed', { error })
-      started.kill()
+      started.kill('SIGKILL')
     }
   }
 
@@ -96,8 +115,8 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
     rpc = null
     if (state.phase === 'stopped' || state.phase === 'failed') return
     failures = Date.now() - since > WELL_MS ? 1 : failures + 1
-    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1))
-    log.warn(`the daemon ${how}; it is started again in ${wait} ms`)
+    const wait = Math.min(LONGEST_WAIT_MS, firstWaitMs * 2 ** (failures - 1))
+    log.warn(`The daemon ${how}; it is started again in ${wait} ms.`)
     become('waiting', { error: gone })
     retry = setTimeout(start, wait)
     retry.unref?.()
@@ -138,6 +157,8 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
      * @returns {Promise<object>} rejects with a RemoteError
      */
     async call(method, params, options = {}) {
+      // Somebody wants it now; a daemon that ends as soon as it is started has its pause, though.
+      if (state.phase === 'waiting' && Date.now() - since > IMPATIENT_MS) start()
       const own = await ready(options.signal)
       return own.request(method, params, options)
     },
@@ -146,6 +167,12 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
     },
     get state() {
       return state
+    },
+    /** The vault was opened, closed or made anew. */
+    noteVault({ state: vaultState, problem }) {
+      if (state.phase !== 'ready') return
+      state = { ...state, vault: { state: vaultState, ...(problem ? { problem } : {}) } }
+      onPhase(state)
     },
     get pid() {
       return child?.pid
@@ -175,12 +202,14 @@ function unavailable({ phase }) {
 /** The daemon's own words hold no secret; they are passed on by the line. */
 function logLines(stream, log) {
   let rest = ''
+  const tell = line => line.trim() !== '' && levelOf(line, log)(line.slice(0, LOG_LINE))
   stream.setEncoding('utf8')
   stream.on('data', text => {
     const lines = (rest + text).split('\n')
     rest = lines.pop().slice(0, LOG_LINE)
-    for (const line of lines) if (line.trim() !== '') levelOf(line, log)(line.slice(0, LOG_LINE))
+    lines.forEach(tell)
   })
+  stream.on('end', () => tell(rest))
 }
 
 function levelOf(line, log) {

@@ -38,7 +38,8 @@ function setUp(run, picked = '') {
   const service = new ClaudeService()
   const asked = []
   const prompts = {
-    isOurs: id => String(id).startsWith('rllm-'),
+    knows: async id => String(id).startsWith('rllm-'),
+    toolNames: () => ['Read'],
     newConversationId: () => 'rllm-1',
     run: (params, options) => {
       asked.push({ params, options })
@@ -50,10 +51,10 @@ function setUp(run, picked = '') {
 }
 
 /** Submits as Puffin does. */
-async function submit(service, data) {
+async function submit(service, data, onQuestion) {
   const seen = { chunks: '', raw: [], complete: [], full: null }
   const response = await service.submit({ prompt: 'Hi', branchId: 'b', sessionId: null, maxTurns: 40, model: 'remote-llm:gpu:a/b:30b', ...data },
-    piece => { seen.chunks += piece }, done => seen.complete.push(done), line => seen.raw.push(JSON.parse(line)), text => { seen.full = text })
+    piece => { seen.chunks += piece }, done => seen.complete.push(done), line => seen.raw.push(JSON.parse(line)), text => { seen.full = text }, question => onQuestion?.(question))
   return { ...seen, response }
 }
 
@@ -81,6 +82,7 @@ test('a remote prompt goes to its server and comes back in Puffin’s words, onc
   assert.equal(full, 'project, Hi')
   assert.equal(chunks, 'Let me look.\n\nDone.')
   assert.deepEqual(raw.map(({ type }) => type), ['system', 'assistant', 'user', 'assistant', 'result'])
+  assert.deepEqual(raw[0], { type: 'system', subtype: 'init', session_id: 'rllm-1', model: 'a/b:30b', tools: ['Read'] })
   assert.deepEqual(raw[1].message.content, [{ type: 'text', text: 'Let me look.' }, { type: 'tool_use', id: 't1', name: 'Read', input: { file_path: 'a' } }])
   assert.deepEqual(raw[2].message.content[0], { type: 'tool_result', tool_use_id: 't1', content: 'A', is_error: false })
   assert.deepEqual(raw[4].usage, { input_tokens: 7, output_tokens: 3 })
@@ -126,6 +128,34 @@ test('stop ends the remote prompt, keeps what was said, and leaves Claude’s lo
   service.cancel()
   const { response } = await running
   assert.deepEqual([response.content, response.cancelled, service.calls], ['Half', true, []])
+})
+
+test('the model asks in Puffin’s own window, and gets what was chosen there', async () => {
+  const { service } = setUp(async (params, { more, signal }) => {
+    const [tool] = more.tools
+    assert.equal(tool.definition.name, 'AskUserQuestion')
+    const input = { questions: [{ question: 'Which colour?', options: [{ label: 'Red' }, { label: 'Blue', description: 'as the sea' }] }] }
+    const { content } = await tool.execute({ input, signal })
+    return { message: { content: [{ type: 'text', text: content }] }, rounds: 1, stopReason: 'end_turn' }
+  })
+  const asked = []
+  const { response } = await submit(service, {}, question => {
+    asked.push(question)
+    assert.equal(service.sendAnswer('another', { 0: 'No' }), true, 'that one is Claude’s')
+    assert.equal(service.sendAnswer(question.toolUseId, { 0: 'Blue' }), true)
+  })
+  assert.deepEqual(asked[0].questions, [{ header: 'Question', question: 'Which colour?', multiSelect: false, options: [{ label: 'Red', description: '' }, { label: 'Blue', description: 'as the sea' }] }])
+  assert.equal(response.content, 'Which colour?\nBlue')
+})
+
+test('what the page does with the end is not taken for a failure of the prompt, and it ends once', async () => {
+  const { service } = setUp(say)
+  let ends = 0
+  await assert.rejects(service.submit({ prompt: 'Hi', model: 'remote-llm:gpu:m' }, () => {}, () => {
+    ends++
+    throw new Error('the page is gone')
+  }), /the page is gone/)
+  assert.deepEqual([ends, service.isProcessRunning()], [1, false])
 })
 
 test('a failure before the first word is a rejection; after it, the text stays with the reason', async () => {

@@ -49,7 +49,8 @@ async function start(t, { project = folder(t), storageDir = folder(t), claudeSer
     while (polling) {
       const answer = await call('next-events', { after, timeoutMs: 1000 })
       after = answer.seq
-      for (const event of answer.events) {
+      const missed = answer.reset ? [{ type: 'state', ...(await call('get-state')) }] : []
+      for (const event of [...missed, ...answer.events]) {
         events.push(event)
         for (const watch of [...watchers]) watch(event)
       }
@@ -164,8 +165,8 @@ test('a daemon that is killed is told of, started again, and works', { skip }, a
   await until('the news', () => app.events.some(({ type, daemon }) => type === 'daemon' && daemon.phase === 'waiting'))
   const response = await submit(app.claudeService).done
   assert.equal(response.content, 'Hi')
-  const phases = app.events.filter(({ type }) => type === 'daemon').map(({ daemon }) => daemon.phase)
-  assert.deepEqual(phases.slice(-3), ['waiting', 'starting', 'ready'])
+  const { daemon, configs } = await until('the whole state', () => app.events.find(({ type }) => type === 'state'))
+  assert.deepEqual([daemon.phase, configs.map(({ configId }) => configId)], ['ready', ['gpu']], 'what the page knew is out of date, and it is told so')
 })
 
 test('a server that came with the project is shown, and used when it is trusted', { skip }, async t => {

@@ -58,3 +58,29 @@ test('ten thousand deltas that nobody reads are few events, and no letter is los
   assert.equal(list.map(({ event }) => event.text).join(''), whole)
   assert.ok(list.length < 5)
 })
+
+test('long events are kept as far as there is room, and the newest always', async () => {
+  const events = createEvents({ room: 1000 })
+  for (const name of 'abc') events.emit({ type: name, text: name.repeat(400) })
+  assert.deepEqual((await events.next({ after: 1 })).events.map(({ type }) => type), ['b', 'c'])
+  assert.equal((await events.next({ after: 0 })).reset, true)
+  events.emit({ type: 'd', text: 'd'.repeat(5000) })
+  assert.deepEqual((await events.next({ after: 3 })).events.map(({ type }) => type), ['d'])
+})
+
+test('a question that makes no sense is refused, and does not answer in a circle', async () => {
+  const events = createEvents()
+  for (const params of [{ after: 'x' }, { after: -1 }, { after: 1.5 }, { after: null }, { timeoutMs: 'soon' }, { timeoutMs: NaN }]) {
+    await assert.rejects(events.next(params), { code: 'INVALID_PARAMS' })
+  }
+})
+
+test('it is known whether a page looks', async () => {
+  const events = createEvents()
+  assert.equal(events.watched, false)
+  const waiting = events.next({ after: 0 })
+  assert.equal(events.watched, true)
+  events.emit({ type: 'a' })
+  await waiting
+  assert.equal(events.watched, true)
+})

@@ -7,7 +7,7 @@ const { createPeople } = require('../../lib/people')
 const { RemoteError } = require('../../lib/errors')
 
 /** Prompts over a daemon that the test plays, and one tool that asks first. */
-function setUp(play) {
+function setUp(play, { watched = true } = {}) {
   const told = []
   const notes = []
   const disposed = []
@@ -16,19 +16,23 @@ function setUp(play) {
   const tools = {
     definitions: () => [{ name: 'Bash', description: 'Runs.', input_schema: { type: 'object' }, readOnly: false }],
     createTools: ({ ask }) => ({
-      execute: async ({ callId, name, input }) => {
-        const said = await ask({ callId, tool: name, summary: 'Run it', command: input.command, pattern: 'ls *' })
+      execute: async ({ callId, name, input, signal }) => {
+        const said = await ask({ callId, tool: name, summary: 'Run it', command: input.command, pattern: 'ls *' }, signal)
+        if (said === 'abort') return { content: 'No.', isError: true, denied: true, abort: true }
         return said === 'deny' ? { content: 'The user denied it.', isError: true, denied: true } : { content: said, isError: false }
       },
       dispose: () => disposed.push(true)
     })
   }
-  const prompts = createPrompts({ sidecar, emit: event => told.push(event), people, tools, place: { projectPath: '/p', dataDir: '/d', log: {} } })
+  const prompts = createPrompts({ sidecar, emit: event => told.push(event), isWatched: () => watched, people, tools, place: { projectPath: '/p', dataDir: '/d', log: {} } })
   return { prompts, people, told, notes, disposed }
 }
 
 const policy = { additionalDirs: [], codeModificationAllowed: true }
-const call = (prompts, requestId) => prompts.executeTool({ requestId, toolCallId: 'c1', name: 'Bash', input: { command: 'ls' }, afterUntrustedRead: true }, { signal: new AbortController().signal })
+const call = (prompts, requestId, { name = 'Bash', input = { command: 'ls' }, signal = new AbortController().signal } = {}) =>
+  prompts.executeTool({ requestId, toolCallId: 'c1', name, input, afterUntrustedRead: true }, { signal })
+/** Decides about what is open. */
+const decide = (people, decision) => people.approvals().forEach(({ callId }) => people.decide({ callId, decision }))
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
 test('a tool waits for the person, with the clock stopped, and does what they say', async () => {
@@ -38,7 +42,7 @@ test('a tool waits for the person, with the clock stopped, and does what they sa
       prompt = params
       const asked = call(prompts, params.requestId)
       await turn()
-      people.decide({ callId: 'c1', decision })
+      decide(people, decision)
       return { answer: await asked }
     })
     const { answer } = await prompts.run({ configId: 'gpu' }, { policy })
@@ -67,14 +71,76 @@ test('a stop takes the open question back and reaches the daemon', async () => {
 })
 
 test('a person can end the whole prompt from the question', async () => {
-  const { prompts, people } = setUp(async (params, { signal }) => {
+  const { prompts, people } = setUp(async params => {
     const asked = call(prompts, params.requestId)
     await turn()
-    people.decide({ callId: 'c1', decision: 'abort' })
-    await asked
-    return { aborted: signal.aborted }
+    decide(people, 'abort')
+    return { said: await asked }
   })
-  assert.deepEqual(await prompts.run({ configId: 'gpu' }, { policy }), { aborted: true })
+  const { said } = await prompts.run({ configId: 'gpu' }, { policy })
+  assert.equal(said.abort, true)
+})
+
+test('a question about a call that the daemon gives up is taken back', async () => {
+  const { prompts, people } = setUp(async params => {
+    const stop = new AbortController()
+    const asked = call(prompts, params.requestId, { signal: stop.signal })
+    await turn()
+    const before = people.approvals().length
+    stop.abort()
+    return { before, said: await asked, after: people.approvals().length }
+  })
+  const { before, said, after } = await prompts.run({ configId: 'gpu' }, { policy })
+  assert.deepEqual([before, said.denied, after], [1, true, 0])
+})
+
+test('two prompts whose models call their calls the same are two questions', async () => {
+  const { prompts, people } = setUp(async params => ({ said: await call(prompts, params.requestId) }))
+  const both = [prompts.run({ configId: 'gpu' }, { policy }), prompts.run({ configId: 'gpu' }, { policy })]
+  await turn()
+  const [first, second] = people.approvals()
+  people.decide({ callId: first.callId, decision: 'deny' })
+  people.decide({ callId: second.callId, decision: 'allow' })
+  const [one, two] = await Promise.all(both)
+  assert.deepEqual([one.said.denied, two.said.content], [true, 'allow-once'])
+})
+
+test('where no page shows it, the prompt’s own window asks, and the panel may still answer', async () => {
+  for (const [watched, window, expected] of [
+    [true, async () => 'allow', 'The user denied it.'], // the panel is there, and nobody else is asked
+    [false, async () => 'allow', 'allow-once'],
+    [false, () => new Promise(() => {}), 'The user denied it.']
+  ]) {
+    const { prompts, people } = setUp(async params => {
+      const asked = call(prompts, params.requestId)
+      await turn()
+      await turn()
+      decide(people, 'deny')
+      return { said: await asked, open: people.approvals().length }
+    }, { watched })
+    const { said, open } = await prompts.run({ configId: 'gpu' }, { policy, more: { approve: window } })
+    assert.deepEqual([said.content, open], [expected, 0])
+  }
+})
+
+test('a prompt may bring a tool of its own', async () => {
+  const definition = { name: 'Ask', description: 'Asks.', input_schema: { type: 'object' }, readOnly: false }
+  const { prompts, notes } = setUp(async params => {
+    assert.deepEqual(params.tools.map(({ name }) => name), ['Ask', 'Bash'])
+    return { said: await call(prompts, params.requestId, { name: 'Ask', input: { x: 1 } }) }
+  })
+  const more = { tools: [{ definition, execute: async ({ input }) => ({ content: `x is ${input.x}`, isError: false }) }] }
+  assert.deepEqual(prompts.toolNames(policy, more), ['Ask', 'Bash'])
+  const { said } = await prompts.run({ configId: 'gpu' }, { policy, more })
+  assert.equal(said.content, 'x is 1')
+  assert.deepEqual(notes.map(({ waiting }) => waiting), [true, false])
+})
+
+test('a conversation is known if it is ours and the daemon still has it', async () => {
+  const answers = { 'rllm-here': async () => ({}), 'rllm-gone': async () => { throw new RemoteError('CONFIG_NOT_FOUND', 'No.') }, 'rllm-broken': async () => { throw new RemoteError('STORE_IO', 'No.') } }
+  const { prompts } = setUp(({ conversationId }) => answers[conversationId]())
+  const ids = ['rllm-here', 'rllm-gone', 'rllm-broken', 'of-claude', null]
+  assert.deepEqual(await Promise.all(ids.map(id => prompts.knows(id))), [true, false, true, false, false])
 })
 
 test('a prompt without tools has none, and a name is taken as long as it runs', async () => {

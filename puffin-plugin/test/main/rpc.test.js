@@ -11,14 +11,16 @@ function pair(options = {}) {
   const output = new PassThrough()
   const notes = []
   const broken = []
+  const defects = []
   const rpc = createRpc({
     input, output,
-    onNotification: (method, params) => notes.push([method, params]),
+    onNotification: options.onNotification ?? ((method, params) => notes.push([method, params])),
+    onDefect: error => defects.push(error.message),
     onRequest: options.onRequest ?? (async () => ({})),
     onBroken: reason => broken.push(reason)
   })
   const sent = () => String(output.read() ?? '').split('\n').filter(Boolean).map(line => JSON.parse(line))
-  return { rpc, input, sent, notes, broken, say: message => input.write(`${JSON.stringify(message)}\n`) }
+  return { rpc, input, sent, notes, broken, defects, say: message => input.write(`${JSON.stringify(message)}\n`) }
 }
 
 const turn = () => new Promise(resolve => setImmediate(resolve))
@@ -98,4 +100,37 @@ test('a request that is too long is not sent', async () => {
   const { rpc, sent } = pair()
   await assert.rejects(rpc.request('x', { text: 'a'.repeat(17 * 1024 * 1024) }), { code: 'PLUGIN_TOO_LONG' })
   assert.deepEqual(sent(), [])
+})
+
+test('after a cancellation a daemon that says nothing is not waited for without end', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { rpc } = pair()
+  const stop = new AbortController()
+  const asked = rpc.request('slow', {}, { signal: stop.signal })
+  stop.abort()
+  t.mock.timers.tick(5_000)
+  await assert.rejects(asked, { code: 'CANCELLED' })
+})
+
+test('a defect in what is done about one message does not keep the next from coming', async () => {
+  const seen = []
+  const { defects, say } = pair({
+    onNotification(method) {
+      seen.push(method)
+      if (method === 'one') throw new Error('the page is gone')
+    }
+  })
+  say({ method: 'one' })
+  say({ method: 'two' })
+  await turn()
+  assert.deepEqual([seen, defects], [['one', 'two'], ['the page is gone']])
+})
+
+test('a daemon that reads nothing is told no more than 64 MiB', async () => {
+  const { rpc, broken } = pair()
+  const text = 'a'.repeat(15 * 1024 * 1024)
+  const asked = []
+  for (let n = 0; n < 6; n++) asked.push(rpc.request('x', { text }))
+  for (const { status, reason } of await Promise.allSettled(asked)) assert.deepEqual([status, reason.code], ['rejected', 'DAEMON_PROTOCOL'])
+  assert.equal(broken.length, 1)
 })
