@@ -66,7 +66,7 @@ pub use tool::{CallFailure, DeclaredTool, ToolCall, ToolFailure, ToolOutput, Too
 /// the same, but what had arrived is gone.
 pub async fn run<E: Carrier>(
     server: &Server<E>,
-    prompt: Prompt,
+    prompt: Box<Prompt>,
     tools: &dyn Tools,
     sink: &dyn Sink,
     cancel: &CancellationToken,

@@ -159,7 +159,14 @@ async fn a_prompt_with_a_tool_call_runs_over_the_wire() {
         run_tools: true,
     };
 
-    let outcome = run(&server, prompt, &Host, &Host, &CancellationToken::new()).await;
+    let outcome = run(
+        &server,
+        Box::new(prompt),
+        &Host,
+        &Host,
+        &CancellationToken::new(),
+    )
+    .await;
 
     let End::Finished {
         stop_reason: StopReason::EndTurn,

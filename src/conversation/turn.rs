@@ -35,33 +35,15 @@ const MAX_WARNINGS: usize = 100;
 /// Runs a prompt to its end. See [`run`](super::run).
 pub(super) async fn drive<M: Model>(
     model: &M,
-    prompt: Prompt,
+    prompt: Box<Prompt>,
     tools: &dyn Tools,
     sink: &dyn Sink,
     cancel: &CancellationToken,
 ) -> Outcome<M::Carrier> {
     let started = Instant::now();
-    let mut record = Record::default();
-    let end = match Plan::try_new(prompt) {
-        Err(error) => End::Failed(error),
-        Ok((plan, messages)) => {
-            let mut turn = Turn {
-                model,
-                tools,
-                sink,
-                cancel,
-                started,
-                asked: Duration::ZERO,
-                ids: Ids::new(&messages),
-                begun: plan.continues.then(|| Begun::of(&messages)).flatten(),
-                sent: messages,
-                plan,
-                guard: LoopGuard::default(),
-                setbacks: Setbacks::default(),
-                round: 0,
-                partial: Partial::default(),
-                record,
-            };
+    let (end, record) = match Turn::try_new(model, prompt, tools, sink, cancel, started) {
+        Err(error) => (End::Failed(error), Record::default()),
+        Ok(mut turn) => {
             let end = match turn.rounds().await {
                 Ok((stop_reason, raw_finish_reason)) => End::Finished {
                     stop_reason,
@@ -70,8 +52,7 @@ pub(super) async fn drive<M: Model>(
                 Err(Stop::Cancelled) => End::Cancelled,
                 Err(Stop::Failed(error)) => End::Failed(error),
             };
-            record = turn.record;
-            end
+            (end, turn.record)
         }
     };
     record.into_outcome(end, started.elapsed())
@@ -132,6 +113,37 @@ enum Stop<E: crate::llm::Carrier> {
 }
 
 type Finish = (StopReason, Option<String>);
+
+impl<'a, M: Model> Turn<'a, M> {
+    /// Boxed: a thousand may wait for their answers at the same time.
+    fn try_new(
+        model: &'a M,
+        prompt: Box<Prompt>,
+        tools: &'a dyn Tools,
+        sink: &'a dyn Sink,
+        cancel: &'a CancellationToken,
+        started: Instant,
+    ) -> Result<Box<Self>, Error<M::Carrier>> {
+        let (plan, messages) = Plan::try_new(*prompt)?;
+        Ok(Box::new(Self {
+            model,
+            tools,
+            sink,
+            cancel,
+            started,
+            asked: Duration::ZERO,
+            ids: Ids::new(&messages),
+            begun: plan.continues.then(|| Begun::of(&messages)).flatten(),
+            sent: messages,
+            plan,
+            guard: LoopGuard::default(),
+            setbacks: Setbacks::default(),
+            round: 0,
+            partial: Partial::default(),
+            record: Record::default(),
+        }))
+    }
+}
 
 impl<M: Model> Turn<'_, M> {
     async fn rounds(&mut self) -> Result<Finish, Stop<M::Carrier>> {

@@ -207,7 +207,8 @@ impl<E: Carrier> Question<E> {
     /// Sends the request. Each refusal that can be learned from is met at most once.
     pub(super) async fn ask(&mut self) -> Result<Reply, Failed<E>> {
         if !self.is_prepared {
-            let news = self.prepare().await?;
+            // Boxed, like what else is over soon: many wait here at the same time.
+            let news = Box::pin(self.prepare()).await?;
             self.is_prepared = true;
             if !news.is_empty() {
                 return Ok(Reply::News(news));
@@ -225,12 +226,12 @@ impl<E: Carrier> Question<E> {
                 });
             };
             let body = Bytes::from(Value::from(self.body()).to_string());
-            let exchange = self.send(path, body.clone()).await?;
+            let exchange = Box::pin(self.send(path, body.clone())).await?;
             if exchange.status == 200 {
                 self.confirm();
                 return Ok(Reply::Head(Box::new(exchange)));
             }
-            let (refusal, said) = self.refusal(exchange).await;
+            let (refusal, said) = Box::pin(self.refusal(exchange)).await;
             if adjust(&mut self.adjustments, &refusal, &said, &body)
                 || self.think_no_more(&refusal, &said)
             {

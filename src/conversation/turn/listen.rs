@@ -33,7 +33,7 @@ impl<M: Model> Turn<'_, M> {
         let mut answer = select! {
             biased;
             () = self.cancel.cancelled() => return Err(Stop::Cancelled),
-            answer = asking => answer.map_err(failed)?,
+            answer = asking => Box::new(answer.map_err(failed)?),
         };
         let mut first_output = None;
         loop {

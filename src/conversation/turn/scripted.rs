@@ -142,7 +142,14 @@ impl Stage {
     }
 
     pub(super) async fn run(&self) -> Outcome<Lost> {
-        super::drive(self, self.prompt.clone(), self, self, &self.cancel).await
+        super::drive(
+            self,
+            Box::new(self.prompt.clone()),
+            self,
+            self,
+            &self.cancel,
+        )
+        .await
     }
 
     pub(super) fn requests(&self) -> Vec<ChatRequest> {

@@ -99,8 +99,8 @@ struct Job {
 
 impl Job {
     async fn run(
-        mut self,
-        prompt: conversation::Prompt,
+        mut self: Box<Self>,
+        prompt: Box<conversation::Prompt>,
         events: Option<EventStream>,
     ) -> Result<PromptResult, ErrorObject> {
         if let Some(events) = &events {
@@ -169,7 +169,7 @@ impl Job {
     /// to be handed over.
     async fn answer(
         &self,
-        prompt: conversation::Prompt,
+        prompt: Box<conversation::Prompt>,
         admitted: Option<Admitted>,
         events: Option<&EventStream>,
     ) -> Result<(Outcome<ssh::Error>, Option<Turn<'_>>), ErrorObject> {

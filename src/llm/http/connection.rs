@@ -33,9 +33,12 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Largest read buffer. A body passes through it, so it only bounds the piece in flight.
 const MAX_BUFFER: usize = 2 * MAX_HEAD;
 
+/// What is sent. Boxed, because hyper keeps room for 32 requests with each connection.
+pub(super) type Sent = Box<Full<Bytes>>;
+
 pub(super) struct Connection {
-    requests: http1::SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Tap>, Full<Bytes>>,
+    requests: http1::SendRequest<Sent>,
+    driver: http1::Connection<TokioIo<Tap>, Sent>,
     /// The driver has returned and must not be polled again.
     closed: bool,
     seen: Seen,
@@ -45,7 +48,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) enum SendError {
     /// The connection was closed before any byte of the request was taken. It can go elsewhere.
-    Unsent(Box<Request<Full<Bytes>>>),
+    Unsent(Box<Request<Sent>>),
     Closed(Option<io::Error>),
     /// It is HTTP, but the head is malformed or larger than we take.
     BadHead,
@@ -86,7 +89,7 @@ impl Connection {
     /// by that clock. Dropping the future together with the connection cancels.
     pub(super) async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<Sent>,
         (stall, clock): (Duration, &Pauses),
         deadline: &Moment,
     ) -> Result<Response<Incoming>, SendError> {

@@ -26,7 +26,7 @@ mod tls;
 pub(super) use self::exchange::{Exchange, ReadError};
 pub use self::tls::{CaFileProblem, Handshake, TlsFailure};
 use self::{
-    connection::{Connection, SendError},
+    connection::{Connection, SendError, Sent},
     pool::Pool,
     tls::{Insecure, Tls},
 };
@@ -135,7 +135,8 @@ impl<E: Carrier> Client<E> {
             let mut connection = match reused {
                 Some(connection) => connection,
                 None => {
-                    let connected = self.connect(patience).await;
+                    // Boxed: its room is of use for the beginning only.
+                    let connected = Box::pin(self.connect(patience)).await;
                     connected.map_err(Unanswered::unsent)?.0
                 }
             };
@@ -267,7 +268,7 @@ impl<E: Carrier> Client<E> {
         Ok((connection, handshake))
     }
 
-    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Request<Full<Bytes>>, Error<E>> {
+    fn request(&self, outgoing: &Outgoing<'_>) -> Result<Request<Sent>, Error<E>> {
         let unusable = |_| Error::Protocol("the request cannot be written as HTTP".to_owned());
         let host = self.host_header.as_deref();
         let host = HeaderValue::from_str(host.unwrap_or(self.endpoint.host_header()))
@@ -281,7 +282,7 @@ impl<E: Carrier> Client<E> {
         let mut request = Request::builder()
             .method(method)
             .uri(outgoing.path)
-            .body(Full::new(body.clone()))
+            .body(Box::new(Full::new(body.clone())))
             .map_err(unusable)?;
         let headers = request.headers_mut();
         *headers = outgoing.headers.clone();

@@ -126,7 +126,13 @@ async fn a_prompt_cancelled_between_two_calls_does_not_start_the_second() {
 #[test]
 fn a_prompt_can_run_on_any_thread() {
     fn run<'a>(server: &'a crate::llm::Server<Lost>, stage: &'a Stage) -> impl Send + 'a {
-        crate::conversation::run(server, stage.prompt.clone(), stage, stage, &stage.cancel)
+        crate::conversation::run(
+            server,
+            Box::new(stage.prompt.clone()),
+            stage,
+            stage,
+            &stage.cancel,
+        )
     }
     let _compiles = run;
 }

@@ -31,7 +31,7 @@ impl Job {
         daemon: &Arc<Daemon>,
         params: PromptParams,
         call: Call,
-    ) -> Result<(Self, conversation::Prompt), ErrorObject> {
+    ) -> Result<(Box<Self>, Box<conversation::Prompt>), ErrorObject> {
         let workspace = daemon.workspace()?;
         let request_id = params.request_id.clone().unwrap_or_else(new_id);
         let goes_on = params.conversation_id.is_some();
@@ -105,7 +105,7 @@ impl Job {
             unfinished,
             warnings,
         };
-        Ok((job, prompt))
+        Ok((Box::new(job), Box::new(prompt)))
     }
 }
 
