@@ -41,6 +41,7 @@ impl Unknown {
         warnings: &mut Vec<Warning>,
     ) -> Self {
         sift_object(&mut fields, path, warnings);
+        warnings.extend(fields.keys().map(|name| unknown(join(path, name))));
         Self(fields)
     }
 
@@ -77,6 +78,13 @@ fn sift_value(value: &mut Value, path: &str, warnings: &mut Vec<Warning>) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn unknown(field: String) -> Warning {
+    Warning::new(
+        field,
+        "This version does not know this field: it has no effect, and is kept as it is.",
+    )
 }
 
 pub(super) fn secret_dropped(field: String) -> Warning {
@@ -125,6 +133,10 @@ mod tests {
         let expected = json!({"color": "red", "nested": [{"kept": 1}, "x"]});
         assert_eq!(serde_json::to_value(unknown).unwrap(), expected);
         let fields: Vec<_> = warnings.into_iter().map(|warning| warning.field).collect();
-        assert_eq!(fields, ["ssh.API_KEY", "ssh.nested[0].passPhrase"]);
+        let dropped = ["ssh.API_KEY", "ssh.nested[0].passPhrase"];
+        assert_eq!(
+            fields,
+            [&dropped[..], &["ssh.color", "ssh.nested"]].concat()
+        );
     }
 }

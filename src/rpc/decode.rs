@@ -10,6 +10,9 @@ use serde::de::DeserializeOwned;
 /// Longest problem text, in characters.
 const PROBLEM_LENGTH: usize = 300;
 
+/// Most fields that are noted as passed over.
+const PASSED_OVER: usize = 32;
+
 /// A JSON text that does not fit the type asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
@@ -38,13 +41,51 @@ pub(super) fn decode<T: DeserializeOwned>(json: &str) -> Result<T, Unreadable> {
 /// Reads a method's params: an object. Absent or `null` params count as an empty object, or as
 /// `null` for methods whose params type is `()`.
 pub(super) fn decode_params<T: DeserializeOwned>(params: Option<&str>) -> Result<T, Unreadable> {
+    decode_params_noting(params).map(|(params, _)| params)
+}
+
+/// The same, with the places of fields that were passed over, in wire spelling; the first ones if
+/// there are very many.
+pub(super) fn decode_params_noting<T: DeserializeOwned>(
+    params: Option<&str>,
+) -> Result<(T, Vec<String>), Unreadable> {
+    let nothing = |params| (params, Vec::new());
     match params.map(str::trim) {
-        None | Some("null") => decode("{}").or_else(|problem| decode("null").map_err(|_| problem)),
-        Some(json) if json.starts_with('{') => decode(json),
+        None | Some("null") => decode("{}")
+            .or_else(|problem| decode("null").map_err(|_| problem))
+            .map(nothing),
+        Some(json) if json.starts_with('{') => {
+            let mut passed_over = Vec::new();
+            let mut deserializer = serde_json::Deserializer::from_str(json);
+            let read = serde_ignored::deserialize(&mut deserializer, |path| {
+                if passed_over.len() < PASSED_OVER {
+                    passed_over.push(place(&path));
+                }
+            });
+            let read = read.and_then(|value| deserializer.end().map(|()| value));
+            let value = read.map_err(|error| explain(json, &error))?;
+            Ok((value, passed_over))
+        }
         Some(_) => Err(Unreadable {
             field: None,
             problem: "expected an object".into(),
         }),
+    }
+}
+
+fn place(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", place(parent)),
+        Path::Map { parent, key } => {
+            let mut place = place(parent);
+            push_key(&mut place, key);
+            place
+        }
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => place(parent),
     }
 }
 
@@ -197,6 +238,29 @@ mod tests {
     enum Policy {
         Ask,
         Strict,
+    }
+
+    #[test]
+    fn what_is_passed_over_is_named_and_bounded() {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Hop {
+            #[serde(rename = "host")]
+            _host: String,
+            #[serde(default)]
+            jump_hosts: Option<Vec<Hop>>,
+        }
+        let params = r#"{"host": "a", "prot": 22, "jumpHosts": [{"host": "b"}, {"host": "c", "x": {"y": 1}}]}"#;
+        let (hop, passed_over) = decode_params_noting::<Hop>(Some(params)).unwrap();
+        assert_eq!(hop.jump_hosts.unwrap().len(), 2);
+        assert_eq!(passed_over, ["prot", "jumpHosts[1].x"]);
+
+        let many: String = (0..100).map(|n| format!(r#", "x{n}": 1"#)).collect();
+        let params = format!(r#"{{"host": "a"{many}}}"#);
+        let (_, passed_over) = decode_params_noting::<Hop>(Some(&params)).unwrap();
+        assert_eq!(passed_over.len(), PASSED_OVER);
+        // Whatever follows the object is still an error.
+        assert!(decode_params_noting::<Hop>(Some(r#"{"host": "a"} x"#)).is_err());
     }
 
     #[test]

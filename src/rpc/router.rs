@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::decode::{Unreadable, decode_params};
+use super::decode::{Unreadable, decode_params, decode_params_noting};
 use super::error::ErrorReply;
 use super::in_flight::InFlight;
 
@@ -35,6 +35,8 @@ pub struct Call {
     pub token: CancellationToken,
     /// The method that was called.
     pub method: &'static str,
+    /// Fields of the params that have no meaning here, in wire spelling.
+    pub passed_over: Vec<String>,
     id: Id<'static>,
     in_flight: InFlight,
 }
@@ -92,9 +94,10 @@ impl<C: Send + Sync + 'static> Router<C> {
                     let handler = Arc::clone(&handler);
                     async move {
                         let call = extensions.get::<Call>().ok_or_else(ErrorReply::internal)?;
-                        let call = call.clone();
-                        let typed = decode_params(params.as_str())
+                        let mut call = call.clone();
+                        let (typed, passed_over) = decode_params_noting(params.as_str())
                             .map_err(|problem| ErrorReply::invalid_params(&problem))?;
+                        call.passed_over = passed_over;
                         // The text may hold secrets and may be long; the handler runs for minutes.
                         drop(params);
                         let result = handler(context, typed, call).await?;
@@ -175,6 +178,7 @@ impl Call {
         Self {
             token,
             method,
+            passed_over: Vec::new(),
             id,
             in_flight,
         }

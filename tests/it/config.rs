@@ -146,6 +146,31 @@ async fn a_wrong_field_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fields_that_nobody_knows_are_told_of() {
+    let bed = Bed::start().await;
+    let daemon = bed.daemon().await;
+    let ssh = with(bed.ssh_params(), &json!({"prot": 22, "hasPassword": true}));
+    let view = bed.configure_with(&daemon, ssh, bed.llm_params()).await;
+    let told = "ssh.prot: This field is not known, and was not saved.";
+    assert_eq!(view["warnings"], json!([told]));
+
+    // In a file they stay, for the version that knows them.
+    let path = profile_path(&bed, CONFIG);
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(file["version"], 1);
+    file["ssh"]["later"] = json!({"x": 1});
+    std::fs::write(&path, file.to_string()).unwrap();
+    bed.configure(&daemon).await;
+    let view = daemon
+        .ok("remote-llm/get-config", json!({"configId": CONFIG}))
+        .await;
+    let warning = view["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("ssh.later: "), "{warning}");
+    let file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(file["ssh"]["later"], json!({"x": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_cannot_lead_out_of_the_project() {
     let bed = Bed::start().await;
     let daemon = bed.daemon().await;

@@ -17,7 +17,7 @@ use super::super::{failure, state::Daemon, wire, workspace::Workspace};
 pub(in crate::daemon) async fn configure(
     daemon: Arc<Daemon>,
     params: ConfigureParams,
-    _: Call,
+    call: Call,
 ) -> Result<ConfigView, ErrorObject> {
     let workspace = daemon.workspace()?;
     let store = &workspace.store;
@@ -59,7 +59,27 @@ pub(in crate::daemon) async fn configure(
     saved.warnings.extend(kept);
     let mut view = view(workspace, &saved);
     view.warnings.splice(0..0, way);
+    view.warnings.extend(unknown(&call.passed_over));
     Ok(view)
+}
+
+/// What there is to say about fields that were sent and are not known. Those of a [`ConfigView`]
+/// are: a host may send one back.
+fn unknown(fields: &[String]) -> impl Iterator<Item = String> {
+    const SHOWN: [&str; 9] = [
+        "hasPassword",
+        "hasPassphrase",
+        "hasApiKey",
+        "secretHeaderNames",
+        "selectedModel",
+        "status",
+        "lastCheckedAt",
+        "trust",
+        "warnings",
+    ];
+    let is_shown = |field: &str| SHOWN.contains(&field.rsplit('.').next().unwrap_or(field));
+    let unknown = fields.iter().filter(move |field| !is_shown(field));
+    unknown.map(|field| format!("{field}: This field is not known, and was not saved."))
 }
 
 /// What there is to say about the way to a profile's machine.
