@@ -209,6 +209,16 @@ impl Links {
         server
     }
 
+    /// The profile, as all its prompts share it: one for each of a thousand would be a megabyte.
+    pub(super) fn shared(&self, profile: &Profile) -> Arc<Profile> {
+        let book = self.lock();
+        let known = book.links.get(&profile.id);
+        match known.and_then(|link| link.server.as_ref()) {
+            Some((of, _)) if **of == *profile => Arc::clone(of),
+            _ => Arc::new(profile.clone()),
+        }
+    }
+
     /// Forgets what was made of a profile that somebody else changed; its connection stays.
     pub(super) fn renew(&self, config_id: &str) {
         if let Some(link) = self.lock().links.get_mut(config_id) {

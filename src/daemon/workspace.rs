@@ -125,7 +125,7 @@ impl Workspace {
     pub(super) fn route_of(&self, profile: &Profile) -> Result<Route, ErrorObject> {
         let plan = self.plan(profile, &Changes::new())?;
         Ok(Route {
-            profile: Arc::new(profile.clone()),
+            profile: self.links.shared(profile),
             plan,
             patience: wire::config::clocks(&profile.llm).connect,
         })

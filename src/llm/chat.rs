@@ -324,7 +324,7 @@ async fn ask<E: Carrier>(mut question: Box<Question<E>>, at: Instant) -> Asked<E
         sleep_until(at).await;
     }
     let begun = match question.ask().await {
-        Ok(Reply::Head(exchange)) => Reader::new(*exchange, &question)
+        Ok(Reply::Head(exchange)) => Reader::new(exchange, &question)
             .await
             .map(|reader| Begun::Reading(Box::new(reader)))
             .map_err(|error| Failed {

@@ -34,7 +34,7 @@ const COMMENTS_ONLY: Duration = Duration::from_secs(600);
 const LIMITS: Limits = Limits::DEFAULT;
 
 pub(super) struct Reader {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     form: Form,
     redactor: Redactor,
     received: usize,
@@ -71,7 +71,7 @@ pub(super) enum Piece {
 impl Reader {
     /// Looks at what kind of body it is.
     pub(super) async fn new<E: Carrier>(
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         question: &Question<E>,
     ) -> Result<Self, Error<E>> {
         let redactor = question.options().redactor();
@@ -92,7 +92,8 @@ impl Reader {
                 Form::Whole(Vec::new())
             }
             (None, _) => {
-                let body = exchange.read_error(None).await;
+                // Boxed: it is rare, and every prompt would hold the room for it.
+                let body = Box::pin(exchange.read_error(None)).await;
                 return Err(Error::UnexpectedContent {
                     content_type,
                     excerpt: redactor.excerpt(&String::from_utf8_lossy(&body)),
