@@ -248,7 +248,7 @@ mod tests {
             #[serde(rename = "host")]
             _host: String,
             #[serde(default)]
-            jump_hosts: Option<Vec<Hop>>,
+            jump_hosts: Option<Vec<Self>>,
         }
         let params = r#"{"host": "a", "prot": 22, "jumpHosts": [{"host": "b"}, {"host": "c", "x": {"y": 1}}]}"#;
         let (hop, passed_over) = decode_params_noting::<Hop>(Some(params)).unwrap();
