@@ -102,7 +102,8 @@ function wrapClaudeService({ service, prompts, picked, log }) {
 
   /** @throws {RemoteError} when nothing was shown yet: Puffin throws away what was, when a prompt is rejected */
   function failed(error, transcript, signal, configId) {
-    if (signal.aborted) return { content: transcript.shown, cancelled: true }
+    // Stopped in Puffin, in the panel, or by who was asked about a tool.
+    if (signal.aborted || error.code === 'CANCELLED') return { content: transcript.shown, cancelled: true }
     const code = error.code ?? 'PLUGIN_DEFECT'
     log.warn(`a prompt to ${configId} failed: ${code}`)
     if (transcript.shown === '') throw new RemoteError(code, disarm(sentencesOf(error)), error.data)

@@ -2,6 +2,7 @@
 
 const crypto = require('node:crypto')
 const { RemoteError, toAnswer } = require('./errors')
+const { version } = require('../package.json')
 
 const CALL_MS = 30_000
 /** People answer questions meanwhile; the daemon has clocks of its own. */
@@ -95,7 +96,8 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
     }
     const { configs, problems } = await sidecar.call('remote-llm/list-configs', {}, { timeoutMs: CALL_MS })
     known = { configs, problems }
-    return { ...open, daemon: { phase: sidecar.state.phase, error: null, vault: sidecar.state.vault }, ...known }
+    const { phase: now, vault: opened, version: daemonVersion } = sidecar.state
+    return { ...open, daemon: { phase: now, error: null, vault: opened, versions: { plugin: version, daemon: daemonVersion } }, ...known }
   }
 
   async function testConnection({ requestId, ...params }) {

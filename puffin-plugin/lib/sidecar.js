@@ -36,7 +36,7 @@ const LOG_LINE = 4096
  * @param {number} [options.firstWaitMs] before it is started again; doubled each time, up to 30 s
  */
 function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPhase, args = [], env = process.env, firstWaitMs = FIRST_WAIT_MS }) {
-  let state = { phase: 'off', error: null, vault: null }
+  let state = { phase: 'off', error: null, vault: null, version: null }
   let child = null
   let rpc = null
   let failures = 0
@@ -46,7 +46,7 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
   const watchers = new Set()
 
   function become(phase, more = {}) {
-    state = { phase, error: null, vault: null, ...more }
+    state = { phase, error: null, vault: null, version: state.version, ...more }
     onPhase({ ...state, isNew: phase === 'ready' && wasThere })
     if (phase === 'ready') wasThere = true
     for (const watch of [...watchers]) watch()
@@ -95,8 +95,8 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
 
   async function initialize(own, started) {
     try {
-      const { vault } = await own.request('initialize', await hello(), { timeoutMs: INITIALIZE_MS })
-      if (child === started) become('ready', { vault: vault ?? null })
+      const { vault, server } = await own.request('initialize', await hello(), { timeoutMs: INITIALIZE_MS })
+      if (child === started) become('ready', { vault: vault ?? null, version: server?.version ?? null })
     } catch (error) {
       if (child !== started || state.phase === 'stopped') return
       log.error(`The daemon did not take its settings: ${error.message}`)

@@ -22,13 +22,16 @@ const TOO_SOON_MS = 50
  */
 export function createEventLoop({ call, onEvents, onState, onReachable, pace = async () => {}, wait = abortableWait, now = () => performance.now() }) {
   let stopping = null
+  let stale = false
+  let interrupt = () => {}
 
   async function run(signal) {
     let after = null
     let failures = 0
     while (!signal.aborted) {
       try {
-        if (after === null) {
+        if (after === null || stale) {
+          stale = false
           const state = await call('get-state', {}, {})
           if (signal.aborted) return
           after = state.seq ?? 0
@@ -36,8 +39,10 @@ export function createEventLoop({ call, onEvents, onState, onReachable, pace = a
           onState(state)
         }
         const asked = now()
-        const answer = await call('next-events', { after, timeoutMs: POLL_MS }, { deadlineMs: POLL_MS + 10_000 })
+        const refreshed = new Promise(resolve => { interrupt = resolve })
+        const answer = await Promise.race([call('next-events', { after, timeoutMs: POLL_MS }, { deadlineMs: POLL_MS + 10_000 }), refreshed])
         if (signal.aborted) return
+        if (answer === undefined) continue
         if (answer.reset) {
           after = null
         } else {
@@ -54,7 +59,7 @@ export function createEventLoop({ call, onEvents, onState, onReachable, pace = a
         after = null
         failures++
         onReachable(error)
-        await wait(backoff(failures), signal)
+        await Promise.race([wait(backoff(failures), signal), new Promise(resolve => { interrupt = resolve })])
       }
     }
   }
@@ -64,6 +69,11 @@ export function createEventLoop({ call, onEvents, onState, onReachable, pace = a
       if (stopping) return
       stopping = new AbortController()
       run(stopping.signal)
+    },
+    /** Asks for the whole state now, whatever is waited for. */
+    refresh() {
+      stale = true
+      interrupt()
     },
     stop() {
       stopping?.abort()

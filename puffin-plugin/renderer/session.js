@@ -29,13 +29,17 @@ export function createSession({ invoke, pace, now = Date.now }) {
     render: state => watchers.forEach(watch => watch(state))
   })
   const serverActions = createActions({ call, sam, secrets, now })
-  const actions = { ...serverActions, ...createAnswers({ call, sam, notice: serverActions.notice }) }
+  const actions = { ...serverActions, ...createAnswers({ call, sam, notice: serverActions.notice }), reload: () => loop.refresh() }
 
   const loop = createEventLoop({
     call,
     pace,
     onEvents: events => sam.present(...events.flatMap(event => proposalsOf(event, now()))),
-    onState: answer => sam.present({ ...replacement(answer, now()), type: 'REMOTE_STATE_REPLACED' }),
+    onState: answer => {
+      // Without a daemon there is no list; the one on show, and what was typed, stay.
+      if (answer.daemon?.phase === 'failed') sam.present({ type: 'DAEMON_CHANGED', daemon: answer.daemon })
+      else sam.present({ ...replacement(answer, now()), type: 'REMOTE_STATE_REPLACED' })
+    },
     onReachable: error => {
       if (error) sam.present({ type: 'DAEMON_CHANGED', daemon: { phase: 'unreachable', error: errorForState(error) } })
       else loadOnce()
@@ -45,6 +49,8 @@ export function createSession({ invoke, pace, now = Date.now }) {
   /** A connection that has just become usable says which models it has; a profile that changed is read again. */
   function nextAction(state, previous, proposal) {
     if (proposal.type === 'CONFIG_STALE') actions.refreshConfig(proposal.configId)
+    // A daemon that was started again knows nothing of what its predecessor was doing.
+    if (proposal.type === 'DAEMON_CHANGED' && state.daemon.phase === 'ready' && previous.daemon.phase !== 'ready') loop.refresh()
     const wanted = proposal.type === 'REMOTE_CONNECTION_ESTABLISHED' ? proposal.status.configId : proposal.type === 'SERVER_SELECTED' ? proposal.key : null
     if (wanted === null || configOf(state, wanted)?.status?.state !== 'ready') return
     const established = configOf(previous, wanted)?.status?.state !== 'ready'

@@ -7,8 +7,23 @@ const wanted = new URLSearchParams(location.search)
 document.documentElement.dataset.theme = wanted.get('theme') ?? 'dark'
 const count = Number(wanted.get('servers') ?? 0)
 const configs = wanted.has('servers') ? many(count) : variety()
-const main = createFakeMain(handlersOf(configs), () => ({ configs, problems: [], questions: [], approvals: [], streams: [], daemon: { phase: 'ready' } }))
+const fake = createFakeMain(handlersOf(configs), () => ({ configs, problems: [], questions: [], approvals: [], streams: [], daemon: { phase: 'ready' } }))
 
+/** With `bridge`, main is a real one outside the page: a test answers what is asked here. */
+function createBridge() {
+  const waiting = new Map()
+  let id = 0
+  window.bridgeAnswer = (asked, answer) => {
+    waiting.get(asked)(answer)
+    waiting.delete(asked)
+  }
+  return (plugin, name, params) => new Promise(resolve => {
+    waiting.set(++id, resolve)
+    window.bridgeAsk(JSON.stringify({ id, plugin, name, params }))
+  })
+}
+
+const main = wanted.has('bridge') ? { invoke: createBridge() } : fake
 const listeners = { activated: [], deactivated: [] }
 window.puffin = {
   plugins: {

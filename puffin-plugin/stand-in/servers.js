@@ -53,7 +53,7 @@ export const MODELS = [
   model('mystery', { state: 'unknown', parameters: {}, contextWindow: {}, capabilities: {} })
 ]
 
-export const SERVER = { kind: 'Ollama', version: '0.12.6', apiType: 'ollama', apiTypeReason: 'It is Ollama.' }
+export const SERVER = { kind: 'ollama', version: '0.12.6', apiType: 'ollama', apiTypeReason: 'it is Ollama' }
 const FINGERPRINT = 'SHA256:uNiVztksCsDhcc0u9e8BrNQkLxrwTy9IQfQs2KqMNkk'
 
 /** The handlers over a list of servers, which they change. */

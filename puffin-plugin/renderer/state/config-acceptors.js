@@ -17,7 +17,7 @@ export const configAcceptors = {
       questions,
       approvals,
       streams,
-      daemon: daemon ?? { ...state.daemon, phase: 'ready', error: null },
+      daemon: { ...state.daemon, ...daemon },
       modelLists: kept(state.modelLists),
       tests: kept(state.tests),
       drafts: freshDrafts(kept(state.drafts), configs),

@@ -75,6 +75,16 @@ function retryText(status, now) {
   return ` in ${Math.ceil(left / 1000)} s`
 }
 
+const KINDS = {
+  ollama: 'Ollama', vllm: 'vLLM', sglang: 'SGLang', 'lm-studio': 'LM Studio', tgi: 'Text Generation Inference', litellm: 'LiteLLM', localai: 'LocalAI',
+  tabbyapi: 'TabbyAPI', koboldcpp: 'KoboldCpp', 'tensorrt-llm': 'TensorRT-LLM', mlx: 'MLX', openrouter: 'OpenRouter', 'ray-serve': 'Ray Serve', generic: 'an LLM server'
+}
+
+/** "vLLM 0.9": the program as its makers write it, and its version */
+export function serverName({ kind, version }) {
+  return [KINDS[kind] ?? kind, version].filter(Boolean).join(' ')
+}
+
 const STAGES = {
   resolve: 'Find the address',
   tcp: 'Reach the machine',

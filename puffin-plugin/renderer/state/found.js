@@ -7,7 +7,7 @@
  * @returns {Array<{name: string, text: string, state: 'absent'|'found'|'used'|'trouble', detail: string[]}>}
  */
 export function usedBy(found, draft, test) {
-  const method = test?.result?.authMethod?.toLowerCase() ?? ''
+  const method = test?.result?.authMethod ?? ''
   return [sshConfig(found, draft), agent(found, method), keyFiles(found, method), knownHost(test)]
 }
 
@@ -41,7 +41,7 @@ function keyFiles({ keyFiles: files }, method) {
     name: 'key files',
     text: files.length === 1 ? 'key files (1)' : `key files (${files.length})`,
     state: used ? 'used' : files.length > 0 ? 'found' : 'absent',
-    detail: detail.length > 0 ? detail : ['No key in ~/.ssh.']
+    detail: [...(used ? [`The last test signed in by ${method}.`] : []), ...(detail.length > 0 ? detail : ['No key in ~/.ssh.'])]
   }
 }
 

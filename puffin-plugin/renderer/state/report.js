@@ -48,10 +48,10 @@ function namesOf(draft) {
 /**
  * @param {object} test as the state has it
  * @param {object} draft what was tested
- * @param {{panel?: string, daemon?: string}} versions
+ * @param {{plugin?: string, daemon?: string}} versions
  */
 export function reportOf(test, draft, versions = {}) {
-  const lines = ['Connection test', `  Versions: plugin ${versions.panel ?? 'unknown'}, daemon ${versions.daemon ?? 'unknown'}`]
+  const lines = ['Connection test', `  Versions: plugin ${versions.plugin ?? 'unknown'}, daemon ${versions.daemon ?? 'unknown'}`]
   lines.push(`  Sign-in: ${draft.ssh.authMethod}${test.result?.authMethod ? `, by ${test.result.authMethod}` : ''}`)
   lines.push(`  Jump hosts: ${draft.hops.length}`)
   lines.push(`  LLM address: ${draft.llm.apiEndpoint.trim() || 'detect'}`)

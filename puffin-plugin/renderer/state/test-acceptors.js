@@ -4,7 +4,8 @@
  * host key has been reached.
  */
 
-import { withKey } from './state.js'
+import { serverName } from './format.js'
+import { NEW, withKey } from './state.js'
 
 const REACH = ['resolve', 'tcp', 'ssh-handshake', 'host-key', 'auth']
 const SERVE = ['forward', 'http', 'server', 'models']
@@ -48,11 +49,15 @@ export const testAcceptors = {
   },
 
   QUESTION_ASKED(state, { question }) {
-    const running = Object.entries(state.tests).find(([, test]) => test.running)
-    if (!running || question.origin === 'connect') return state
-    const [key, test] = running
-    return { ...state, tests: withKey(state.tests, key, reached(test, question)) }
+    const key = testOf(state, question)
+    return key ? { ...state, tests: withKey(state.tests, key, reached(state.tests[key], question)) } : state
   }
+}
+
+/** The running test that a question belongs to; a server that is not saved has no id. */
+function testOf(state, question) {
+  const key = question.configId ?? NEW
+  return question.origin !== 'connect' && state.tests[key]?.running ? key : null
 }
 
 function keyOf(state, testId) {
@@ -100,11 +105,8 @@ function reached(test, question) {
 
 /** @returns {{key: string, index: number}|null} the row of a test in which a question belongs */
 export function rowOf(state, question) {
-  const entry = Object.entries(state.tests).find(([, test]) => test.running)
-  if (!entry || question.origin === 'connect') return null
-  const [key, test] = entry
-  if (question.configId && key !== question.configId) return null
-  const index = test.stages.findIndex(stage => stage.status === 'running')
+  const key = testOf(state, question)
+  const index = key ? state.tests[key].stages.findIndex(stage => stage.status === 'running') : -1
   return index < 0 ? null : { key, index }
 }
 
@@ -114,7 +116,7 @@ export function verdictOf(test, host) {
   if (test.error) return test.error.message
   if (!test.result?.success) return 'The test did not succeed.'
   const { server, models, stages } = test.result
-  const name = server ? [server.kind, server.version].filter(Boolean).join(' ') : 'SSH'
+  const name = server ? serverName(server) : 'SSH'
   const count = models ? `, ${models.length} ${models.length === 1 ? 'model' : 'models'}` : ''
   const took = stages.reduce((sum, stage) => sum + (stage.durationMs ?? 0), 0)
   return `Ready: ${name} on ${host}${count}, ${took} ms`

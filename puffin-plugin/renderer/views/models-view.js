@@ -1,6 +1,6 @@
 /** The models of a server: what each takes, how large it is, what it can, whether it is loaded; and the default one. */
 
-import { clock, modelCapabilities, modelContext, modelSize, visible } from '../state/format.js'
+import { clock, modelCapabilities, modelContext, modelSize, serverName, visible } from '../state/format.js'
 import { button, createKeyedList, h, setAttribute, setHidden, setText, uniqueId } from './dom.js'
 
 /** Above this a list has a filter. */
@@ -93,6 +93,5 @@ export function createModelsView(actions) {
 function serverText(list, chosen) {
   if (list?.phase === 'loading') return 'Asking the server …'
   if (!list?.server) return chosen ? `Default model: ${chosen}.` : 'Connect to see which models it has.'
-  const { kind, version, apiTypeReason } = list.server
-  return `${[kind, version].filter(Boolean).join(' ')} at ${clock(list.at)}. ${apiTypeReason ?? ''}`.trim()
+  return `${serverName(list.server)}, asked at ${clock(list.at)}.`
 }

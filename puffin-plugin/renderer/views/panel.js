@@ -1,7 +1,7 @@
 /** The whole panel: servers at the side, one of them in full. Drawn at most once a frame. */
 
 import { NEW, configOf } from '../state/state.js'
-import { h, setHidden, setText } from './dom.js'
+import { button, h, setHidden, setText } from './dom.js'
 import { createModelsView } from './models-view.js'
 import { createServerForm } from './server-form.js'
 import { createServerHead } from './server-head.js'
@@ -19,7 +19,9 @@ export function createPanel({ actions, secrets }) {
   const test = createTestView(actions)
   const models = createModelsView(actions)
   const usage = createUsageView(actions)
-  const daemon = h('p', { class: 'rllm-note rllm-note--error', role: 'alert', hidden: true })
+  const daemonSentence = h('p', {})
+  const again = button('Try again', actions.reload, { small: true })
+  const daemon = h('div', { class: 'rllm-note rllm-note--error rllm-section-head', role: 'alert', hidden: true }, daemonSentence, again)
   const vault = h('p', { class: 'rllm-hint', hidden: true }, 'Passwords and keys that you enter here are kept until Puffin ends: this computer offers no safe place to keep them longer.')
   const notice = h('p', { class: 'rllm-notice', role: 'status' })
   const nothing = h('p', { class: 'rllm-nothing' }, 'Choose a server, or add one.')
@@ -48,8 +50,9 @@ export function createPanel({ actions, secrets }) {
       const open = state.selected !== null
       setHidden(nothing, open)
       setHidden(detail, !open)
-      setText(daemon, daemonText(state.daemon))
-      setHidden(daemon, daemon.textContent === '')
+      setText(daemonSentence, daemonText(state.daemon))
+      setHidden(daemon, daemonSentence.textContent === '')
+      setHidden(again, !['unreachable', 'failed'].includes(state.daemon.phase))
       setHidden(vault, state.daemon.vault?.state !== 'session-only')
       if (shownNotice !== state.notice) {
         shownNotice = state.notice
@@ -70,8 +73,8 @@ export function createPanel({ actions, secrets }) {
 }
 
 function daemonText({ phase, error, vault }) {
-  if (phase === 'unreachable' || phase === 'failed') return error?.message ?? 'The remote LLM daemon does not run.'
-  if (phase === 'restarting') return 'The remote LLM daemon is being started again.'
+  if (phase === 'unreachable' || phase === 'failed') return [error?.message ?? 'The remote LLM daemon does not run.', error?.hint].filter(Boolean).join(' ')
+  if (phase === 'waiting') return `${error?.message ?? 'The remote LLM daemon has ended.'} It is started again.`
   if (vault?.state === 'locked') return vault.problem?.message ?? 'The saved secrets are locked.'
   return ''
 }

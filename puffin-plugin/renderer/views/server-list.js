@@ -8,7 +8,7 @@ export function createServerList(actions) {
   const list = h('ul', { class: 'rllm-servers', on: { keydown: moveFocus } })
   const keyed = createKeyedList(list, item => item.key, item => createServer(item, actions))
   const add = button('Add server', actions.addServer, { kind: 'primary' })
-  const empty = h('p', { class: 'rllm-hint' }, 'No server yet. Add one, and paste what you would type after ssh.')
+  const empty = h('p', { class: 'rllm-hint' })
   const problems = h('ul', { class: 'rllm-plain-list' })
   const problemList = createKeyedList(problems, problem => problem.configId, () => {
     const element = h('li', { class: 'rllm-note rllm-note--error' })
@@ -23,14 +23,16 @@ export function createServerList(actions) {
     update(state, now) {
       const { remoteConfigs, selected, configProblems } = state
       const draft = state.drafts[NEW]
+      const { phase } = state.daemon
       const ticking = remoteConfigs.some(config => config.status?.state === 'reconnecting')
-      if (!ticking && drawn.remoteConfigs === remoteConfigs && drawn.selected === selected && drawn.configProblems === configProblems && drawn.draft === draft) return
-      drawn = { remoteConfigs, selected, configProblems, draft }
+      if (!ticking && drawn.remoteConfigs === remoteConfigs && drawn.selected === selected && drawn.configProblems === configProblems && drawn.draft === draft && drawn.phase === phase) return
+      drawn = { remoteConfigs, selected, configProblems, draft, phase }
       const items = remoteConfigs.map(config => ({ key: config.configId, config, selected, now }))
       if (selected === NEW || draft?.dirty) items.push({ key: NEW, draft, selected, now })
       keyed.update(items)
       problemList.update(configProblems)
       setHidden(empty, items.length > 0)
+      setText(empty, phase === 'starting' ? 'Asking …' : 'No server yet. Add one, and paste what you would type after ssh.')
       setHidden(problems, configProblems.length === 0)
       tabStop(list, selected)
       if (shown !== selected) keyed.get(selected)?.element.scrollIntoView({ block: 'nearest' })

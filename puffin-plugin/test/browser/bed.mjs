@@ -37,10 +37,15 @@ export async function openBrowser() {
   const browser = await launch(findChromium())
   return {
     close: browser.close,
-    /** @param {Object<string, string|number>} [wanted] of stand-in/page.js @param {[number, number]} [size] */
-    async panel(wanted = {}, [width, height] = [1200, 900]) {
+    /**
+     * @param {Object<string, string|number>} [wanted] of stand-in/page.js
+     * @param {[number, number]} [size]
+     * @param {(name: string, params: object) => Promise<object>} [invoke] a real main half, for `bridge`
+     */
+    async panel(wanted = {}, [width, height] = [1200, 900], invoke = null) {
       const tab = await browser.newPage()
       await tab.resize(width, height)
+      if (invoke) await bridge(tab, invoke)
       const url = new URL(page)
       for (const [name, value] of Object.entries({ open: 1, ...wanted })) if (value !== undefined) url.searchParams.set(name, value)
       await tab.goto(url.href)
@@ -48,6 +53,16 @@ export async function openBrowser() {
       return { ...tab, ...verbs(tab) }
     }
   }
+}
+
+/** Carries what the page asks of main to a real one, as Puffin's IPC does. */
+async function bridge(tab, invoke) {
+  tab.on('Runtime.bindingCalled', async ({ payload }) => {
+    const { id, name, params } = JSON.parse(payload)
+    const answer = await invoke(name, params)
+    await tab.evaluate((asked, given) => window.bridgeAnswer(asked, given), id, answer).catch(() => {})
+  })
+  await tab.send('Runtime.addBinding', { name: 'bridgeAsk' })
 }
 
 function verbs(tab) {

@@ -65,13 +65,18 @@ function connect(child) {
       else for (const listener of listeners) listener(message)
     }
   })
-  child.once('exit', () => waiting.forEach(call => call.reject(new Error('The browser has ended.'))))
+  let ended = false
+  child.once('exit', () => {
+    ended = true
+    waiting.forEach(call => call.reject(new Error('The browser has ended.')))
+  })
   input.on('error', () => {})
 
   return {
     listeners,
     send(method, params = {}, sessionId) {
       return new Promise((resolve, reject) => {
+        if (ended) return reject(new Error('The browser has ended.'))
         const mine = ++id
         const timer = setTimeout(() => {
           waiting.delete(mine)
@@ -133,7 +138,7 @@ async function newPage(connection) {
         }
         look()
       })`)
-      if (!met) throw new Error(`The page never said yes to ${condition}`)
+      if (!met) throw new Error(`The page never said yes to ${condition} ${JSON.stringify(args)}`)
     },
     resize: (width, height) => send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }),
     async screenshot() {

@@ -16,7 +16,7 @@ test('a report names no machine, account, address, path or key', () => {
     result: { warnings: ['Authorization: Bearer sk-abcdefghijklmnop was refused by llm-7'], authMethod: null },
     error: { message: 'gpu1.lab.example did not accept user alice.', data: { code: 'SSH_AUTH_FAILED', hint: 'ssh alice@gpu1.lab.example' } }
   }
-  const report = reportOf(test, draft, { panel: '1', daemon: '2' })
+  const report = reportOf(test, draft, { plugin: '1', daemon: '2' })
   for (const secret of ['gpu1', 'bastion', 'alice', '203.0.113.9', '2001:db8', 'abcdefghij', 'llm-7', 'Lab box']) assert.ok(!report.includes(secret), `${secret} stands in\n${report}`)
   assert.match(report, /failed {3}auth \(hop 2\), 1\.2 s/)
   assert.match(report, /SSH_AUTH_FAILED: <host 2> did not accept user <user> with: ~\/\.ssh\/id_ed25519/)

@@ -102,6 +102,24 @@ test('nobody is asked again for a guess, and a machine that is not reached is no
   assert.equal(calls('test-connection').length, 2)
 })
 
+test('a daemon that cannot be started leaves what is on show, and one that is back is asked for everything', async t => {
+  const configs = [server('a')]
+  let phase = 'ready'
+  const { main, session, until, actions, state } = await begun(configs, { 'get-state': () => ({ seq: 0, configs: phase === 'failed' ? [] : configs, daemon: { phase, error: phase === 'failed' ? { message: 'No daemon for this computer.' } : null } }) }, t)
+  actions.select('a')
+  actions.changeField('a', 'ssh', 'username', 'typed')
+  phase = 'failed'
+  actions.reload()
+  await until(now => now.daemon.phase === 'failed')
+  assert.deepEqual([state().remoteConfigs.length, state().drafts.a.ssh.username], [1, 'typed'])
+  phase = 'ready'
+  configs.push(server('b'))
+  session.sam.present({ type: 'DAEMON_CHANGED', daemon: { phase: 'ready', error: null } })
+  await until(now => now.remoteConfigs.length === 2)
+  assert.equal(state().drafts.a.ssh.username, 'typed')
+  main.emit({ type: 'later-version' })
+})
+
 test('a profile that was changed elsewhere is read again, and one that was deleted is gone', async t => {
   const configs = [server('a'), server('b')]
   const { main, until } = await begun(configs, {}, t)

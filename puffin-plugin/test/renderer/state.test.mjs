@@ -131,7 +131,7 @@ test('a stage that has begun is under way, on as many machines as the daemon kno
 
 test('a finished test is judged by its answer, and an answer to an older test by nobody', () => {
   const sam = instance({ type: 'TEST_STARTED', key: 'a', testId: 'old', hops: 1 }, { type: 'TEST_STARTED', key: 'a', testId: 'now', hops: 1 })
-  const result = { success: true, stages: [{ name: 'resolve', status: 'passed', durationMs: 8 }, { name: 'models', status: 'passed', durationMs: 30 }], server: { kind: 'Ollama', version: '0.6' }, models: [{}, {}] }
+  const result = { success: true, stages: [{ name: 'resolve', status: 'passed', durationMs: 8 }, { name: 'models', status: 'passed', durationMs: 30 }], server: { kind: 'ollama', version: '0.6' }, models: [{}, {}] }
   sam.present({ type: 'TEST_FINISHED', key: 'a', testId: 'old', result: { ...result, success: false } })
   assert.equal(sam.state().tests.a.running, true)
   sam.present({ type: 'TEST_FINISHED', key: 'a', testId: 'now', result })
