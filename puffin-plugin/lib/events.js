@@ -27,6 +27,7 @@ function createEvents({ limit = LIMIT, room = ROOM } = {}) {
   /** The newest event that somebody has: nothing is added to it any more. */
   let handedOut = 0
   let polled = 0
+  let closed = false
 
   /** @param {{type: string}} event */
   function emit(event) {
@@ -61,7 +62,7 @@ function createEvents({ limit = LIMIT, room = ROOM } = {}) {
     if (!Number.isSafeInteger(after) || after < 0) throw new RemoteError('INVALID_PARAMS', '`after` is the `seq` of the last answer, a number from 0.')
     if (!Number.isFinite(timeoutMs)) throw new RemoteError('INVALID_PARAMS', '`timeoutMs` is a number of milliseconds.')
     polled = Date.now()
-    if (after === seq) await news(Math.min(Math.max(timeoutMs, 0), POLL_MS))
+    if (after === seq && !closed) await news(Math.min(Math.max(timeoutMs, 0), POLL_MS))
     const oldest = ring[0]?.seq ?? seq + 1
     if (after > seq || after < oldest - 1) return { events: [], seq, reset: true }
     handedOut = seq
@@ -95,8 +96,9 @@ function createEvents({ limit = LIMIT, room = ROOM } = {}) {
       ring.length = sizes.length = used = 0
       seq++
     },
-    /** Nobody waits any longer. */
+    /** Nobody waits any longer, nor from now on. */
     close() {
+      closed = true
       for (const wake of [...waiting]) wake()
     }
   }

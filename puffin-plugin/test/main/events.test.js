@@ -84,3 +84,10 @@ test('it is known whether a page looks', async () => {
   await waiting
   assert.equal(events.watched, true)
 })
+
+test('nobody waits for events of a plugin that is switched off', async () => {
+  const events = createEvents()
+  const waiting = events.next({ after: 0, timeoutMs: 20_000 })
+  events.close()
+  for (const answer of [await waiting, await events.next({ after: 0, timeoutMs: 20_000 })]) assert.deepEqual(answer, { events: [], seq: 0 })
+})
