@@ -67,11 +67,12 @@ async function headOf(file) {
   }
 }
 
-/** Of the public half, where that lies beside it. */
+/** Of the public half, where that lies beside it; in the words of `ssh-add`. */
 async function typeOf(file) {
   try {
     const [word] = (await fs.readFile(`${file}.pub`, 'utf8')).split(' ')
-    return word.replace(/^ssh-|^ecdsa-sha2-/, '').toUpperCase().slice(0, 32)
+    const algorithm = /ed25519|ecdsa|rsa|dss/.exec(word)?.[0]
+    return algorithm ? `${algorithm.toUpperCase()}${word.startsWith('sk-') ? '-SK' : ''}` : null
   } catch {
     return null
   }

@@ -43,6 +43,8 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
   let retry = null
   let since = 0
   let wasThere = false
+  let onEnded = () => {}
+  let stopping = null
   const watchers = new Set()
 
   function become(phase, more = {}) {
@@ -113,13 +115,28 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
     const gone = new RemoteError('DAEMON_GONE', `The Remote LLM daemon ${how}.`, { retryable: true })
     rpc.close(gone)
     rpc = null
+    onEnded()
     if (state.phase === 'stopped' || state.phase === 'failed') return
     failures = Date.now() - since > WELL_MS ? 1 : failures + 1
     const wait = Math.min(LONGEST_WAIT_MS, firstWaitMs * 2 ** (failures - 1))
     log.warn(`The daemon ${how}; it is started again in ${wait} ms.`)
     become('waiting', { error: gone })
     retry = setTimeout(start, wait)
-    retry.unref?.()
+  }
+
+  async function end() {
+    const own = rpc
+    const ending = child
+    const wasReady = state.phase === 'ready'
+    clearTimeout(retry)
+    become('stopped')
+    if (!ending) return
+    const gone = new Promise(resolve => { onEnded = resolve })
+    if (wasReady) await own.request('shutdown', {}, { timeoutMs: SHUTDOWN_MS }).catch(() => {})
+    ending.stdin.end()
+    const kill = setTimeout(() => ending.kill('SIGKILL'), SHUTDOWN_MS)
+    await gone
+    clearTimeout(kill)
   }
 
   /** Waits for a daemon that is on its way. */
@@ -178,19 +195,9 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
       return child?.pid
     },
     /** Ends it: by request, then by closing its input, then by force. */
-    async stop() {
-      const own = rpc
-      const ending = child
-      const wasReady = state.phase === 'ready'
-      clearTimeout(retry)
-      become('stopped')
-      if (!ending) return
-      const gone = new Promise(resolve => ending.once('exit', resolve).once('error', resolve))
-      if (wasReady) await own.request('shutdown', {}, { timeoutMs: SHUTDOWN_MS }).catch(() => {})
-      ending.stdin.end()
-      const kill = setTimeout(() => ending.kill('SIGKILL'), SHUTDOWN_MS)
-      await gone
-      clearTimeout(kill)
+    stop() {
+      stopping ??= end()
+      return stopping
     }
   }
 }

@@ -70,3 +70,41 @@ test('a key that cannot be opened is never replaced', async t => {
   assert.match(reason, /not mine/)
   assert.equal(fs.readFileSync(path.join(storageDir, FILE), 'utf8'), 'of another computer')
 })
+
+test('where a vault is, no new key is made: it would open nothing', async t => {
+  const storageDir = folder(t)
+  fs.mkdirSync(path.join(storageDir, 'remote-llm'), { recursive: true })
+  fs.writeFileSync(path.join(storageDir, 'remote-llm/vault.json'), '{}')
+  const { key, reason } = await loadVaultKey({ safeStorage: store(), storageDir })
+  assert.equal(key, null)
+  assert.match(reason, /passphrase/)
+  assert.equal(fs.existsSync(path.join(storageDir, FILE)), false)
+})
+
+test('a key that the store wants sealed anew is, and stays the same', async t => {
+  const storageDir = folder(t)
+  const { key } = await loadVaultKey({ safeStorage: store(), storageDir })
+  let version = 2
+  const safeStorage = {
+    isAsyncEncryptionAvailable: async () => true,
+    getSelectedStorageBackend: () => 'gnome_libsecret',
+    encryptStringAsync: async text => Buffer.from(`sealed${version}:${text}`),
+    decryptStringAsync: async sealed => ({ shouldReEncrypt: !String(sealed).startsWith('sealed2'), result: String(sealed).split(':')[1] })
+  }
+  assert.deepEqual(await loadVaultKey({ safeStorage, storageDir }), { key })
+  assert.equal(fs.readFileSync(path.join(storageDir, FILE), 'utf8'), `sealed2:${key}`)
+  version = 3
+  assert.deepEqual(await loadVaultKey({ safeStorage, storageDir }), { key })
+  assert.equal(fs.readFileSync(path.join(storageDir, FILE), 'utf8'), `sealed2:${key}`)
+  assert.deepEqual(fs.readdirSync(storageDir), [FILE])
+})
+
+test('a file system without links will do', async t => {
+  const storageDir = folder(t)
+  t.mock.method(fs, 'linkSync', () => { throw Object.assign(new Error('no'), { code: 'EPERM' }) })
+  const first = await loadVaultKey({ safeStorage: store(), storageDir })
+  assert.equal(Buffer.from(first.key, 'base64').length, 32)
+  assert.deepEqual(await loadVaultKey({ safeStorage: store(), storageDir }), first)
+  assert.equal(fs.statSync(path.join(storageDir, FILE)).mode & 0o777, 0o600)
+  assert.deepEqual(fs.readdirSync(storageDir), [FILE])
+})
