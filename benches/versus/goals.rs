@@ -1,7 +1,7 @@
 //! What is claimed, as ratios and bounds of one run.
 
+use crate::course::{WIDTHS, streams};
 use crate::figures::{Figures, Way};
-use crate::measure::{WIDTHS, streams};
 
 /// A claim, and what was measured.
 pub(crate) struct Goal {

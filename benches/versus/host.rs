@@ -19,7 +19,7 @@ pub(crate) struct Host {
     child: Child,
     input: ChildStdin,
     answers: mpsc::Receiver<Value>,
-    /// Of the process that carries its streams: the daemon, or `ssh`.
+    /// Of the processes that carry its streams: the daemon, or `ssh`.
     pub(crate) client: Vec<u32>,
 }
 
@@ -73,8 +73,9 @@ impl Host {
         if let Some(error) = answer["error"].as_str() {
             return Err(format!("{command}: {error}"));
         }
-        if let Some(pid) = answer["pids"]["client"].as_u64() {
-            self.client = u32::try_from(pid).into_iter().collect();
+        if let Some(pids) = answer["pids"].as_array() {
+            let pids = pids.iter().filter_map(Value::as_u64);
+            self.client = pids.filter_map(|pid| u32::try_from(pid).ok()).collect();
         }
         Ok(answer)
     }

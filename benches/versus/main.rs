@@ -12,6 +12,7 @@
 
 #![expect(clippy::print_stdout, reason = "a table for people")]
 
+mod course;
 mod figures;
 mod goals;
 mod host;

@@ -1,30 +1,21 @@
-//! All measurements of one way.
+//! How much is measured, and through what.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::watch;
 
-use crate::figures::{Figures, Way, median};
+use crate::course::Course;
+use crate::figures::{Figures, Way};
 use crate::host::Host;
 use crate::model::Model;
-use crate::process::{cpu_seconds, resident_mib};
 use crate::ssh2::Ssh2;
 use crate::support::fault_proxy::{Fault, FaultProxy, Way as Direction};
 use crate::support::peer::{free_port, sshd::Sshd};
 
 /// 20 Mbit/s.
 const UPLINK: u64 = 2_500_000;
-
-/// Streams beside each other.
-pub(crate) const WIDTHS: [usize; 3] = [1, 100, 1000];
-
-/// A first token at once, and the end.
-const ONE: &str = "MODE tokens=1;";
-const MEGABYTE: usize = 1_000_000;
-const DOWNLOAD: usize = 32 * MEGABYTE;
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -37,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) paced: Duration,
     /// Of all streams of a burst together.
     pub(crate) burst: usize,
+    /// Profiles that streams are spread over.
+    pub(crate) profiles: &'static [usize],
     /// Milliseconds there and back.
     pub(crate) trips: &'static [u64],
 }
@@ -50,6 +43,7 @@ impl Plan {
             warms: 30,
             paced: Duration::from_secs(2),
             burst: 50_000,
+            profiles: &[10],
             trips: &[20],
         }
     }
@@ -62,6 +56,7 @@ impl Plan {
             warms: 200,
             paced: Duration::from_secs(6),
             burst: 200_000,
+            profiles: &[10, 50],
             trips: &[20, 50],
         }
     }
@@ -75,15 +70,6 @@ pub(crate) struct Lab<'a> {
     ssh2: Option<Ssh2>,
     model: Model,
     home: TempDir,
-}
-
-/// One way, open.
-struct Course<'a> {
-    way: Way,
-    sshd: &'a Sshd,
-    model: &'a Model,
-    host: Host,
-    figures: &'a mut Figures,
 }
 
 impl<'a> Lab<'a> {
@@ -114,13 +100,27 @@ impl<'a> Lab<'a> {
         plan: &Plan,
         figures: &mut Figures,
     ) -> Result<(), String> {
-        let mut course = self.open(way, self.sshd.port(), figures)?;
+        let mut course = self.open(way, self.sshd.port(), 1, figures)?;
         course.first_tokens(plan, "")?;
         course.streams(plan)?;
         course.bulk()?;
         course.host.call("close", json!({}))?;
         if way.uses_ssh() {
+            self.profiles(way, plan, figures)?;
             self.far_away(way, plan, figures)?;
+        }
+        Ok(())
+    }
+
+    /// The same streams, spread over profiles.
+    fn profiles(&self, way: Way, plan: &Plan, figures: &mut Figures) -> Result<(), String> {
+        for &profiles in plan.profiles {
+            let mut course = self.open(way, self.sshd.port(), profiles, figures)?;
+            let tokens = plan.paced.as_millis() / 20;
+            let content = format!("MODE tokens={tokens} every=20000 together=100;");
+            let pace = format!("20 ms a token, {profiles} profiles");
+            course.stream(100, &content, &pace, Some(plan.paced))?;
+            course.host.call("close", json!({}))?;
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl<'a> Lab<'a> {
                 buffer: 4 << 20,
                 ..Fault::default()
             });
-            let mut course = self.open(way, self.proxy.port(), figures)?;
+            let mut course = self.open(way, self.proxy.port(), 1, figures)?;
             let plan = Plan {
                 colds: 2,
                 warms: 5,
@@ -145,7 +145,7 @@ impl<'a> Lab<'a> {
             self.proxy.clear();
         }
         self.proxy.set(Direction::Up, Fault::rate(UPLINK));
-        let mut course = self.open(way, self.proxy.port(), figures)?;
+        let mut course = self.open(way, self.proxy.port(), 1, figures)?;
         course.upload(1, 1, ", 20 Mbit/s")?;
         course.host.call("close", json!({}))?;
         self.proxy.clear();
@@ -156,18 +156,21 @@ impl<'a> Lab<'a> {
         &'b self,
         way: Way,
         port: u16,
+        profiles: usize,
         figures: &'b mut Figures,
     ) -> Result<Course<'b>, String> {
         let mut host = Host::start(way.argument())?;
         let key = host_key(&self.sshd.known_hosts_at(port));
         let anchor: Option<PathBuf> = self.ssh2.as_ref().map(|ssh2| ssh2.anchor.clone());
+        let local_ports: Vec<_> = (0..profiles).map(|_| free_port()).collect();
         let settings = json!({
             "daemon": self.daemon,
             "home": self.home.path(),
             "ssh": {"port": port, "username": self.sshd.username(), "key": self.sshd.keys.ed25519},
             "hostKey": key,
             "port": self.model.port,
-            "localPort": free_port(),
+            "profiles": profiles,
+            "localPorts": local_ports,
             "ssh2": anchor,
         });
         host.call("open", settings)?;
@@ -179,212 +182,6 @@ impl<'a> Lab<'a> {
             figures,
         })
     }
-}
-
-impl Course<'_> {
-    fn add(&mut self, group: &'static str, what: String, unit: &'static str, value: f64) {
-        self.figures.add(self.way, group, what, unit, value);
-    }
-
-    fn first_tokens(&mut self, plan: &Plan, line: &str) -> Result<(), String> {
-        const GROUP: &str = "Until something comes";
-        let warm = json!({"count": plan.warms, "content": ONE});
-        // What is compiled, looked up or opened once.
-        self.host
-            .call("warm", json!({"count": 3, "content": ONE}))?;
-        let answer = self.host.call("warm", warm)?;
-        self.add(
-            GROUP,
-            format!("warm request to first token{line}"),
-            "ms",
-            middle(&answer),
-        );
-        if line.is_empty() {
-            let models = json!({"count": plan.warms.min(30)});
-            let answer = self.host.call("models", models)?;
-            self.add(
-                GROUP,
-                "the list of models, anew".to_owned(),
-                "ms",
-                middle(&answer),
-            );
-        }
-        if self.way.uses_ssh() {
-            for _ in 0..plan.colds {
-                let answer = self.host.call("cold", json!({"content": ONE}))?;
-                let what = format!("no connection to first token{line}");
-                self.add(GROUP, what, "ms", answer["ms"].as_f64().unwrap_or(f64::NAN));
-            }
-        }
-        Ok(())
-    }
-
-    fn streams(&mut self, plan: &Plan) -> Result<(), String> {
-        const MEMORY: &str = "Memory";
-        self.memory(MEMORY, "idle");
-        for width in WIDTHS {
-            let tokens = plan.paced.as_millis() / 20;
-            let content = format!("MODE tokens={tokens} every=20000 together={width};");
-            self.stream(width, &content, "20 ms a token", Some(plan.paced))?;
-        }
-        for width in WIDTHS {
-            // One stream alone is soon done.
-            let tokens = plan.burst / if width == 1 { 2 } else { width };
-            let content = format!("MODE tokens={tokens} every=0 together={width};");
-            self.stream(width, &content, "burst", None)?;
-        }
-        Ok(())
-    }
-
-    fn stream(
-        &mut self,
-        width: usize,
-        content: &str,
-        pace: &str,
-        length: Option<Duration>,
-    ) -> Result<(), String> {
-        let mut openings = self.model.openings();
-        openings.borrow_and_update();
-        let sessions = match self.way.uses_ssh() {
-            true => self.sshd.sessions(),
-            false => Vec::new(),
-        };
-        let command = json!({"command": "streams", "count": width, "content": content});
-        self.host.send(&command)?;
-        await_opening(&mut openings)?;
-        let before = [cpu_seconds(&self.host.client), cpu_seconds(&sessions)];
-        if let Some(length) = length {
-            std::thread::sleep(length / 2);
-            self.memory("Memory", &streams(width));
-        }
-        let answer = self.host.answer("streams")?;
-        let after = [cpu_seconds(&self.host.client), cpu_seconds(&sessions)];
-
-        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-        let tokens = number(&answer["tokens"]);
-        let of = format!("{}, {pace}", streams(width));
-        self.add(
-            "Tokens a second",
-            of.clone(),
-            "tokens/s",
-            tokens / number(&answer["seconds"]),
-        );
-        if length.is_some() {
-            for part in ["p50", "p99", "max"] {
-                let micros = number(&answer["latencyMicros"][part]);
-                self.add(
-                    "From the server to the host's code",
-                    format!("{of}, {part}"),
-                    "ms",
-                    micros / 1e3,
-                );
-            }
-        }
-        let loop_delay = number(&answer["loopMs"]["p99"]);
-        self.add(
-            "Event loop's delay in the host, p99",
-            of.clone(),
-            "ms",
-            loop_delay,
-        );
-        // A single paced stream has too few tokens for the kernel's clock.
-        if width > 1 || length.is_none() {
-            let host = number(&answer["cpuMicros"]) / tokens;
-            self.add("CPU of the host", of.clone(), "µs/token", host);
-            let [client, sshd] = [0, 1].map(|who| (after[who] - before[who]) * 1e6 / tokens);
-            if !self.host.client.is_empty() {
-                self.add("CPU of daemon or ssh", of.clone(), "s/M tokens", client);
-            }
-            self.add(
-                "CPU of daemon or ssh, and host",
-                of.clone(),
-                "s/M tokens",
-                client + host,
-            );
-            if self.way.uses_ssh() {
-                self.add("CPU of sshd", of, "s/M tokens", sshd);
-            }
-        }
-        Ok(())
-    }
-
-    fn memory(&mut self, group: &'static str, when: &str) {
-        let host = resident_mib(&[self.host.pid()]);
-        self.add(group, format!("host, {when}"), "MiB", host);
-        if !self.host.client.is_empty() {
-            let client = resident_mib(&self.host.client);
-            self.add(group, format!("daemon or ssh, {when}"), "MiB", client);
-        }
-    }
-
-    fn bulk(&mut self) -> Result<(), String> {
-        self.upload(1, 1, "")?;
-        self.upload(1, 10, "")?;
-        // A line to the daemon has 16 MiB at most; a hundred come as ten.
-        self.upload(10, 10, "")?;
-        self.download("32 MB down, at 49 MB/s", "pieces=6");
-        self.download("32 MB down, as fast as it is taken", "pieces=0");
-        Ok(())
-    }
-
-    /// That it fails is a result, too.
-    fn download(&mut self, what: &str, pace: &str) {
-        let content = format!("MODE bytes={DOWNLOAD} {pace};");
-        let command = json!({"bytes": DOWNLOAD, "content": content});
-        match self.host.call("download", command) {
-            Ok(answer) => self.bulk_figures(DOWNLOAD, what.to_owned(), &answer),
-            Err(error) => {
-                let first = error.lines().next().unwrap_or_default();
-                let failure = format!("{}, {what}: {first}", self.way.title());
-                self.figures.fail(failure);
-            }
-        }
-    }
-
-    fn upload(&mut self, count: usize, megabytes: usize, line: &str) -> Result<(), String> {
-        let bytes = megabytes * MEGABYTE;
-        let command = json!({"count": count, "bytes": bytes, "content": ONE});
-        let answer = self.host.call("upload", command)?;
-        let what = match count {
-            1 => format!("{megabytes} MB up{line}"),
-            _ => format!("{} MB up, as {count} prompts{line}", count * megabytes),
-        };
-        self.bulk_figures(count * bytes, what, &answer);
-        Ok(())
-    }
-
-    fn bulk_figures(&mut self, bytes: usize, what: String, answer: &Value) {
-        let seconds = answer["seconds"].as_f64().unwrap_or(f64::NAN);
-        self.add("Bulk", what.clone(), "MB/s", bytes as f64 / 1e6 / seconds);
-        let delay = answer["loopMs"]["p99"].as_f64().unwrap_or(f64::NAN);
-        self.add("Event loop's delay in the host, p99", what, "ms", delay);
-    }
-}
-
-/// `1 stream`, `100 streams`.
-pub(crate) fn streams(width: usize) -> String {
-    format!("{width} stream{}", if width == 1 { "" } else { "s" })
-}
-
-/// The median of an answer's times.
-fn middle(answer: &Value) -> f64 {
-    let times = answer["ms"].as_array().into_iter().flatten();
-    let mut times: Vec<_> = times.filter_map(Value::as_f64).collect();
-    times.sort_by(f64::total_cmp);
-    median(&times).unwrap_or(f64::NAN)
-}
-
-/// Waits until all streams have asked.
-fn await_opening(openings: &mut watch::Receiver<u64>) -> Result<(), String> {
-    const LIMIT: Duration = Duration::from_secs(60);
-    tokio::task::block_in_place(|| {
-        tokio::runtime::Handle::current().block_on(async {
-            match tokio::time::timeout(LIMIT, openings.changed()).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(format!("not all streams had asked within {LIMIT:?}")),
-            }
-        })
-    })
 }
 
 /// The key of a line of known_hosts, in base64.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::course::{WIDTHS, streams};
 use crate::figures::{Figures, Way};
-use crate::measure::{WIDTHS, streams};
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 240.0;

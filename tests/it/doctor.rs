@@ -72,7 +72,7 @@ async fn without_a_target_every_profile_is_examined_and_shown_in_a_table() {
         );
     }
     assert!(table.contains("  Ready: "), "{table}");
-    let audit = bed.path("data/audit");
+    let audit = bed.path("data/remote-llm/audit");
     assert!(!audit.exists(), "the doctor leaves no trail");
 }
 
@@ -188,7 +188,7 @@ async fn a_person_at_a_terminal_is_asked_and_types_unseen() {
     assert!(seen.contains("  Ready: "), "{seen}");
     assert!(!seen.contains(PASSWORD), "{seen}");
     assert!(
-        !bed.path("data/known_hosts").exists(),
+        !bed.path("data/remote-llm/known_hosts").exists(),
         "accepted once is not remembered"
     );
 }

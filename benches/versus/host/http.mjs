@@ -57,7 +57,7 @@ export class Direct {
     return direct
   }
 
-  pids () { return {} }
+  pids () { return [] }
   prompt (content, take) { return this.client.prompt(content, take) }
   models () { return this.client.models() }
 
@@ -94,7 +94,7 @@ export class Tunnel {
     this.client = new Client(localPort)
   }
 
-  pids () { return { client: this.child.pid } }
+  pids () { return [this.child.pid] }
   models () { return this.client.models() }
 
   async prompt (content, take) {
@@ -146,7 +146,7 @@ export class Ssh2 {
     this.client = new Client(port, agent)
   }
 
-  pids () { return {} }
+  pids () { return [] }
   models () { return this.client.models() }
 
   async prompt (content, take) {

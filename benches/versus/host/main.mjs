@@ -66,6 +66,15 @@ class Meter {
   }
 }
 
+// A way of its own for each profile; prompts take turns.
+class Several {
+  #turn = 0
+  constructor (all) { this.all = all }
+  pids () { return this.all.flatMap(way => way.pids()) }
+  prompt (...question) { return this.all[this.#turn++ % this.all.length].prompt(...question) }
+  close () { return Promise.all(this.all.map(way => way.close())) }
+}
+
 const timed = async work => {
   const began = performance.now()
   await work(() => performance.now() - began)
@@ -86,8 +95,15 @@ const repeated = async (count, work) => {
 }
 
 const commands = {
-  async open (settings) {
-    way = await ways[process.argv[2]].open(settings)
+  async open ({ profiles, localPorts, ...settings }) {
+    const Way = ways[process.argv[2]]
+    if (Way.shared || profiles === 1) {
+      way = await Way.open({ ...settings, profiles, localPort: localPorts[0] })
+    } else {
+      const all = []
+      for (const localPort of localPorts) all.push(await Way.open({ ...settings, localPort }))
+      way = new Several(all)
+    }
     return { pids: way.pids() }
   },
   // Without a connection, to the first token.

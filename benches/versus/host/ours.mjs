@@ -7,8 +7,12 @@ export class Ours {
   #listening = new Map()
   #last = 0
 
-  static async open ({ daemon, home, ssh, port }) {
+  // One daemon has all profiles.
+  static shared = true
+
+  static async open ({ daemon, home, ssh, port, profiles }) {
     const ours = new Ours()
+    ours.profiles = Array.from({ length: profiles }, (_, number) => `versus-${number}`)
     ours.child = spawn(daemon, { stdio: ['pipe', 'pipe', 'inherit'], env: { HOME: home, PATH: process.env.PATH } })
     ours.#hear()
     await ours.#call('initialize', {
@@ -17,24 +21,27 @@ export class Ours {
       dataDir: home,
       capabilities: {}
     })
-    await ours.#call('remote-llm/configure', {
-      configId: 'versus',
-      name: 'versus',
-      ssh: { host: '127.0.0.1', port: ssh.port, username: ssh.username, authMethod: 'privateKey', privateKeyPath: ssh.key, useSshConfig: false },
-      llm: { apiEndpoint: `http://127.0.0.1:${port}`, apiType: 'openai-compatible' }
-    })
-    await ours.#call('remote-llm/connect', { configId: 'versus' })
+    for (const configId of ours.profiles) {
+      await ours.#call('remote-llm/configure', {
+        configId,
+        name: configId,
+        ssh: { host: '127.0.0.1', port: ssh.port, username: ssh.username, authMethod: 'privateKey', privateKeyPath: ssh.key, useSshConfig: false },
+        llm: { apiEndpoint: `http://127.0.0.1:${port}`, apiType: 'openai-compatible' }
+      })
+      await ours.#call('remote-llm/connect', { configId })
+    }
     return ours
   }
 
-  pids () { return { client: this.child.pid } }
+  pids () { return [this.child.pid] }
 
   async prompt (content, take) {
     const requestId = `r${this.#last}`
+    const configId = this.profiles[this.#last % this.profiles.length]
     this.#listening.set(requestId, take)
     try {
       const result = await this.#call('remote-llm/stream-prompt', {
-        configId: 'versus', requestId, model: 'smol', messages: [{ role: 'user', content }]
+        configId, requestId, model: 'smol', messages: [{ role: 'user', content }]
       })
       if (result.stopReason !== 'end_turn') throw new Error(`ended with ${result.stopReason}`)
     } finally {
@@ -42,8 +49,8 @@ export class Ours {
     }
   }
 
-  models () { return this.#call('remote-llm/list-models', { configId: 'versus', refresh: true }) }
-  disconnect () { return this.#call('remote-llm/disconnect', { configId: 'versus' }) }
+  models () { return this.#call('remote-llm/list-models', { configId: this.profiles[0], refresh: true }) }
+  disconnect () { return this.#call('remote-llm/disconnect', { configId: this.profiles[0] }) }
 
   async close () {
     await this.#call('shutdown', {})

@@ -34,11 +34,16 @@ fn check(draft: &Draft) {
         assert!(stop.password.is_none() && stop.passphrase.is_none());
     }
     if let Some(endpoint) = &draft.endpoint {
-        let scheme = ["http://", "https://"]
+        let scheme = ["http://", "https://", "unix:/"]
             .iter()
             .any(|scheme| endpoint.starts_with(scheme));
         assert!(scheme && is_clean(endpoint), "{endpoint:?}");
-        assert!(!endpoint.contains('@'), "a password may be in {endpoint:?}");
+        let authority = endpoint
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next());
+        let has_user = authority.is_some_and(|authority| authority.contains('@'));
+        assert!(!has_user, "a password may be in {endpoint:?}");
     }
     assert!(
         draft.warnings.iter().all(|warning| is_clean(warning)),
