@@ -188,6 +188,7 @@ async function isAt(handle, expectedPath) {
   return held.dev === now.dev && held.ino === now.ino && await fs.realpath(expectedPath) === expectedPath
 }
 
+/** Whether a canonical path is the root or below it. Only for systems with `/`. */
 function startsBelow(root, real) {
   return real === root || real.startsWith(root.endsWith('/') ? root : `${root}/`)
 }
@@ -198,4 +199,4 @@ function ignore(code) {
   }
 }
 
-module.exports = { canAnchor, descend, readAtMost }
+module.exports = { FILE, canAnchor, descend, readAtMost, startsBelow }

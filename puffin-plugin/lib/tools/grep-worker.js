@@ -2,11 +2,11 @@
 'use strict'
 
 const { parentPort, workerData } = require('node:worker_threads')
-const { readAtMost } = require('./descend')
 const { Fault, fromSystem } = require('./fault')
 const { globMatcher } = require('./glob-pattern')
 const { Jail } = require('./jail')
 const { matchesIn, render } = require('./grep-match')
+const { readInto } = require('./grep-read')
 const { binaryKind } = require('./text')
 const { Walk } = require('./walk')
 
@@ -21,26 +21,31 @@ const EXTENSIONS = {
   php: 'php', cs: 'cs', swift: 'swift', kotlin: 'kt,kts', sql: 'sql', xml: 'xml', vue: 'vue', svelte: 'svelte'
 }
 
+const where = new Uint8Array(workerData.where)
+const scratch = Buffer.allocUnsafe(MAX_FILE + 1)
+
 async function main({ input, folders, path }) {
   const expression = compile(input)
   const wanted = fileFilter(input)
   const jail = await Jail.open(folders)
   const place = await jail.resolve(path)
   const state = { lines: [], size: 0, limit: input.head_limit ?? DEFAULT_LIMIT, bytes: 0, skipped: { large: 0, secret: 0, unread: 0 } }
-  const one = await isFile(jail, place)
+  const job = { expression, input, state }
+  if (await isFile(jail, place)) {
+    const parent = await jail.openFolder({ ...place, segments: place.segments.slice(0, -1) })
+    searchFile(parent, place.segments.at(-1), place.display, job)
+    await parent.close()
+    return present(state, '')
+  }
   const prefix = place.display === '.' ? '' : `${place.display}/`
   const walk = new Walk(jail, place)
-  if (one) {
-    await searchFile(() => jail.openFile(place), place.display, { expression, input, state })
-  } else {
-    for await (const found of walk.files()) {
-      if (!wanted(found.path)) continue
-      if (found.secret) state.skipped.secret++
-      else await searchFile(() => found.folder.openFile(found.name), prefix + found.path, { expression, input, state })
-      if (isFull(state)) break
-    }
+  for await (const found of walk.files()) {
+    if (!wanted(found.path)) continue
+    if (found.secret) state.skipped.secret++
+    else searchFile(found.folder, found.name, prefix + found.path, job)
+    if (isFull(state)) break
   }
-  return present(state, walk)
+  return present(state, walk.note())
 }
 
 function compile({ pattern, '-i': caseless, multiline }) {
@@ -75,40 +80,42 @@ async function isFile(jail, place) {
   }
 }
 
-async function searchFile(open, name, { expression, input, state }) {
-  let bytes
+function searchFile(folder, name, display, { expression, input, state }) {
+  let length
   try {
-    const handle = await open()
-    try {
-      bytes = await readAtMost(handle, MAX_FILE + 1)
-    } finally {
-      await handle.close()
-    }
-  } catch {
+    length = readInto(folder, name, scratch)
+  } catch {} // counted below
+  if (length === undefined) {
     state.skipped.unread++
     return
   }
-  state.bytes += bytes.length
-  if (bytes.length > MAX_FILE) {
+  state.bytes += length
+  if (length > MAX_FILE) {
     state.skipped.large++
     return
   }
-  if (bytes.length === 0 || binaryKind(bytes)) return
-  parentPort.postMessage({ file: name })
-  const text = new TextDecoder().decode(bytes)
-  const matches = matchesIn(text, expression, input)
-  for (const line of render(name, text, matches, input)) {
+  const bytes = scratch.subarray(0, length)
+  if (length === 0 || binaryKind(bytes)) return
+  tellWhere(display)
+  const text = bytes.toString('utf8')
+  for (const line of render(display, text, matchesIn(text, expression, input), input)) {
     if (isFull(state)) return
     state.lines.push(line)
     state.size += line.length * 2
   }
 }
 
+/** Leaves the name where the other thread finds it, should this one have to be ended. */
+function tellWhere(display) {
+  const { written } = new TextEncoder().encodeInto(display, where.subarray(4))
+  new DataView(where.buffer).setUint32(0, written)
+}
+
 function isFull(state) {
   return state.lines.length >= state.limit || state.size >= MAX_OUTPUT || state.bytes >= MAX_BYTES
 }
 
-function present(state, walk) {
+function present(state, note) {
   const { large, secret, unread } = state.skipped
   return [
     ...state.lines,
@@ -117,7 +124,7 @@ function present(state, walk) {
     large > 0 && `[${large} files larger than ${MAX_FILE} bytes were left out]`,
     secret > 0 && `[${secret} files that may hold secrets were left out]`,
     unread > 0 && `[${unread} files could not be read]`,
-    walk.note()
+    note
   ].filter(Boolean).join('\n')
 }
 

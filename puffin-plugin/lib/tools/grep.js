@@ -7,6 +7,7 @@
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { Fault } = require('./fault')
+const { visible } = require('./output')
 
 const TIMEOUT_MS = 30_000
 
@@ -48,22 +49,30 @@ async function plan(input, { jail, folders, grepTimeoutMs = TIMEOUT_MS }) {
   }
 }
 
+/** Which file the thread was at. */
+function lastFile(where) {
+  const length = Math.min(new DataView(where).getUint32(0), where.byteLength - 4)
+  return visible(new TextDecoder().decode(Uint8Array.from(new Uint8Array(where, 4, length))))
+}
+
 /** @returns {Promise<string>} when it settles, the thread is gone */
 async function search(job, timeoutMs, signal) {
+  const where = new SharedArrayBuffer(1024)
   const worker = new Worker(path.join(__dirname, 'grep-worker.js'), {
-    workerData: job, env: {}, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 512 }
+    workerData: { ...job, where }, env: {}, stdout: true, stderr: true, resourceLimits: { maxOldGenerationSizeMb: 512 }
   })
   const settled = new AbortController()
-  let at = ''
   try {
     return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Fault('TOOL_TIMEOUT',
-        `The search was ended after ${timeoutMs / 1000} s${at && `, in ${at}`}. The expression may be one that takes for ever (nested repetition): make it simpler, or name a smaller folder.`)), timeoutMs)
+      const timer = setTimeout(() => {
+        const file = lastFile(where)
+        reject(new Fault('TOOL_TIMEOUT', `The search was ended after ${timeoutMs / 1000} s${file && `, in ${file}`}. ` +
+          'The expression may be one that takes for ever (nested repetition): make it simpler, or name a smaller folder.'))
+      }, timeoutMs)
       settled.signal.addEventListener('abort', () => clearTimeout(timer))
       signal.addEventListener('abort', () => reject(new Fault('TOOL_CANCELLED', 'The search was cancelled.')), { signal: settled.signal })
-      worker.on('message', ({ file, content, fault }) => {
-        if (file !== undefined) at = file
-        else if (fault) reject(new Fault(fault.code, fault.message))
+      worker.on('message', ({ content, fault }) => {
+        if (fault) reject(new Fault(fault.code, fault.message))
         else resolve(content)
       })
       worker.on('error', error => reject(new Fault('TOOL_EXECUTION_FAILED', error.code === 'ERR_WORKER_OUT_OF_MEMORY'
