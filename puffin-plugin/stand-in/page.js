@@ -7,7 +7,7 @@ const wanted = new URLSearchParams(location.search)
 document.documentElement.dataset.theme = wanted.get('theme') ?? 'dark'
 const count = Number(wanted.get('servers') ?? 0)
 const configs = wanted.has('servers') ? many(count) : variety()
-const fake = createFakeMain(handlersOf(configs), () => ({ configs, problems: [], questions: [], approvals: [], streams: [], daemon: { phase: 'ready' } }))
+const fake = createFakeMain(handlersOf(configs), () => ({ configs, problems: [], questions: [], approvals: [], streams: [], daemon: { phase: 'ready', vault: { state: wanted.get('vault') ?? 'unlocked', ...(wanted.get('vault') === 'locked' ? { problem: { message: 'The saved secrets are locked with a passphrase.', data: { code: 'VAULT_LOCKED' } } } : {}) } } }))
 
 /** With `bridge`, main is a real one outside the page: a test answers what is asked here. */
 function createBridge() {

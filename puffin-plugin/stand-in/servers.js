@@ -113,6 +113,9 @@ export function handlersOf(configs) {
     cancel: () => ({ cancelled: true }),
     'approve-tool': () => ({}),
     'set-picked-model': () => ({}),
+    'vault-status': () => ({ vault: { state: 'locked', vaultId: 'v1' } }),
+    'vault-unlock': ({ passphrase }) => ({ vault: passphrase === 'open sesame' ? { state: 'unlocked' } : { state: 'locked', problem: { message: 'That passphrase does not open the vault.', data: { code: 'VAULT_KEY_MISMATCH' } } } }),
+    'vault-reset': () => ({ vault: { state: 'unlocked' } }),
     'test-connection': async (params, main) => {
       const hops = (params.ssh?.jumpHosts?.length ?? 0) + 1
       const host = params.ssh?.host ?? find(params.configId).ssh.host

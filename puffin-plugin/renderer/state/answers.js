@@ -36,6 +36,28 @@ export function createAnswers({ call, sam, notice }) {
       }
     },
 
+    /** Opens the vault, or makes the first one where nothing else keeps secrets. */
+    async unlockVault(passphrase) {
+      try {
+        const { vault } = await call('vault-unlock', { passphrase })
+        present({ type: 'DAEMON_CHANGED', daemon: { vault } })
+        notice(vault.state === 'unlocked' ? 'Saved passwords and keys can be used, and new ones are kept.' : 'The vault is still locked.')
+      } catch (error) {
+        notice(errorForState(error).message, 'error')
+      }
+    },
+    /** Puts the vault aside, which deletes nothing, and begins an empty one. */
+    async resetVault() {
+      try {
+        const { vault: known } = await call('vault-status')
+        const { vault } = await call('vault-reset', { confirm: known.vaultId })
+        present({ type: 'DAEMON_CHANGED', daemon: { vault } })
+        notice('The vault is empty now. The old one lies beside it.')
+      } catch (error) {
+        notice(errorForState(error).message, 'error')
+      }
+    },
+
     async stopPrompt(streamId) {
       present({ type: 'STREAM_STOPPING', streamId })
       try {

@@ -9,6 +9,7 @@ import { createServerList } from './server-list.js'
 import { createTestView } from './test-view.js'
 import { createTrustBanner } from './trust-banner.js'
 import { createUsageView } from './usage-view.js'
+import { createVaultView } from './vault-view.js'
 
 /** @param {{actions: object, secrets: object}} session */
 export function createPanel({ actions, secrets }) {
@@ -22,12 +23,12 @@ export function createPanel({ actions, secrets }) {
   const daemonSentence = h('p', {})
   const again = button('Try again', actions.reload, { small: true })
   const daemon = h('div', { class: 'rllm-note rllm-note--error rllm-section-head', role: 'alert', hidden: true }, daemonSentence, again)
-  const vault = h('p', { class: 'rllm-hint', hidden: true }, 'Passwords and keys that you enter here are kept until Puffin ends: this computer offers no safe place to keep them longer.')
+  const vault = createVaultView(actions)
   const notice = h('p', { class: 'rllm-notice', role: 'status' })
   const nothing = h('p', { class: 'rllm-nothing' }, 'Choose a server, or add one.')
   const detail = h('div', { class: 'rllm-detail' }, head.element, trust.element, form.element, test.element, models.element, usage.element)
   const element = h('section', { class: 'rllm-panel', 'aria-label': 'Remote LLM' },
-    h('div', { class: 'rllm-top' }, daemon, vault, notice),
+    h('div', { class: 'rllm-top' }, daemon, vault.element, notice),
     h('div', { class: 'rllm-columns' }, list.element, h('div', { class: 'rllm-main' }, nothing, detail)))
   let selected = null
   let shownNotice = null
@@ -53,7 +54,7 @@ export function createPanel({ actions, secrets }) {
       setText(daemonSentence, daemonText(state.daemon))
       setHidden(daemon, daemonSentence.textContent === '')
       setHidden(again, !['unreachable', 'failed'].includes(state.daemon.phase))
-      setHidden(vault, state.daemon.vault?.state !== 'session-only')
+      vault.update(state.daemon)
       if (shownNotice !== state.notice) {
         shownNotice = state.notice
         setText(notice, state.notice ? `${state.notice.kind === 'error' ? '✕ ' : ''}${state.notice.text}` : '')
@@ -72,9 +73,8 @@ export function createPanel({ actions, secrets }) {
   }
 }
 
-function daemonText({ phase, error, vault }) {
+function daemonText({ phase, error }) {
   if (phase === 'unreachable' || phase === 'failed') return [error?.message ?? 'The remote LLM daemon does not run.', error?.hint].filter(Boolean).join(' ')
   if (phase === 'waiting') return `${error?.message ?? 'The remote LLM daemon has ended.'} It is started again.`
-  if (vault?.state === 'locked') return vault.problem?.message ?? 'The saved secrets are locked.'
   return ''
 }

@@ -27,6 +27,7 @@ export function createPaste(actions, keyOf) {
       h('div', { class: 'rllm-control' }, control, button('Fill the form', fill, { small: true }))),
     presets)
   let drawn = {}
+  let shownFor = null
 
   function fill() {
     actions.paste(keyOf(), control.value)
@@ -36,6 +37,8 @@ export function createPaste(actions, keyOf) {
     element,
     control,
     update({ found, presets: known }, draft) {
+      if (shownFor !== keyOf()) control.value = ''
+      shownFor = keyOf()
       if (drawn.hosts !== found.sshHosts) {
         hosts.replaceChildren(...found.sshHosts.map(host => h('option', { value: host.alias, label: describe(host) })))
       }

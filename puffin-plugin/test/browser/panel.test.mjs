@@ -177,6 +177,28 @@ tested('a question of a connection that nobody tests is asked in an overlay', as
   assert.deepEqual(await panel.calls('answer'), [{ questionId: 'q', answers: ['hunter2'] }])
 })
 
+tested('a locked vault is opened by its passphrase, or put aside after a second thought', async () => {
+  const panel = await browser.panel({ vault: 'locked' })
+  await panel.sees('The saved secrets are locked with a passphrase.')
+  assert.deepEqual(await panel.axe(), [])
+  await panel.fill('Passphrase of the vault', 'wrong')
+  await panel.press('Enter')
+  await panel.sees('That passphrase does not open the vault.')
+  await panel.click('Begin an empty one')
+  assert.equal(await panel.focused(), 'Keep them')
+  await panel.click('Keep them')
+  await panel.fill('Passphrase of the vault', 'open sesame')
+  await panel.press('Enter')
+  await panel.until(() => document.querySelector('.rllm-vault').hidden)
+  assert.deepEqual(await panel.calls('vault-reset'), [])
+
+  const other = await browser.panel({ vault: 'locked' })
+  await other.click('Begin an empty one')
+  await other.click('Put the saved secrets aside')
+  await other.until(() => document.querySelector('.rllm-vault').hidden)
+  assert.deepEqual(await other.calls('vault-reset'), [{ confirm: 'v1' }])
+})
+
 tested('markup in names and models stays text', async () => {
   const panel = await browser.panel()
   const nasty = '<img src=x onerror="window.pwned=1">'

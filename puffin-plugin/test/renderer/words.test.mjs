@@ -5,6 +5,7 @@ import { proposalsOf } from '../../renderer/state/events.js'
 import { sameFingerprint } from '../../renderer/state/fingerprint.js'
 import { bytes, count, duration, light, modelCapabilities, modelContext, modelSize, visible } from '../../renderer/state/format.js'
 import { initialState } from '../../renderer/state/state.js'
+import { vaultProblem } from '../../renderer/state/vault.js'
 
 test('text of others cannot hide or reorder anything', () => {
   assert.equal(visible('rm -rf ~ \u202E#\u0007\u200B'), 'rm -rf ~ ⟨U+202E⟩#⟨U+0007⟩⟨U+200B⟩')
@@ -55,4 +56,13 @@ test('the picker offers what is listed or chosen, of trusted servers, and no emb
 
 test('an event of a kind that is not known says nothing', () => {
   for (const event of [{ type: 'later-version' }, { type: 'toString' }, {}, null]) assert.deepEqual(proposalsOf(event, 0), [])
+})
+
+test('a vault is told of only where a person should know', () => {
+  assert.equal(vaultProblem({ state: 'unlocked' }), null)
+  assert.equal(vaultProblem(null), null)
+  assert.equal(vaultProblem({ state: 'session-only' }).passphrase, true)
+  const locked = code => vaultProblem({ state: 'locked', problem: { message: 'So it is.', data: { code } } })
+  assert.deepEqual(locked('VAULT_KEY_MISMATCH'), { sentence: 'So it is.', locked: true, passphrase: true, reset: true })
+  assert.deepEqual([locked('VAULT_TOO_NEW').passphrase, locked('VAULT_TOO_NEW').reset, locked('LATER_CODE').reset], [false, false, false])
 })
