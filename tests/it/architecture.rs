@@ -170,7 +170,16 @@ fn rooms_know_only_whom_they_may() {
 fn only_main_reads_the_environment() {
     forbid(
         "the environment is read outside main.rs",
-        &["std::env", "env::var", "env::args", "home_dir()"],
+        // `env::consts` is what the compiler knows.
+        &[
+            "std::env;",
+            "std::env::{",
+            "env::var",
+            "env::args",
+            "env::current_",
+            "env::temp_dir",
+            "home_dir()",
+        ],
         |source| source.is("main.rs"),
     );
 }
@@ -190,8 +199,9 @@ fn only_the_stdio_thread_names_stdin_and_stdout() {
     forbid(
         "stdin or stdout outside rpc/stdio.rs and main.rs",
         &["stdout()", "stdin()", "println!", "print!("],
+        // The last one is a test.
         |source| {
-            ["rpc/stdio.rs", "main.rs", "ssh/child.rs"]
+            ["rpc/stdio.rs", "main.rs", "ssh/child.rs", "fuzz_inputs.rs"]
                 .iter()
                 .any(|path| source.is(path))
         },
