@@ -13,6 +13,7 @@ const { visible } = require('./output')
 const { within } = require('./jail')
 
 const TIMEOUT_MS = 30_000
+const MAX_ARGS = 200
 
 const NUMBER = '\\d{1,6}'
 const DATE = '[\\w .:+/-]{1,40}'
@@ -71,6 +72,7 @@ async function plan(input, { jail, runner }) {
 
 /** Options, revisions and paths, each of which is known to be harmless. */
 async function understand(subcommand, args, jail) {
+  if (args.length > MAX_ARGS) throw new Fault('TOOL_INVALID_INPUT', `More than ${MAX_ARGS} arguments: name a folder.`)
   const split = args.indexOf('--')
   const [front, paths] = split === -1 ? [args, []] : [args.slice(0, split), args.slice(split + 1)]
   const options = []

@@ -9,7 +9,7 @@ const { Decisions } = require('./decisions')
 const { Fault, fromSystem } = require('./fault')
 const { Jail } = require('./jail')
 const { OUTPUT_LIMIT, shorten, visible } = require('./output')
-const { decide } = require('./policy')
+const { decide, forbidden } = require('./policy')
 const { Rules } = require('./rules')
 const { Runner } = require('./run')
 
@@ -41,6 +41,7 @@ const ANSWERS = ['allow-once', 'allow-always', 'deny', 'abort']
  * @property {string} projectPath  absolute
  * @property {Array<{path: string, label?: string, readOnly?: boolean}>} [additionalDirs]
  * @property {boolean} [codeModificationAllowed]  false: no Write, Edit or Bash
+ * @property {string[]} [disallowedTools]  tools that are not there (`Bash`), or what they may not do (`Bash(rm:*)`)
  */
 
 /**
@@ -48,10 +49,11 @@ const ANSWERS = ['allow-once', 'allow-always', 'deny', 'abort']
  * @returns {Array<{name: string, description: string, input_schema: object, readOnly: boolean}>}
  *   the tools to declare for a prompt
  */
-function definitions({ codeModificationAllowed } = {}) {
+function definitions({ codeModificationAllowed, disallowedTools } = {}) {
+  const gone = forbidden(disallowedTools).filter(({ pattern }) => pattern === undefined).map(({ tool }) => tool)
   return TOOLS
     .map(({ definition }) => definition)
-    .filter(({ readOnly }) => readOnly || codeModificationAllowed !== false)
+    .filter(({ name, readOnly }) => !gone.includes(name) && (readOnly || codeModificationAllowed !== false))
     .map(definition => structuredClone(definition))
 }
 
@@ -119,10 +121,10 @@ class Tools {
   }
 
   async #carryOut(call, signal, record) {
-    const { codeModificationAllowed } = this.#options
+    const { codeModificationAllowed, disallowedTools } = this.#options
     const tool = TOOLS.find(({ definition }) => definition.name === call.name)
     if (!tool) {
-      const names = definitions({ codeModificationAllowed }).map(({ name }) => name).join(', ')
+      const names = definitions({ codeModificationAllowed, disallowedTools }).map(({ name }) => name).join(', ')
       throw new Fault('TOOL_NOT_FOUND', `There is no tool of the name ${visible(record.tool).slice(0, 64)}. There are ${names}.`)
     }
     if (signal.aborted) throw cancelled()
@@ -131,7 +133,8 @@ class Tools {
     this.#rules ??= new Rules(this.#options.dataDir, jail.project.real, message => this.#warn(message))
     const plan = await tool.plan(input, { jail, runner: this.#runner, folders: this.#folders(), grepTimeoutMs: this.#options.limits?.grepTimeoutMs })
     record.subject = plan.subject
-    const verdict = decide(await this.#rules.all(), { tool: call.name, ...plan }, { codeModificationAllowed })
+    const rules = [...forbidden(disallowedTools), ...await this.#rules.all()]
+    const verdict = decide(rules, { tool: call.name, ...plan }, { codeModificationAllowed })
     record.decision = verdict.action
     record.reason = verdict.reason
     // Not `denied`: that stands for a person's no, and the model would not hear the reason.

@@ -83,4 +83,17 @@ function readRule(value) {
   return { action, tool, pattern, ...(exact === true && { exact: true }) }
 }
 
-module.exports = { decide, readRule }
+/**
+ * What a host forbids for one prompt, in Claude Code's form: `Bash`, `Bash(git push:*)`, `Write(dist/**)`.
+ *
+ * @param {unknown} names
+ * @returns {Rule[]}
+ */
+function forbidden(names) {
+  if (!Array.isArray(names)) return []
+  return names.map(name => /^([A-Za-z]+)(?:\((.*)\))?$/s.exec(String(name).trim())).filter(Boolean)
+    .map(([, tool, pattern]) => readRule({ action: 'deny', tool, pattern: pattern?.replace(/:\*$/, ' *') }))
+    .filter(Boolean)
+}
+
+module.exports = { decide, forbidden, readRule }

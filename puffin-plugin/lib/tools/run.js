@@ -51,8 +51,8 @@ class Runner {
     const mark = randomBytes(12).toString('hex')
     const settled = new AbortController()
     if (signal?.aborted) return outcome('cancelled', capture)
-    const child = start(file, args, { cwd, env: { ...harmless(this.parentEnv), ...env, [MARK]: mark } })
-    if (!child.pid) return outcome('not-started', capture, { error: await failure(child) })
+    const { child, error } = start(file, args, { cwd, env: { ...harmless(this.parentEnv), ...env, [MARK]: mark } })
+    if (!child?.pid) return outcome('not-started', capture, { error: error ?? await failure(child) })
     const closed = new Promise(resolve => child.once('close', resolve))
     const run = { kill: name => killGroup(child, name) }
     this.#keep(run)
@@ -107,11 +107,16 @@ class Runner {
   }
 }
 
+/** A child, or undefined with the system's code when it could not even be tried. */
 function start(file, args, { cwd, env }) {
   const onWindows = process.platform === 'win32'
-  const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: !onWindows, windowsHide: true })
-  child.once('error', error => { child.failure = error })
-  return child
+  try {
+    const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: !onWindows, windowsHide: true })
+    child.once('error', error => { child.failure = error })
+    return { child }
+  } catch (error) {
+    return { error: error.code ?? 'UNKNOWN' } // arguments that are too long, say
+  }
 }
 
 async function failure(child) {

@@ -117,6 +117,17 @@ test('where code must not be modified, nothing that changes is offered or done, 
   assert.deepEqual(fs.readdirSync(project), [])
 })
 
+test('what a host forbids for a prompt is not offered and not done', async t => {
+  const disallowedTools = ['Write', 'Bash(git push:*)', 'Read(private/**)', 'Nope', '', 7, 'Bash(*']
+  const { call, questions, write } = room(t, { disallowedTools, answer: 'allow-once' })
+  assert.deepEqual(definitions({ disallowedTools }).map(({ name }) => name), ['Read', 'Edit', 'Glob', 'Grep', 'Bash', 'Git'])
+  write('private/a', 'x')
+  for (const [name, input] of [['Write', change], ['Bash', { command: 'true; git push' }], ['Read', { file_path: 'private/a' }]]) {
+    assert.match((await call(name, input)).content, /A rule of the user forbids/, name)
+  }
+  assert.equal(questions.length, 0)
+})
+
 test('a file that may hold secrets is asked about before it is read, and a wildcard does not allow it', async t => {
   const { call, rules, write, questions } = room(t)
   rules([{ action: 'allow', tool: 'Read', pattern: '**' }])

@@ -46,7 +46,7 @@ test('options that run something, write, or lead out are refused', posix, async 
     ['log', '--format=format:%h%GK'], ['log', '--show-signature'], ['log', '--alternate-refs'], ['diff', '-O../x'], ['diff', '--output-indicator-new=x'], ['log', '--exec=x'],
     ['diff', 'HEAD:.env', 'HEAD:a.txt'], ['diff', '--', '../outside/x'], ['diff', '--', '/etc/passwd', '/etc/group'], ['diff', '/etc/passwd', '/etc/group'], ['log', '-c', 'core.pager=x'],
     ['status', '--', '..'], ['log', '--', ':(top)'], ['diff', '--', ':/../x'], ['log', '--pretty=%h\n%G?'], ['status', '--porcelain=v3'], ['log', '-n', '--all --output=x'],
-    ['diff', '--staged --output=x'], ['log', '--since=a\n--output=x'], ['diff', '--submodule=diff'], ['log', '--stdin'], ['log', '--', 'a\0b']
+    ['diff', '--staged --output=x'], ['log', '--since=a\n--output=x'], ['diff', '--submodule=diff'], ['log', '--stdin'], ['log', ...Array(300).fill('HEAD')], ['log', '--', 'a\0b']
   ]
   for (const [subcommand, ...args] of refused) {
     const { content, isError } = await call('Git', { subcommand, args })
