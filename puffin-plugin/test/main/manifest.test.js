@@ -5,12 +5,10 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 const plugin = require('../../index')
+const { faultOf, filesOf } = require('../../manifest-rules')
 const manifest = require('../../puffin-plugin.json')
 
 const ROOT = path.join(__dirname, '../..')
-/** What Puffin's schema allows at the top; one more rejects the plugin. */
-const KNOWN = new Set(['name', 'version', 'displayName', 'description', 'main', 'author', 'license', 'repository', 'homepage', 'bugs', 'keywords', 'engines', 'dependencies', 'extensionPoints', 'activationEvents', 'renderer', 'contributes', 'capabilities'])
-
 /** A context of Puffin's that notes what is registered. */
 function context(registered) {
   const nothing = () => {}
@@ -23,20 +21,39 @@ function context(registered) {
 }
 
 test('the manifest keeps Puffin’s rules', () => {
-  for (const key of Object.keys(manifest)) assert.ok(KNOWN.has(key), key)
-  assert.match(manifest.name, /^[a-z][a-z0-9-]*$/)
-  assert.match(manifest.version, /^\d+\.\d+\.\d+$/)
-  assert.ok(manifest.displayName.length <= 50 && manifest.description.length <= 500)
-  for (const keyword of manifest.keywords) assert.match(keyword, /^[a-zA-Z0-9-]+$/)
-  for (const name of manifest.extensionPoints.ipcHandlers) assert.match(name, /^[a-z][a-z0-9-]*:[a-zA-Z][a-zA-Z0-9_-]*$/)
-  for (const { name } of manifest.renderer.components) assert.match(name, /^[A-Z][A-Za-z]*$/)
-  for (const { id, order, component, location } of manifest.contributes.views) {
-    assert.match(id, /^[a-z][a-z0-9-]*$/)
-    assert.ok(order < 90 && ['nav', 'sidebar'].includes(location))
-    assert.ok(manifest.renderer.components.some(({ name }) => name === component))
-  }
-  for (const file of [manifest.main, manifest.renderer.entry, ...manifest.renderer.styles]) assert.ok(fs.existsSync(path.join(ROOT, file)), file)
+  assert.equal(faultOf(manifest), null)
+  for (const file of filesOf(manifest)) assert.ok(fs.existsSync(path.join(ROOT, file)), file)
   assert.equal(manifest.version, require('../../package.json').version)
+})
+
+test('what Puffin would refuse is found before, with its place', () => {
+  const changed = change => {
+    const copy = structuredClone(manifest)
+    change(copy)
+    return faultOf(copy)
+  }
+  const faults = [
+    [m => { m.contributions = {} }, 'contributions is not expected there'],
+    [m => { delete m.main }, 'has no main'],
+    [m => { m.name = 'Remote' }, /^name does not fit/],
+    [m => { m.version = '1.0' }, /^version does not fit/],
+    [m => { m.displayName = 'x'.repeat(51) }, 'displayName is longer than 50'],
+    [m => { m.main = '/index.js' }, /^main does not fit/],
+    [m => { m.engines.electron = '>=1.0.0' }, 'engines.electron is not expected there'],
+    [m => { m.extensionPoints.ipcHandlers[3] = 'configure' }, /^extensionPoints\.ipcHandlers\.3 does not fit/],
+    [m => { m.extensionPoints.ipcHandlers[3] = m.extensionPoints.ipcHandlers[2] }, 'extensionPoints.ipcHandlers has one thing twice'],
+    [m => { m.renderer.components[0].lazy = true }, 'renderer.components.0.lazy is not expected there'],
+    [m => { m.renderer.entry = 'renderer/über.js' }, /^renderer\.entry does not fit/],
+    [m => { m.contributes.views[0].order = 100 }, /^contributes\.views\.0\.order is not between/],
+    [m => { m.contributes.views[0].location = 'panel' }, 'contributes.views.0.location is none of nav, sidebar'],
+    [m => { m.contributes.views[0].component = 'Other' }, /has the component Other/],
+    [m => { m.capabilities.network = 'yes' }, 'capabilities.network is neither true nor false']
+  ]
+  for (const [change, expected] of faults) {
+    const fault = changed(change)
+    if (expected instanceof RegExp) assert.match(String(fault), expected)
+    else assert.equal(fault, expected)
+  }
 })
 
 test('every handler is declared, registered and answers an object; deactivate ends it', async t => {
