@@ -4,92 +4,10 @@ const test = require('node:test')
 const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
-const plugin = require('../../index')
-const { lack, folder, startSshd, startLlm } = require('./lab')
+const { lack, folder } = require('./lab')
+const { start, configured, submit, until } = require('./app')
 
-const ROOT = path.join(__dirname, '../..')
 const skip = lack() ?? false
-
-/** Puffin's service as far as the plugin touches it. */
-class ClaudeService {
-  isProcessRunning() { return false }
-  async submit() { throw new Error('this is Claude’s') }
-  cancel() {}
-  sendAnswer() {}
-  async buildPrompt({ prompt }) { return prompt }
-}
-
-/** The plugin as Puffin runs it, and a page that polls. */
-async function start(t, { project = folder(t), storageDir = folder(t), claudeService = new ClaudeService() } = {}) {
-  const handlers = new Map()
-  const log = []
-  const note = level => (...words) => log.push(`${level} ${words.join(' ')}`)
-  const context = {
-    pluginName: 'remote-llm-plugin', pluginDir: ROOT, projectPath: project, storageDir,
-    log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
-    registerIpcHandler: (name, handler) => handlers.set(name, handler),
-    getService: name => (name === 'claudeService' ? claudeService : null)
-  }
-  const own = { ...plugin }
-  await own.activate(context)
-  const call = async (name, params) => {
-    const answer = structuredClone(await handlers.get(`remote-llm:${name}`)(params))
-    return answer
-  }
-  const ok = async (name, params) => {
-    const answer = await call(name, params)
-    assert.equal(answer.ok, true, `${name}: ${JSON.stringify(answer.error)}`)
-    return answer
-  }
-  const events = []
-  const watchers = new Set()
-  let polling = true
-  const poll = (async () => {
-    let after = 0
-    while (polling) {
-      const answer = await call('next-events', { after, timeoutMs: 1000 })
-      after = answer.seq
-      const missed = answer.reset ? [{ type: 'state', ...(await call('get-state')) }] : []
-      for (const event of [...missed, ...answer.events]) {
-        events.push(event)
-        for (const watch of [...watchers]) watch(event)
-      }
-    }
-  })()
-  const stop = async () => {
-    if (!polling) return
-    polling = false
-    await own.deactivate()
-    await poll
-  }
-  t.after(stop)
-  /** Does something about each event of a kind. */
-  const on = (type, act) => watchers.add(event => event.type === type && act(event))
-  return { call, ok, events, on, stop, claudeService, project, storageDir, log }
-}
-
-/** Saves a server, and accepts its key as a person does. */
-async function configured(t, app, reply) {
-  const [ssh, llm] = await Promise.all([startSshd(t), startLlm(t, reply)])
-  app.on('question', ({ question }) => app.ok('answer', { questionId: question.questionId, decision: 'accept', fingerprint: question.fingerprint }))
-  await app.ok('configure', { configId: 'gpu', name: 'GPU', ssh, llm: { apiEndpoint: llm.endpoint } })
-  return llm
-}
-
-const submit = (service, data) => {
-  const seen = { chunks: '', raw: [] }
-  const done = service.submit({ prompt: 'Hello?', sessionId: null, model: 'remote-llm:gpu:smol', maxTurns: 40, ...data }, piece => { seen.chunks += piece }, () => {}, line => seen.raw.push(JSON.parse(line)))
-  return { seen, done }
-}
-
-const until = async (what, look) => {
-  for (let tries = 0; tries < 400; tries++) {
-    const found = await look()
-    if (found) return found
-    await new Promise(resolve => setTimeout(resolve, 25))
-  }
-  throw new Error(`waited in vain for ${what}`)
-}
 
 test('from a pasted target to an answer in Puffin’s prompt box, and again after a restart', { skip }, async t => {
   const app = await start(t)
@@ -160,8 +78,7 @@ test('a daemon that is killed is told of, started again, and works', { skip }, a
   const app = await start(t)
   await configured(t, app, () => [{ role: 'assistant', content: 'Hi' }])
   await submit(app.claudeService).done
-  const [pid] = fs.readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(id => fs.readFileSync(`/proc/${id}/comm`, 'utf8').startsWith('puffin-remote'))
-  process.kill(Number(pid), 'SIGKILL')
+  process.kill(app.daemonPid(), 'SIGKILL')
   await until('the news', () => app.events.some(({ type, daemon }) => type === 'daemon' && daemon.phase === 'waiting'))
   const response = await submit(app.claudeService).done
   assert.equal(response.content, 'Hi')
@@ -191,7 +108,5 @@ test('deactivate ends the daemon and leaves the service as it was', { skip }, as
   await app.ok('get-state')
   await app.stop()
   assert.deepEqual(Object.keys(app.claudeService), [])
-  const left = fs.readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
-  const daemons = left.filter(id => fs.readFileSync(`/proc/${id}/comm`, 'utf8').startsWith('puffin-remote'))
-  assert.deepEqual(daemons, [])
+  assert.equal(app.daemonPid(), undefined)
 })

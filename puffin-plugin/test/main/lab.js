@@ -16,7 +16,7 @@ const REQUIRED = process.env.PUFFIN_REQUIRE_PEERS === '1'
 function lack() {
   const binary = process.env.REMOTE_LLM_BIN ?? path.join(ROOT, 'target/debug/puffin-remote-llm')
   const missing = [binary, '/usr/sbin/sshd', '/usr/bin/ssh-keygen'].find(file => !fs.existsSync(file))
-  const why = missing ? `${missing} is not there` : process.getuid() !== 0 ? 'sshd without root needs a set-up of its own' : null
+  const why = missing ? `${missing} is not there` : null
   if (why && REQUIRED) throw new Error(`a real peer is required: ${why}`)
   if (!why) process.env.REMOTE_LLM_BIN = binary
   return why
@@ -36,7 +36,7 @@ const freePort = () => new Promise(resolve => {
   })
 })
 
-/** A real sshd on loopback that lets root in by one key. */
+/** A real sshd on loopback that lets this user in by one key; it needs no root for that. */
 async function startSshd(t) {
   const place = folder(t)
   const file = name => path.join(place, name)
@@ -46,24 +46,30 @@ async function startSshd(t) {
   const port = await freePort()
   fs.writeFileSync(file('config'), [
     `Port ${port}`, 'ListenAddress 127.0.0.1', `HostKey ${file('host')}`, `AuthorizedKeysFile ${file('authorized_keys')}`,
-    'PermitRootLogin yes', 'StrictModes no', 'PasswordAuthentication no', 'UsePAM no', `PidFile ${file('pid')}`, ''
+    'PermitRootLogin prohibit-password', 'StrictModes no', 'PasswordAuthentication no', 'KbdInteractiveAuthentication no',
+    // Without root sshd can't read whether an account is locked, and takes it for that; PAM can.
+    `UsePAM ${process.getuid() === 0 ? 'no' : 'yes'}`, `PidFile ${file('pid')}`, ''
   ].join('\n'))
-  fs.mkdirSync('/run/sshd', { recursive: true })
+  if (process.getuid() === 0) fs.mkdirSync('/run/sshd', { recursive: true })
   const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', file('config')], { stdio: ['ignore', 'ignore', 'pipe'] })
   t.after(() => child.kill())
+  let said = ''
   await new Promise((resolve, reject) => {
-    child.stderr.on('data', text => /listening on/.test(text) && resolve())
-    child.on('exit', code => reject(new Error(`sshd ended with ${code}`)))
+    child.stderr.on('data', text => {
+      said = (said + text).slice(-4096)
+      if (/listening on/.test(said)) resolve()
+    })
+    child.on('exit', code => reject(new Error(`sshd ended with ${code}: ${said}`)))
   })
-  return { host: '127.0.0.1', port, username: 'root', privateKeyPath: file('user'), useSshConfig: false, authMethod: 'privateKey' }
+  return { host: '127.0.0.1', port, username: os.userInfo().username, privateKeyPath: file('user'), useSshConfig: false, authMethod: 'privateKey' }
 }
 
 /**
- * An OpenAI-compatible server. `reply` gets the request's body and answers a list of deltas; a number in
- * it is a pause in ms, 'hang' keeps the stream open.
+ * An OpenAI-compatible server. `reply` gets the request's body and answers a list of deltas; 'hang' in
+ * it keeps the stream open, 'break' closes the connection.
  */
 async function startLlm(t, reply) {
-  const seen = { chats: [], closed: 0 }
+  const seen = { chats: [], keys: [], closed: 0 }
   const server = http.createServer(async (request, response) => {
     if (!request.url.endsWith('/chat/completions')) {
       response.setHeader('content-type', 'application/json')
@@ -74,12 +80,14 @@ async function startLlm(t, reply) {
     for await (const piece of request) text += piece
     const body = JSON.parse(text)
     seen.chats.push(body)
+    seen.keys.push(request.headers.authorization)
     response.setHeader('content-type', 'text/event-stream')
     response.on('close', () => { seen.closed += 1 })
     const chunk = (delta, finish = null) => response.write(`data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', model: 'smol', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`)
     let calls = false
     for (const step of reply(body)) {
       if (step === 'hang') return
+      if (step === 'break') return response.socket.end()
       if (step.tool_calls) calls = true
       chunk(step)
     }
@@ -92,7 +100,7 @@ async function startLlm(t, reply) {
     server.closeAllConnections()
     server.close()
   })
-  return { ...seen, seen, endpoint: `http://127.0.0.1:${server.address().port}` }
+  return { seen, endpoint: `http://127.0.0.1:${server.address().port}` }
 }
 
 module.exports = { lack, folder, startSshd, startLlm }

@@ -57,7 +57,7 @@ test('it is started, asked, logged by the line, and ended', async t => {
   const { sidecar, lines, states } = setUp(t, 'well')
   sidecar.start()
   assert.deepEqual(await sidecar.call('remote-llm/echo', { x: 1 }), { x: 1 })
-  assert.deepEqual(sidecar.state, { phase: 'ready', error: null, vault: { state: 'session-only' } })
+  assert.deepEqual(sidecar.state, { phase: 'ready', error: null, vault: { state: 'session-only' }, version: null })
   const { pid } = sidecar
   await sidecar.stop()
   assert.equal(isAlive(pid), false)
