@@ -77,8 +77,8 @@ function wrapClaudeService({ service, prompts, picked, log }) {
     // Without a session that the daemon has, the model knows nothing of the project yet.
     const text = typeof self.buildPrompt === 'function' ? await self.buildPrompt({ ...data, sessionId: goesOn ? sessionId : null }) : data.prompt
     onFullPrompt?.(text)
-    const { additionalDirs = [], disallowedTools } = data
-    const policy = { additionalDirs, codeModificationAllowed: data.codeModificationAllowed !== false, ...(disallowedTools && { disallowedTools }) }
+    const { additionalDirs, disallowedTools } = data
+    const policy = { additionalDirs: additionalDirs ?? [], codeModificationAllowed: data.codeModificationAllowed !== false, ...(disallowedTools && { disallowedTools }) }
     const more = onQuestion ? { tools: [questions.tool(onQuestion)], approve: questions.approver(onQuestion) } : {}
     const transcript = createTranscript({ onChunk: piece => onChunk?.(piece), onRaw: line => onRaw?.(line) })
     transcript.begin({ sessionId, model: modelId, tools: prompts.toolNames(policy, more) })
