@@ -3,8 +3,9 @@
  *
  * On Linux every step is relative to the folder held open before it (`/proc/self/fd/N/name` is what
  * `openat` would do), so nothing that is renamed meanwhile can lead out. macOS refuses links anywhere in a
- * path by itself (O_NOFOLLOW_ANY). Elsewhere what was opened is compared with its path again afterwards;
- * there a window remains for writing, between that comparison and the rename.
+ * path by itself (O_NOFOLLOW_ANY), and the temporary file that it made inside is not found outside when it is
+ * renamed. Elsewhere what was opened is compared with its path again afterwards; there a window remains for
+ * writing, between that comparison and the rename.
  */
 'use strict'
 
@@ -14,7 +15,8 @@ const path = require('node:path')
 const { randomBytes } = require('node:crypto')
 const { Fault } = require('./fault')
 
-const NO_FOLLOW = (constants.O_NOFOLLOW ?? 0) | (process.platform === 'darwin' ? 0x20000000 : 0)
+// macOS's refuses links in the whole path; it is not for use together with O_NOFOLLOW.
+const NO_FOLLOW = process.platform === 'darwin' ? 0x20000000 : constants.O_NOFOLLOW ?? 0
 const FOLDER = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | NO_FOLLOW
 // A pipe must not make the opening wait for its other end.
 const FILE = constants.O_RDONLY | NO_FOLLOW | (constants.O_NONBLOCK ?? 0)
