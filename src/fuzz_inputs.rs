@@ -20,6 +20,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("ssh_config", ssh::fuzzing::ssh_config),
     ("target", ssh::fuzzing::target),
     ("tool_calls", llm::fuzzing::tool_calls),
+    ("vault", config::fuzzing::vault),
 ];
 
 #[test]

@@ -26,6 +26,10 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*}
 /// once, each of which reads its profile, would have them all.
 const FILE_THREADS: usize = 32;
 
+/// Lets debuggers, and tests that count descriptors, look into the daemon.
+#[cfg(target_os = "linux")]
+const DEBUGGABLE: &str = "PUFFIN_REMOTE_LLM_DEBUGGABLE";
+
 fn main() -> ExitCode {
     #[cfg(unix)]
     if let Some(socket) = std::env::var_os(daemon::ASKPASS) {
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
 fn examine(options: Doctor) -> ExitCode {
     let tap = LogTap::default();
     install_logging(None, &tap);
+    keep_memory_private();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -167,6 +172,7 @@ fn serve(options: &Serve) -> ExitCode {
     let tap = LogTap::default();
     install_logging(options.log, &tap);
     std::panic::set_hook(Box::new(log_panic));
+    keep_memory_private();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -292,6 +298,26 @@ fn log_panic(info: &PanicHookInfo<'_>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(%place, "internal error");
 }
+
+/// Secrets are in memory while they are used: no crash writes it down, here or in what is started
+/// from here, and no other program of the user looks into it.
+#[cfg(unix)]
+fn keep_memory_private() {
+    use nix::sys::resource::{Resource, setrlimit};
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+        tracing::warn!(%error, "a crash may write this program's memory into a file");
+    }
+    // Where the system pipes cores to a program, it does not ask for the limit.
+    #[cfg(target_os = "linux")]
+    if std::env::var_os(DEBUGGABLE).is_none()
+        && let Err(error) = nix::sys::prctl::set_dumpable(false)
+    {
+        tracing::warn!(%error, "other programs of this user can look into this one's memory");
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_memory_private() {}
 
 #[cfg(unix)]
 async fn stop_on_signal(stop: CancellationToken) {

@@ -1,8 +1,9 @@
-//! Where the fuzz target of `fuzz/` enters: whatever stands in a profile's file, what is asserted
-//! here holds. The same inputs, `tests/data/fuzz/profile`, are played by an ordinary test.
+//! Where the fuzz targets of `fuzz/` enter: whatever stands in a profile's file or a vault's, what is
+//! asserted here holds. The same inputs, `tests/data/fuzz`, are played by an ordinary test.
 
 use serde_json::Value;
 
+pub use super::vault::fuzzing::vault;
 use super::{Warning, from_json, validate};
 
 /// What stands in the inputs where a secret would.

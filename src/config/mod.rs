@@ -18,6 +18,7 @@ mod private;
 mod profile;
 mod read;
 mod secrets;
+mod source;
 mod store;
 mod unknown;
 mod validate;
@@ -32,6 +33,7 @@ pub use profile::{
 };
 pub use read::from_json;
 pub use secrets::{Change, SecretField, Secrets};
+pub use source::SecretSource;
 pub use store::{Changed, Listed, Loaded, Lock, Store, Trust};
 pub use unknown::Unknown;
 pub use validate::validate;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ollama::Ollama;
 use super::read::from_json;
+use super::source::SecretSource;
 use super::unknown::Unknown;
 
 /// What the user saved. Names on file and wire are camelCase; absent means the default.
@@ -60,6 +61,12 @@ pub struct SshProfile {
     /// Offers only the key named, not the agent's others. `None`: what ssh_config says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identities_only: Option<bool>,
+    /// Where the password comes from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub password_source: SecretSource,
+    /// Where the passphrase of the private key comes from.
+    #[serde(skip_serializing_if = "is_default")]
+    pub passphrase_source: SecretSource,
     /// Hops on the way, in order. A hop has none of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub jump_hosts: Vec<Self>,
@@ -291,6 +298,8 @@ impl Default for SshProfile {
             certificate_path: None,
             identity_agent: None,
             identities_only: None,
+            password_source: SecretSource::Saved,
+            passphrase_source: SecretSource::Saved,
             jump_hosts: Vec::new(),
             proxy_command: None,
             use_ssh_config: true,

@@ -13,6 +13,7 @@ use super::profile::{
     ApiType, AuthMethod, HostKeyPolicy, LlmProfile, ModelProfile, Profile, SshProfile, Timeouts,
     Tls, Transport,
 };
+use super::source::SecretSource;
 use super::unknown::{Unknown, join, secret_dropped};
 use super::validate::is_secret_header;
 
@@ -70,6 +71,8 @@ fn read_ssh(mut fields: Fields, warnings: &mut Vec<Warning>) -> Result<SshProfil
         certificate_path: fields.string("certificatePath")?,
         identity_agent: fields.string("identityAgent")?,
         identities_only: fields.flag("identitiesOnly")?,
+        password_source: SecretSource::read(&mut fields, "passwordSource")?,
+        passphrase_source: SecretSource::read(&mut fields, "passphraseSource")?,
         jump_hosts: fields
             .list("jumpHosts")?
             .into_iter()
@@ -294,6 +297,7 @@ mod tests {
                 "host": "gpu", "port": 2222, "username": "ai", "authMethod": "keyboardInteractive",
                 "privateKeyPath": "~/.ssh/id", "certificatePath": "~/.ssh/id-cert.pub",
                 "identityAgent": "~/.agent", "identitiesOnly": false, "proxyCommand": "nc %h %p",
+                "passwordSource": "ask", "passphraseSource": {"command": ["pass", "show", "gpu"]},
                 "useSshConfig": false, "hostKeyPolicy": "accept-new", "connectTimeout": 30000,
                 "keepaliveInterval": 0, "keepaliveCountMax": 3,
                 "maxConnections": 2, "idleTimeout": 0, "later": {"x": [1]},

@@ -98,6 +98,8 @@ fn ssh(path: &str, ssh: &SshProfile, warnings: &mut Vec<Warning>) -> Result<(), 
     ] {
         optional(&at(name), value.as_ref(), |at, path| file_path(at, path))?;
     }
+    ssh.password_source.validate(&at("passwordSource"))?;
+    ssh.passphrase_source.validate(&at("passphraseSource"))?;
     optional(
         &at("proxyCommand"),
         ssh.proxy_command.as_ref(),

@@ -93,10 +93,10 @@ impl HostPrompter {
             PromptKind::KeyboardInteractive => protocol::PromptKind::KeyboardInteractive,
         };
         let hop = question.place.hop;
-        // Codes are good once; and only a machine of a saved profile has a place to remember in.
+        // Only a machine of a saved profile has a place to remember in.
         let field = self.stops.get(hop).copied().flatten().and_then(|stop| {
             let stops = self.stops.iter().flatten().count();
-            (kind != protocol::PromptKind::KeyboardInteractive && self.config_id.is_some())
+            (question.may_keep && self.config_id.is_some())
                 .then(|| wire::config::prompt_field(kind, stop, stops))
         });
         let params = AnswerPromptParams {

@@ -1,6 +1,8 @@
 //! Text written by a server, made fit to be shown and logged: one line, no control characters,
 //! bounded, without our own secrets.
 
+mod spelling;
+
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -15,11 +17,12 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Knows these; empty ones are none.
+    /// Knows these, also as they are escaped; empty ones are none.
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut secrets: Vec<_> = secrets
             .into_iter()
             .filter(|secret| !secret.expose_secret().is_empty())
+            .flat_map(|secret| [spelling::spellings(&secret), vec![secret]].concat())
             .collect();
         // The longest first, so that no secret is cut open by one inside it.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
@@ -151,6 +154,23 @@ mod tests {
             redactor.clean("bad keys xsk-lab-12345y, sk-lab-12345-long"),
             "bad keys x[redacted]y, [redacted]"
         );
+    }
+
+    #[test]
+    fn a_key_echoed_with_escapes_is_redacted() {
+        let key = "sk-\"lab\" <&>\\12345";
+        let redactor = Redactor::new([key.into()]);
+        let in_json = serde_json::json!(key).to_string();
+        let echoes = [
+            serde_json::json!({ "key": in_json }).to_string(),
+            in_json,
+            "sk-&quot;lab&quot; &lt;&amp;&gt;\\12345".to_owned(),
+            "sk-%22lab%22%20%3C%26%3E%5C12345".to_owned(),
+        ];
+        for echo in echoes {
+            let shown = redactor.redact(&echo);
+            assert!(!shown.contains("lab"), "{shown}");
+        }
     }
 
     #[test]

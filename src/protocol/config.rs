@@ -57,6 +57,12 @@ pub struct SshParams {
     /// Offer the named key only, none of the agent's others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identities_only: Option<bool>,
+    /// Where the password comes from; `password` can be given only if it is `saved`.
+    #[serde(default)]
+    pub password_source: SecretSource,
+    /// Where the passphrase of the private key comes from; the same with `passphrase`.
+    #[serde(default)]
+    pub passphrase_source: SecretSource,
     /// A command whose pipes lead to the SSH server, instead of TCP or jump hosts. `%h`,
     /// `%p`, `%r` and `%n` stand for host, port, user and the name as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +125,20 @@ pub enum AuthMethod {
     KeyboardInteractive,
     /// RFC 4252 `none`; enough where the network itself proves who we are.
     None,
+}
+
+/// Where a password or a passphrase comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SecretSource {
+    /// It was given once, and is kept; where there is none, a person is asked, and can have it kept.
+    #[default]
+    Saved,
+    /// A person is asked for each sign-in. It is never kept.
+    Ask,
+    /// A program of this computer writes it to its standard output: the program and its
+    /// arguments, which no shell sees. It has 60 s. One line break at the end is cut off.
+    Command(Vec<String>),
 }
 
 /// Who speaks SSH to the machine.

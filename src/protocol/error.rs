@@ -145,6 +145,8 @@ pub enum ErrorCode {
     SshConfigInvalid = 1014,
     /// The proxy command can't be started, or ended before there was a connection.
     SshProxyCommandFailed = 1030,
+    /// The profile has a command for a password or a passphrase, and it gave none.
+    SshSecretCommandFailed = 1032,
     /// The system's `ssh` can't be started, or failed in a way that has no other code.
     SshSystemFailed = 1031,
     /// The SSH agent was chosen, and it is not there, holds no fitting key or does not work.

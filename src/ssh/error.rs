@@ -16,7 +16,9 @@ use std::time::Duration;
 pub use self::host_key::{
     AlgorithmList, HostCertificate, HostCertificateProblem, HostKeyInfo, KnownKey, NotTrusted,
 };
-pub use self::login::{AgentProblem, AuthAttempt, AuthOutcome, CertificateProblem, KeyProblem};
+pub use self::login::{
+    AgentProblem, AuthAttempt, AuthOutcome, CertificateProblem, KeyProblem, SecretCommandProblem,
+};
 pub use self::system::SystemProblem;
 use super::prompt::{HostKeyReason, KnownAs, PromptFailure, PromptKind};
 use super::ssh_config::Problem as SshConfigProblem;
@@ -266,6 +268,15 @@ pub enum Cause {
     /// The server thinks for too long.
     #[error("not authenticated within {after:?}")]
     AuthTimeout { after: Duration },
+    /// The profile has a command for a secret, and there is none.
+    #[error("{program} {problem}")]
+    SecretCommand {
+        /// What it was to write.
+        kind: PromptKind,
+        /// Without its arguments.
+        program: String,
+        problem: SecretCommandProblem,
+    },
     /// A person had to answer, and did not.
     #[error("{failure}")]
     Unanswerable {
@@ -377,6 +388,7 @@ impl Cause {
             | Self::NoAgent { .. }
             | Self::PasswordExpired { .. }
             | Self::AuthTimeout { .. }
+            | Self::SecretCommand { .. }
             | Self::Unanswerable { .. }
             | Self::ForwardingDenied { .. }
             | Self::ForwardingUnsupported { .. }

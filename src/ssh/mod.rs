@@ -36,6 +36,7 @@ mod plan;
 mod pool;
 mod prompt;
 mod proxy_command;
+mod secret_command;
 mod session;
 mod ssh_config;
 mod stages;
@@ -52,7 +53,7 @@ pub use self::draft::{Draft, DraftProblem, parse as parse_draft};
 pub use self::error::{
     AgentProblem, AlgorithmList, AuthAttempt, AuthOutcome, Cause, CertificateProblem, Error,
     HostCertificate, HostCertificateProblem, HostKeyInfo, KeyProblem, KnownKey, Lost, NotTrusted,
-    Place, SlowConsumer, SystemProblem,
+    Place, SecretCommandProblem, SlowConsumer, SystemProblem,
 };
 pub use self::memory::Memory;
 pub use self::observe::{NoObserver, Observer, Stage, StageOutcome, StageReport};
@@ -70,5 +71,5 @@ pub use self::system::ASKPASS;
 pub use self::system::ask_through;
 pub use self::target::{
     AddressFamily, Algorithms, AuthMethod, Destination, Environment, Hop, HostKeyPolicy, IDLE,
-    KnownHostsFiles, LocalUser, Target, Transport, Variables,
+    KnownHostsFiles, LocalUser, SecretSource, Target, Transport, Variables,
 };

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use super::algorithms;
 use super::error::{Cause, Error, Place};
 use super::ssh_config::{self, Jump, Query, Settings, StrictHostKeyChecking};
-use super::target::{AuthMethod, Environment, Hop, HostKeyPolicy, Target, Transport};
+use super::target::{AuthMethod, Environment, Hop, HostKeyPolicy, SecretSource, Target, Transport};
 use super::text::sanitize;
 
 /// Longer routes are a circle.
@@ -44,7 +44,9 @@ pub struct Stop {
     pub certificate_path: Option<PathBuf>,
     pub identity_agent: Option<PathBuf>,
     pub identities_only: Option<bool>,
+    pub password_source: SecretSource,
     pub password: Option<SecretString>,
+    pub passphrase_source: SecretSource,
     pub passphrase: Option<SecretString>,
     pub host_key_policy: Option<HostKeyPolicy>,
     /// With its tokens. Only for the first stop.
@@ -77,7 +79,9 @@ impl Stop {
             certificate_path: None,
             identity_agent: None,
             identities_only: None,
+            password_source: SecretSource::Saved,
             password: None,
+            passphrase_source: SecretSource::Saved,
             passphrase: None,
             host_key_policy: None,
             proxy_command: None,
@@ -98,7 +102,9 @@ impl Stop {
             certificate_path,
             identity_agent,
             identities_only,
+            password_source,
             password: _,
+            passphrase_source,
             passphrase: _,
             host_key_policy,
             proxy_command,
@@ -116,6 +122,8 @@ impl Stop {
             && *certificate_path == other.certificate_path
             && *identity_agent == other.identity_agent
             && *identities_only == other.identities_only
+            && *password_source == other.password_source
+            && *passphrase_source == other.passphrase_source
             && *host_key_policy == other.host_key_policy
             && *proxy_command == other.proxy_command
             && *use_ssh_config == other.use_ssh_config
@@ -314,7 +322,9 @@ fn merge(stop: &Stop, settings: Settings, environment: &Environment) -> Hop {
         identity_agent: stop.identity_agent.clone().or(settings.identity_agent),
         identities_only: stop.identities_only.unwrap_or(settings.identities_only),
         preferred_authentications: settings.preferred_authentications,
+        password_source: stop.password_source.clone(),
         password: stop.password.clone(),
+        passphrase_source: stop.passphrase_source.clone(),
         passphrase: stop.passphrase.clone(),
         host_key_policy: stop
             .host_key_policy

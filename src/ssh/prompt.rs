@@ -91,6 +91,9 @@ pub struct PromptQuestion {
     pub prompts: Vec<Prompt>,
     /// Counted from 1: above 1, the last answer was wrong.
     pub attempt: u32,
+    /// Whether the answer may be kept: not where the profile says that it is asked for each time,
+    /// or that a command has it.
+    pub may_keep: bool,
     /// How long an answer is waited for. Servers hang up after about two minutes.
     pub time_limit: Duration,
 }

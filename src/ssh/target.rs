@@ -79,7 +79,10 @@ pub struct Hop {
     pub identities_only: bool,
     /// The methods to use, in order (PreferredAuthentications); `None`: OpenSSH's order.
     pub preferred_authentications: Option<Vec<String>>,
+    /// Where the password comes from; only a saved one is in [`Self::password`].
+    pub password_source: SecretSource,
     pub password: Option<SecretString>,
+    pub passphrase_source: SecretSource,
     /// The passphrase of `private_key_path` (and of default key files that it fits).
     pub passphrase: Option<SecretString>,
     pub host_key_policy: HostKeyPolicy,
@@ -120,7 +123,9 @@ impl Hop {
             identity_agent: None,
             identities_only: false,
             preferred_authentications: None,
+            password_source: SecretSource::Saved,
             password: None,
+            passphrase_source: SecretSource::Saved,
             passphrase: None,
             host_key_policy: HostKeyPolicy::Ask,
             known_hosts: KnownHostsFiles::default(),
@@ -187,6 +192,18 @@ pub enum AuthMethod {
     Agent,
     KeyboardInteractive,
     None,
+}
+
+/// Where a password or a passphrase comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SecretSource {
+    /// It is saved, or asked for.
+    #[default]
+    Saved,
+    /// It is asked for each time.
+    Ask,
+    /// A program of this computer writes it: the program, then its arguments.
+    Command(Vec<String>),
 }
 
 /// What to do with a host key that no file knows. A changed or revoked key is

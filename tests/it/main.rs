@@ -48,6 +48,7 @@ mod request_headers;
 mod resend;
 mod schema;
 mod scripted_servers;
+mod secret_sources;
 mod secrets;
 mod soak;
 mod ssh_config;

@@ -1,6 +1,7 @@
 //! The key-encryption key: what a host or a person gives to open the vault.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
@@ -12,10 +13,15 @@ use super::cipher::{Key, joined, random};
 use super::document::{Base64, Kdf, KdfName, KeySlot};
 use super::problem::{KeySource, VaultProblem};
 
-/// RFC 9106's second choice: 64 MiB, 3 passes, 4 lanes.
+/// RFC 9106's second choice: 64 MiB, 3 passes, 4 lanes. Never less, however slow the machine.
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
 const LANES: u32 = 4;
+/// What one guess is to cost on the machine that makes the vault. A faster one makes more passes,
+/// then takes more memory, as far as any other machine will bear it.
+const COST: Duration = Duration::from_millis(100);
+const MOST_PASSES: u32 = 16;
+const MOST_MEMORY_KIB: u32 = 256 * 1024;
 
 /// What opens a vault. Wiped when it is dropped.
 #[derive(Clone)]
@@ -58,12 +64,22 @@ impl Credential {
         }
     }
 
-    /// For a new vault. A passphrase costs about 0.1 s and 64 MiB.
+    /// For a new vault. A passphrase costs 0.1 s or more, and 64 MiB or more: what its numbers cost
+    /// is measured, and they are raised until it is enough.
     pub(super) fn new_kek(&self) -> std::io::Result<Kek> {
         match &self.0 {
             Kind::Host(key) => Ok(Kek::of_host(key)),
             Kind::Passphrase(passphrase) => {
-                Kek::of_passphrase(passphrase, Kdf::new(random()?)).map_err(std::io::Error::other)
+                let mut kdf = Kdf::new(random()?);
+                loop {
+                    let began = Instant::now();
+                    let kek = Kek::of_passphrase(passphrase, kdf.clone())
+                        .map_err(std::io::Error::other)?;
+                    match kdf.dearer(began.elapsed()) {
+                        Some(dearer) => kdf = dearer,
+                        None => return Ok(kek),
+                    }
+                }
             }
         }
     }
@@ -185,6 +201,26 @@ impl Kdf {
             p: LANES,
             salt: Base64(salt),
         }
+    }
+
+    /// Numbers that cost enough, as these took so long; `None` if these do, or if there are no
+    /// higher ones.
+    pub(super) fn dearer(&self, took: Duration) -> Option<Self> {
+        if took >= COST {
+            return None;
+        }
+        let took = took.as_micros().max(1);
+        // A little more, so that the next look is the last one.
+        let factor = COST.as_micros() * 5 / 4;
+        let passes = (u128::from(self.t) * factor).div_ceil(took);
+        let t = u32::try_from(passes)
+            .unwrap_or(MOST_PASSES)
+            .min(MOST_PASSES);
+        if t > self.t {
+            return Some(Self { t, ..self.clone() });
+        }
+        let m = (self.m * 2).min(MOST_MEMORY_KIB);
+        (m > self.m).then(|| Self { m, ..self.clone() })
     }
 }
 

@@ -9,6 +9,8 @@
 mod cipher;
 mod document;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod key;
 mod place;
 mod problem;

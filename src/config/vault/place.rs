@@ -104,6 +104,9 @@ impl Place {
             return Err(refused("is larger than 16 MiB"));
         }
         close_to_others(&path, &metadata, 0o600);
+        if let Ok(folder) = fs::metadata(&self.folder) {
+            close_to_others(&self.folder, &folder, 0o700);
+        }
         Ok(Some(Content {
             bytes,
             stamp: Stamp::of(&metadata),

@@ -185,9 +185,8 @@ fn files_are_for_their_owner_only_and_closed_again_if_they_are_not() {
     for (path, open) in [(&folder, 0o755), (&main, 0o644)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(open)).unwrap();
     }
-    let vault = opened(&folder, host(HOST_KEY));
+    opened(&folder, host(HOST_KEY));
     assert_eq!(mode(&main), 0o600);
-    set(&vault, "a", PASSWORD, "two").unwrap();
     assert_eq!(mode(&folder), 0o700);
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::conversation::digest::sha256;
-use crate::conversation::private::{create_folder, open};
+use crate::conversation::private::{close_to_others, create_folder, open};
 
 /// Where a project's conversations are.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl Place {
         create_folder(&folder)?;
         let file = folder.join(name(project));
         open(&file)?;
-        close_to_others(&file)?;
+        close_to_others(&file, 0o600)?;
         Ok(Some(file))
     }
 }
@@ -74,19 +74,4 @@ fn name(project: &Path) -> String {
         .take(32)
         .collect();
     format!("{readable}-{digest}.sqlite3")
-}
-
-#[cfg(unix)]
-fn close_to_others(file: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    if fs::metadata(file)?.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
-fn close_to_others(_: &Path) -> io::Result<()> {
-    Ok(())
 }

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use crate::{
     protocol::{ErrorCode, StageName},
-    ssh::{AgentProblem, AuthAttempt, AuthOutcome, Cause, KeyProblem, PromptFailure, PromptKind},
+    ssh::{
+        AgentProblem, AuthAttempt, AuthOutcome, Cause, KeyProblem, PromptFailure, PromptKind,
+        SecretCommandProblem,
+    },
 };
 
 use super::ssh::Told;
@@ -307,6 +310,49 @@ pub(super) fn agent(host: &str, problem: &AgentProblem) -> Told {
     told(
         ErrorCode::SshAgentUnavailable,
         format!("The sign-in on {host} needs your SSH agent, and {why}"),
+    )
+}
+
+/// The layer is this computer: the server has not been shown anything.
+pub(super) fn secret_command(
+    host: &str,
+    kind: &PromptKind,
+    program: &str,
+    problem: &SecretCommandProblem,
+) -> Told {
+    let what = match kind {
+        PromptKind::Passphrase { path } => format!("the passphrase of {}", path.display()),
+        PromptKind::Password | PromptKind::KeyboardInteractive => "the password".to_owned(),
+    };
+    let why = match problem {
+        SecretCommandProblem::NotStarted(source) => {
+            format!("can't be started. Is it installed, and on the search path? ({source})")
+        }
+        SecretCommandProblem::Failed { status, said } => format!(
+            "failed ({status}{}). Run it in a terminal to see why.",
+            said.as_deref()
+                .map(|said| format!("; it said: {said}"))
+                .unwrap_or_default()
+        ),
+        SecretCommandProblem::TooLong(limit) => format!(
+            "did not end within {}, and was stopped. Is it waiting for something to be typed?",
+            format_args!("{} s", limit.as_secs().max(1))
+        ),
+        SecretCommandProblem::TooMuch(bytes) => {
+            format!("wrote more than {bytes} bytes. It has to write the secret alone.")
+        }
+        SecretCommandProblem::NotText => {
+            "wrote something that is not text (UTF-8). It has to write the secret alone.".to_owned()
+        }
+        SecretCommandProblem::Empty => {
+            "wrote nothing. Run it in a terminal to see what it does.".to_owned()
+        }
+    };
+    told(
+        ErrorCode::SshSecretCommandFailed,
+        format!(
+            "The profile's command on this computer that gives {what} for {host}, {program}, {why}"
+        ),
     )
 }
 

@@ -168,6 +168,11 @@ pub(super) fn tell(place: &Place, cause: &Cause) -> Told {
                     .unwrap_or_default()
             ),
         ),
+        Cause::SecretCommand {
+            kind,
+            program,
+            problem,
+        } => auth::secret_command(host, kind, program, problem),
         Cause::NoSystemSsh => Told::new(
             Code::SshSystemFailed,
             At::Tcp,

@@ -41,7 +41,11 @@ pub(in crate::daemon) async fn configure(
     }
     let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
     check_endpoint(&profile)?;
-    let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
+    let mut changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
+    wire::source::clear_others(&profile, &mut changes, |field| {
+        store.secrets().has(&profile.id, field)
+    })
+    .map_err(|error| failure::config(&error))?;
     let mut saved = store
         .save(profile, &lock)
         .await

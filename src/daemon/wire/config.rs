@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::ollama;
+use super::{ollama, source};
 
 mod models;
 
@@ -57,6 +57,8 @@ pub(in crate::daemon) fn ssh_profile(params: &SshParams, known: Option<&SshProfi
         certificate_path: params.certificate_path.clone(),
         identity_agent: params.identity_agent.clone(),
         identities_only: params.identities_only,
+        password_source: source::of_params(&params.password_source),
+        passphrase_source: source::of_params(&params.passphrase_source),
         jump_hosts: params
             .jump_hosts
             .iter()
@@ -198,6 +200,8 @@ fn ssh_settings(profile: &SshProfile) -> SshParams {
         certificate_path: profile.certificate_path.clone(),
         identity_agent: profile.identity_agent.clone(),
         identities_only: profile.identities_only,
+        password_source: source::view(&profile.password_source),
+        passphrase_source: source::view(&profile.passphrase_source),
         proxy_command: profile.proxy_command.clone(),
         use_ssh_config: profile.use_ssh_config,
         host_key_policy: profile.host_key_policy.map(|policy| match policy {
@@ -287,17 +291,21 @@ pub(in crate::daemon) fn plan(
     profile: &Profile,
     secrets: &impl Lookup,
 ) -> Result<ssh::Plan, config::Error> {
+    let saved = |source: &config::SecretSource, field| match source {
+        config::SecretSource::Saved => secrets.secret(&field),
+        config::SecretSource::Ask | config::SecretSource::Command(_) => Ok(None),
+    };
     let mut stops = Vec::with_capacity(profile.ssh.jump_hosts.len() + 1);
     for (index, jump) in profile.ssh.jump_hosts.iter().enumerate() {
         stops.push(ssh::Stop {
-            password: secrets.secret(&SecretField::HopPassword(index))?,
-            passphrase: secrets.secret(&SecretField::HopPassphrase(index))?,
+            password: saved(&jump.password_source, SecretField::HopPassword(index))?,
+            passphrase: saved(&jump.passphrase_source, SecretField::HopPassphrase(index))?,
             ..stop(jump)
         });
     }
     stops.push(ssh::Stop {
-        password: secrets.secret(&SecretField::Password)?,
-        passphrase: secrets.secret(&SecretField::Passphrase)?,
+        password: saved(&profile.ssh.password_source, SecretField::Password)?,
+        passphrase: saved(&profile.ssh.passphrase_source, SecretField::Passphrase)?,
         ..stop(&profile.ssh)
     });
     Ok(ssh::Plan {
@@ -340,6 +348,8 @@ fn stop(profile: &SshProfile) -> ssh::Stop {
         certificate_path: profile.certificate_path.as_ref().map(Into::into),
         identity_agent: profile.identity_agent.as_ref().map(Into::into),
         identities_only: profile.identities_only,
+        password_source: source::of_stop(&profile.password_source),
+        passphrase_source: source::of_stop(&profile.passphrase_source),
         host_key_policy: profile.host_key_policy.map(|policy| match policy {
             config::HostKeyPolicy::Ask => ssh::HostKeyPolicy::Ask,
             config::HostKeyPolicy::AcceptNew => ssh::HostKeyPolicy::AcceptNew,
@@ -379,6 +389,8 @@ fn ssh_params(stop: &ssh::Stop) -> SshParams {
         certificate_path: path(&stop.certificate_path),
         identity_agent: path(&stop.identity_agent),
         identities_only: stop.identities_only,
+        password_source: protocol::SecretSource::Saved,
+        passphrase_source: protocol::SecretSource::Saved,
         proxy_command: stop.proxy_command.clone(),
         use_ssh_config: stop.use_ssh_config,
         host_key_policy: stop.host_key_policy.map(|policy| match policy {

@@ -8,6 +8,7 @@ pub(super) mod message;
 pub(super) mod model;
 mod ollama;
 pub(super) mod prompt;
+pub(super) mod source;
 
 use std::io;
 

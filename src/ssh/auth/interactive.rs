@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::{Login, Progress};
 use crate::ssh::error::{Cause, Place};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
+use crate::ssh::target::SecretSource;
 use crate::ssh::text::{sanitize, sanitize_lines};
 
 /// How long a person may look for a code.
@@ -47,7 +48,7 @@ impl Login<'_> {
     /// One dialogue: the server asks, we or the person answer, until it is satisfied.
     pub(super) async fn keyboard_interactive(&mut self) -> Result<Progress, Cause> {
         const METHOD: &str = "keyboard-interactive";
-        let stored_left = self.hop.password.is_some() && !self.ledger.password_spent;
+        let stored_left = self.has_password() && !self.ledger.password_spent;
         if !stored_left && !self.prompter.can_answer() {
             self.skip(METHOD, None, "there is no way to ask");
             return Ok(Progress::Exhausted);
@@ -126,7 +127,9 @@ impl Login<'_> {
         if prompts.len() > MAX_PROMPTS {
             return Err(unanswerable(PromptFailure::Unfit));
         }
-        if let Some(password) = self.stored_answer(&prompts) {
+        if self.is_for_password(&prompts)
+            && let Some(password) = self.known_password().await?
+        {
             self.ledger.password_spent = true;
             return Ok(vec![password.expose_secret().to_owned()]);
         }
@@ -150,6 +153,7 @@ impl Login<'_> {
                 })
                 .collect(),
             attempt,
+            may_keep: false,
             time_limit: self.clock.prompt_limit(ASK_LIMIT),
         };
         let answers = self
@@ -177,28 +181,27 @@ impl Login<'_> {
     }
 
     /// The stored password answers one hidden question that may well be for it, once.
-    fn stored_answer(&self, prompts: &[ServerPrompt]) -> Option<SecretString> {
-        let [prompt] = prompts else { return None };
+    fn is_for_password(&self, prompts: &[ServerPrompt]) -> bool {
+        let [prompt] = prompts else { return false };
         let text = prompt.prompt.to_lowercase();
         let mut words = text.split(|c: char| !c.is_alphanumeric());
-        let fits = !prompt.echo
+        !prompt.echo
             && !self.ledger.password_spent
-            && !words.any(|word| NOT_A_PASSWORD.contains(&word));
-        self.hop.password.clone().filter(|_| fits)
+            && !words.any(|word| NOT_A_PASSWORD.contains(&word))
     }
 
     /// The stored password once, and then what a person knows.
     pub(super) async fn password(&mut self) -> Result<Progress, Cause> {
         const METHOD: &str = "password";
-        if let Some(password) = &self.hop.password
-            && !self.ledger.password_spent
+        if !self.ledger.password_spent
+            && let Some(password) = self.known_password().await?
         {
             self.ledger.password_spent = true;
             self.ledger.passwords += 1;
-            return self.try_password(password.clone()).await;
+            return self.try_password(password).await;
         }
         if !self.prompter.can_answer() {
-            if self.hop.password.is_none() {
+            if !self.has_password() {
                 let reason = "no password is stored, and there is no way to ask";
                 self.skip(METHOD, None, reason);
             }
@@ -234,6 +237,7 @@ impl Login<'_> {
                 echo: false,
             }],
             attempt,
+            may_keep: self.hop.password_source == SecretSource::Saved,
             time_limit: self.clock.prompt_limit(ASK_LIMIT),
         };
         let prompter = self.prompter.clone();

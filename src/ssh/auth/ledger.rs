@@ -8,6 +8,7 @@ use std::time::Duration;
 use russh::client::AuthResult;
 use russh::keys::PrivateKey;
 use russh::{Error as RusshError, MethodKind, MethodSet};
+use secrecy::SecretString;
 
 use super::candidates::Keys;
 use super::{Login, MAX_OFFERS, Progress};
@@ -36,6 +37,9 @@ pub(in crate::ssh) struct Ledger {
     pub(super) opened: Vec<(PathBuf, Arc<PrivateKey>)>,
     /// Files that the stored passphrase does not open.
     pub(super) passphrase_refused: Vec<PathBuf>,
+    /// What the profile's commands wrote.
+    pub(super) password: Option<SecretString>,
+    pub(super) passphrase: Option<SecretString>,
     /// The server was shown the stored password.
     pub(super) password_spent: bool,
     /// A person had to answer something.

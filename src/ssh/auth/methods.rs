@@ -74,8 +74,8 @@ impl Login<'_> {
 
     /// Whether a person, or a stored password, may still get us in.
     pub(super) fn answers_may_help(&self) -> bool {
-        let can = self.prompter.can_answer()
-            || (self.hop.password.is_some() && !self.ledger.password_spent);
+        let can =
+            self.prompter.can_answer() || (self.has_password() && !self.ledger.password_spent);
         can && self.wanted().iter().any(|method| {
             matches!(
                 method,

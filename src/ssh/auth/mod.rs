@@ -17,6 +17,7 @@ mod order;
 mod passphrase;
 mod publickey;
 mod signer;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,6 +13,7 @@ use super::keyring::{Found, Unlocked};
 use super::{Login, blocking};
 use crate::ssh::error::{Cause, KeyProblem, Place};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion, Prompter};
+use crate::ssh::target::SecretSource;
 
 /// How long a person may look for a passphrase.
 const ASK_LIMIT: Duration = Duration::from_secs(90);
@@ -30,6 +31,8 @@ pub(super) struct Asker {
     pub(super) first_attempt: u32,
     /// What all attempts may take together.
     pub(super) budget: Duration,
+    /// See [`PromptQuestion::may_keep`].
+    pub(super) may_keep: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -78,6 +81,7 @@ impl Asker {
                 echo: false,
             }],
             attempt,
+            may_keep: self.may_keep,
             time_limit,
         }
     }
@@ -104,8 +108,11 @@ impl Login<'_> {
         }
         let mut first_attempt = 1;
         let mut problem = KeyProblem::PassphraseNeeded;
-        if let Some(passphrase) = self.hop.passphrase.clone()
-            && !self.ledger.passphrase_refused.contains(&file.path)
+        let kind = PromptKind::Passphrase {
+            path: file.path.clone(),
+        };
+        if !self.ledger.passphrase_refused.contains(&file.path)
+            && let Some(passphrase) = self.known_passphrase(kind).await?
         {
             match unlock(file, passphrase).await? {
                 Ok(key) => {
@@ -134,6 +141,7 @@ impl Login<'_> {
             file: file.clone(),
             first_attempt,
             budget: self.clock.prompt_limit(ASK_LIMIT * ATTEMPTS),
+            may_keep: self.hop.passphrase_source == SecretSource::Saved,
         };
         self.ledger.asked = true;
         let unlocked = match self.keyring.open_or_ask(asker) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One way of authenticating, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,27 @@ pub enum KeyProblem {
     /// PubkeyAcceptedAlgorithms, or the server, leaves out its algorithm.
     #[error("is of a kind that PubkeyAcceptedAlgorithms leaves out")]
     NotAccepted,
+}
+
+/// Why a command gives no password or passphrase.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SecretCommandProblem {
+    #[error("cannot be started: {0}")]
+    NotStarted(Arc<io::Error>),
+    /// `said` is the last line of its standard error.
+    #[error("failed ({status}): {}", said.as_deref().unwrap_or("it said nothing"))]
+    Failed {
+        status: String,
+        said: Option<String>,
+    },
+    #[error("did not end within {0:?}")]
+    TooLong(Duration),
+    #[error("wrote more than {0} bytes")]
+    TooMuch(usize),
+    #[error("wrote something that is not UTF-8")]
+    NotText,
+    #[error("wrote nothing")]
+    Empty,
 }
 
 /// Why a user certificate would not be accepted.

@@ -20,8 +20,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ASKPASS;
 use super::desk::Desk;
-use crate::ssh::error::Cause;
+use crate::ssh::error::{Cause, SecretCommandProblem};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
+use crate::ssh::secret_command;
+use crate::ssh::target::{Hop, SecretSource};
 use crate::ssh::text::sanitize_lines;
 
 /// How long a person may look for an answer.
@@ -79,10 +81,18 @@ impl Desk {
 
     async fn answer(&self, text: &str, attempt: u32) -> Option<SecretString> {
         let kind = kind(text)?;
+        let hop = self.hop_of(&kind, text);
         if attempt == 1
-            && let Some(saved) = self.saved(&kind, text)
+            && let Some(hop) = hop
         {
-            return Some(saved);
+            match self.known(hop, &kind).await {
+                Ok(None) => {}
+                Ok(known) => return known,
+                Err(cause) => {
+                    self.outcome.fail(cause);
+                    return None;
+                }
+            }
         }
         self.outcome.ask();
         let question = PromptQuestion {
@@ -96,6 +106,7 @@ impl Desk {
                 echo: false,
             }],
             attempt,
+            may_keep: hop.is_none_or(|hop| *source(hop, &kind) == SecretSource::Saved),
             time_limit: self.clock.prompt_limit(ASK_LIMIT),
         };
         let answers = self
@@ -113,33 +124,54 @@ impl Desk {
         None
     }
 
-    /// What the profile has for this very question.
-    fn saved(&self, kind: &PromptKind, text: &str) -> Option<SecretString> {
+    /// The machine whose secret this very question is for.
+    fn hop_of(&self, kind: &PromptKind, text: &str) -> Option<&Hop> {
         match kind {
-            PromptKind::Passphrase { path } => self
-                .hops
-                .iter()
-                .find(|hop| {
-                    let key = hop.private_key_path.as_ref();
-                    key.is_some_and(|key| self.environment.expand(key) == *path)
-                })
-                .and_then(|hop| hop.passphrase.clone()),
-            PromptKind::Password => self
-                .hops
-                .iter()
-                .find(|hop| {
-                    [
-                        Some(&hop.host),
-                        hop.alias.as_ref(),
-                        hop.known_hosts.alias.as_ref(),
-                    ]
-                    .into_iter()
-                    .flatten()
-                    .any(|name| text == format!("{}@{name}{PASSWORD}", hop.username))
-                })
-                .and_then(|hop| hop.password.clone()),
+            PromptKind::Passphrase { path } => self.hops.iter().find(|hop| {
+                let key = hop.private_key_path.as_ref();
+                key.is_some_and(|key| self.environment.expand(key) == *path)
+            }),
+            PromptKind::Password => self.hops.iter().find(|hop| {
+                [
+                    Some(&hop.host),
+                    hop.alias.as_ref(),
+                    hop.known_hosts.alias.as_ref(),
+                ]
+                .into_iter()
+                .flatten()
+                .any(|name| text == format!("{}@{name}{PASSWORD}", hop.username))
+            }),
             PromptKind::KeyboardInteractive => None,
         }
+    }
+
+    /// What the profile has for it, or its command does.
+    async fn known(&self, hop: &Hop, kind: &PromptKind) -> Result<Option<SecretString>, Cause> {
+        let words = match source(hop, kind) {
+            SecretSource::Saved if *kind == PromptKind::Password => {
+                return Ok(hop.password.clone());
+            }
+            SecretSource::Saved => return Ok(hop.passphrase.clone()),
+            SecretSource::Ask => return Ok(None),
+            SecretSource::Command(words) => words,
+        };
+        let limit = self.clock.prompt_limit(secret_command::LIMIT);
+        let running = async { Ok(secret_command::run(words, &self.environment, limit).await) };
+        let written = self.clock.ask(limit, running).await;
+        let too_long = |_: PromptFailure| SecretCommandProblem::TooLong(limit);
+        let written = written.map_err(too_long).flatten();
+        written.map(Some).map_err(|problem| Cause::SecretCommand {
+            kind: kind.clone(),
+            program: secret_command::name(words),
+            problem,
+        })
+    }
+}
+
+fn source<'a>(hop: &'a Hop, kind: &PromptKind) -> &'a SecretSource {
+    match kind {
+        PromptKind::Passphrase { .. } => &hop.passphrase_source,
+        PromptKind::Password | PromptKind::KeyboardInteractive => &hop.password_source,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real daemon as a child, and the two servers it talks to.
 
 pub(crate) mod bed;
+pub(crate) mod canary;
 pub(crate) mod daemon;
 pub(crate) mod fault_proxy;
 pub(crate) mod journal;

@@ -1,5 +1,8 @@
 //! What opens a vault, and what does not.
 
+use std::time::{Duration, Instant};
+
+use super::document::{Document, Kdf};
 use super::*;
 
 #[test]
@@ -109,4 +112,78 @@ fn a_credential_shows_only_its_kind() {
         assert!(Credential::host_key(&bad.into()).is_none(), "{bad}");
     }
     assert!(Credential::passphrase("".into()).is_none());
+}
+
+fn kdf_of(folder: &Path) -> Kdf {
+    let bytes = std::fs::read(folder.join("vault.json")).unwrap();
+    Document::parse(&bytes).unwrap().key.kdf.unwrap()
+}
+
+/// The quickest of several tries: what other programs take is not meant.
+fn quickest(mut work: impl FnMut()) -> Duration {
+    let times = (0..12).map(|_| {
+        let began = Instant::now();
+        work();
+        began.elapsed()
+    });
+    times.min().unwrap()
+}
+
+#[test]
+fn a_guess_at_a_passphrase_costs_a_tenth_of_a_second_and_a_host_s_key_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    opened(folder.path(), passphrase("correct horse"));
+    let made = began.elapsed();
+    let Kdf { m, t, p, .. } = kdf_of(folder.path());
+    let by_passphrase = quickest(|| {
+        let vault = opened(folder.path(), passphrase("correct horse"));
+        assert!(vault.status().problem.is_none());
+    });
+    let (of_host, vault) = two_passwords();
+    drop(vault);
+    let by_host = quickest(|| {
+        let vault = opened(of_host.path(), host(HOST_KEY));
+        assert!(vault.status().problem.is_none());
+    });
+    eprintln!(
+        "measured: m {m} KiB, t {t}, p {p}: made in {made:?}, opened in {by_passphrase:?}; \
+         with a host's key in {by_host:?}"
+    );
+    assert!(m >= 64 << 10 && t >= 3 && p >= 4);
+    // What was measured when it was made may have been slowed down by something else.
+    assert!(
+        by_passphrase >= Duration::from_millis(50),
+        "{by_passphrase:?}"
+    );
+    assert!(by_host < Duration::from_millis(5), "{by_host:?}");
+}
+
+#[test]
+fn a_fast_machine_makes_a_dear_passphrase_and_none_a_cheap_one() {
+    // Of a machine that takes so long for 64 MiB and three passes.
+    let settled = |first: Duration| {
+        let folder = tempfile::tempdir().unwrap();
+        opened(folder.path(), passphrase("p"));
+        let mut kdf = Kdf {
+            m: 64 << 10,
+            t: 3,
+            ..kdf_of(folder.path())
+        };
+        let took = |kdf: &Kdf| first * kdf.t * (kdf.m >> 16) / 3;
+        while let Some(dearer) = kdf.dearer(took(&kdf)) {
+            assert!(took(&dearer) > took(&kdf));
+            kdf = dearer;
+        }
+        (kdf.m >> 10, kdf.t, took(&kdf))
+    };
+    let ms = Duration::from_millis;
+    assert_eq!(settled(ms(2000)), (64, 3, ms(2000)));
+    assert_eq!(settled(ms(100)), (64, 3, ms(100)));
+    assert_eq!(settled(ms(60)), (64, 7, ms(140)));
+    let (m, t, took) = settled(ms(12));
+    assert_eq!((m, t), (128, 16));
+    assert!(took >= ms(100), "{took:?}");
+    // Faster than anything: the ceiling, and an end.
+    assert_eq!(settled(Duration::from_micros(1)).0, 256);
 }

@@ -9,7 +9,8 @@ use crate::{
     ssh::{
         AgentProblem, AlgorithmList, AuthAttempt, AuthOutcome, Cause, Destination, Error,
         HostCertificate, HostCertificateProblem, HostKeyInfo, HostKeyReason, KeyProblem, KnownKey,
-        NotTrusted, Place, PromptFailure, PromptKind, SshConfigProblem, SystemProblem,
+        NotTrusted, Place, PromptFailure, PromptKind, SecretCommandProblem, SshConfigProblem,
+        SystemProblem,
     },
 };
 
@@ -159,6 +160,31 @@ fn every_cause() -> Vec<(Cause, Expect)> {
             expect![[r#"
                 1030 "SSH_PROXY_COMMAND_FAILED", retryable true
                 The proxy command for gpu1:22 ended before gpu1 answered (exit status: 127; it said: nc: not found). Run it in a terminal to see why."#]],
+        ),
+        (
+            Cause::SecretCommand {
+                kind: PromptKind::Password,
+                program: "pass".into(),
+                problem: SecretCommandProblem::Failed {
+                    status: "exit status: 1".into(),
+                    said: Some("gpu is not in the password store".into()),
+                },
+            },
+            expect![[r#"
+                1032 "SSH_SECRET_COMMAND_FAILED", retryable false
+                The profile's command on this computer that gives the password for gpu1, pass, failed (exit status: 1; it said: gpu is not in the password store). Run it in a terminal to see why."#]],
+        ),
+        (
+            Cause::SecretCommand {
+                kind: PromptKind::Passphrase {
+                    path: "~/.ssh/id".into(),
+                },
+                program: "op".into(),
+                problem: SecretCommandProblem::TooLong(Duration::from_secs(60)),
+            },
+            expect![[r#"
+                1032 "SSH_SECRET_COMMAND_FAILED", retryable false
+                The profile's command on this computer that gives the passphrase of ~/.ssh/id for gpu1, op, did not end within 60 s, and was stopped. Is it waiting for something to be typed?"#]],
         ),
         (
             Cause::NoSystemSsh,

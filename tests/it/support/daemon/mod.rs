@@ -205,6 +205,8 @@ impl Launch {
             .env("HOME", &self.home)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
+            // Or only root could count its descriptors.
+            .env("PUFFIN_REMOTE_LLM_DEBUGGABLE", "1")
             .envs(self.environment.iter().cloned())
             .current_dir(&self.home)
             .stdin(Stdio::piped())
