@@ -9,7 +9,7 @@ use crate::figures::{Figures, Way, median};
 use crate::host::Host;
 use crate::measure::Plan;
 use crate::model::Model;
-use crate::process::{cpu_seconds, resident_mib};
+use crate::process::{cpu_seconds, parent, resident_mib};
 use crate::support::peer::sshd::Sshd;
 
 /// Streams beside each other.
@@ -93,14 +93,10 @@ impl Course<'_> {
     ) -> Result<(), String> {
         let mut openings = self.model.openings();
         openings.borrow_and_update();
-        let sessions = match self.way.uses_ssh() {
-            true => self.sshd.sessions(),
-            false => Vec::new(),
-        };
         let command = json!({"command": "streams", "count": width, "content": content});
         self.host.send(&command)?;
         await_opening(&mut openings)?;
-        let before = [cpu_seconds(&self.host.client), cpu_seconds(&sessions)];
+        let before = self.cpu();
         if let Some(length) = length {
             std::thread::sleep(length / 2);
             let profiles = pace.split_once(", ").map(|(_, profiles)| profiles);
@@ -111,7 +107,7 @@ impl Course<'_> {
             self.memory("Memory", &when);
         }
         let answer = self.host.answer("streams")?;
-        let after = [cpu_seconds(&self.host.client), cpu_seconds(&sessions)];
+        let after = self.cpu();
 
         let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
         let tokens = number(&answer["tokens"]);
@@ -159,6 +155,14 @@ impl Course<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Of the daemon or `ssh`, and of sshd.
+    fn cpu(&self) -> [f64; 2] {
+        let mut sshd = self.sshd.sessions();
+        // Sessions that end count as its children's.
+        sshd.extend(sshd.first().copied().and_then(parent));
+        [cpu_seconds(&self.host.client), cpu_seconds(&sshd)]
     }
 
     fn memory(&mut self, group: &'static str, when: &str) {

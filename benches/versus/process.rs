@@ -4,19 +4,28 @@ use std::fs;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Seconds of CPU that these processes have used, all threads and what they waited for.
+/// Seconds of CPU that these processes have used, and the children that they have waited for.
 pub(crate) fn cpu_seconds(pids: &[u32]) -> f64 {
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
-    let ticks = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may have blanks in it.
-        let (_, fields) = stat.rsplit_once(") ")?;
-        let mut times = fields.split(' ').skip(11);
-        let (user, system) = (times.next()?, times.next()?);
-        Some(user.parse::<u64>().ok()? + system.parse::<u64>().ok()?)
+    // user, system, and the same of the children
+    let ticks = |pid: &u32| -> Option<u64> {
+        let times = stat(*pid)?;
+        let times = times.split(' ').skip(11).take(4);
+        times.map(|time| time.parse::<u64>().ok()).sum()
     };
     let total: u64 = pids.iter().filter_map(ticks).sum();
     total as f64 / per_second as f64
+}
+
+/// The process that started this one.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// The fields behind the name, which is in parentheses and may have blanks in it.
+fn stat(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned())
 }
 
 /// MiB of memory that these processes hold now.
