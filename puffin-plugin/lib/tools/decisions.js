@@ -5,8 +5,8 @@
  */
 'use strict'
 
-const fs = require('node:fs/promises')
-const { constants } = require('node:fs')
+const fs = require('./fs').promises
+const { constants } = require('./fs')
 const path = require('node:path')
 const { shorten } = require('./output')
 

@@ -9,8 +9,8 @@
  */
 'use strict'
 
-const fs = require('node:fs/promises')
-const { constants, accessSync, openSync, closeSync } = require('node:fs')
+const fs = require('./fs').promises
+const { constants, accessSync, openSync, closeSync } = require('./fs')
 const path = require('node:path')
 const { randomBytes } = require('node:crypto')
 const { Fault } = require('./fault')

@@ -4,7 +4,7 @@
  */
 'use strict'
 
-const fs = require('node:fs/promises')
+const fs = require('./fs').promises
 const path = require('node:path')
 const { within } = require('./jail')
 

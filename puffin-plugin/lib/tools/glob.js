@@ -1,7 +1,7 @@
 /** Glob: files of the project by the pattern of their path, the newest first. */
 'use strict'
 
-const fs = require('node:fs/promises')
+const fs = require('./fs').promises
 const { globMatcher } = require('./glob-pattern')
 const { Walk } = require('./walk')
 

@@ -4,7 +4,7 @@
  */
 'use strict'
 
-const fs = require('node:fs')
+const fs = require('./fs')
 const path = require('node:path')
 const { FILE, startsBelow } = require('./descend')
 

@@ -5,7 +5,7 @@
  */
 'use strict'
 
-const fs = require('node:fs/promises')
+const fs = require('./fs').promises
 const os = require('node:os')
 const path = require('node:path')
 const { Fault, fromSystem } = require('./fault')

@@ -1,8 +1,8 @@
 /** Where a program is: on the PATH, and never in the folder that is worked on. */
 'use strict'
 
-const fs = require('node:fs/promises')
-const { constants } = require('node:fs')
+const fs = require('./fs').promises
+const { constants } = require('./fs')
 const path = require('node:path')
 
 /**

@@ -4,8 +4,8 @@
  */
 'use strict'
 
-const fs = require('node:fs/promises')
-const { constants } = require('node:fs')
+const fs = require('./fs').promises
+const { constants } = require('./fs')
 const path = require('node:path')
 const { createHash, randomBytes } = require('node:crypto')
 const { readRule } = require('./policy')
