@@ -22,7 +22,9 @@ export function createOverlay(actions, panelShown) {
   const body = h('div', { id: bodyId, class: 'rllm-overlay-body' })
   const more = h('p', { class: 'rllm-hint', role: 'status' })
   const dialog = h('div', { class: 'rllm-dialog', role: 'alertdialog', 'aria-modal': 'true', 'aria-labelledby': titleId, 'aria-describedby': bodyId, on: { keydown: onKey } }, title, body, more)
-  const element = h('div', { class: 'rllm-overlay', hidden: true }, dialog)
+  // A click beside it leaves the focus in it.
+  const keepFocus = event => event.target === element && event.preventDefault()
+  const element = h('div', { class: 'rllm-overlay', hidden: true, on: { mousedown: keepFocus } }, dialog)
   let shown = null
   let view = null
   let before = null

@@ -14,7 +14,8 @@ export function createTestView(actions) {
   const cancel = button('Cancel the test', () => actions.cancelTest(key), { small: true })
   const report = createReport(actions)
   const warnings = h('ul', { class: 'rllm-plain-list' })
-  const element = h('section', { class: 'rllm-section', 'aria-label': 'Connection test', hidden: true }, h('h3', { class: 'rllm-title' }, 'Connection test'), list, verdict, warnings, h('div', { class: 'rllm-actions' }, cancel, report.open), report.element)
+  const element = h('section', { class: 'rllm-section', 'aria-label': 'Connection test', hidden: true },
+    h('h3', { class: 'rllm-title' }, 'Connection test'), list, verdict, warnings, h('div', { class: 'rllm-actions' }, cancel, report.open), report.element)
   const keyed = createKeyedList(list, ({ stage }) => `${stage.name} ${stage.hop ?? ''}`, () => createStage(actions))
   let drawn = {}
 
