@@ -18,6 +18,9 @@ const TOOLS = [
 ]
 const ASK_TIMEOUT_MS = 10 * 60_000
 const GRACE_MS = 3000
+const PLAN_MS = 20_000
+const LOG_MS = 2000
+const MAX_NAME = 128
 const ANSWERS = ['allow-once', 'allow-always', 'deny', 'abort']
 
 /**
@@ -102,8 +105,9 @@ class Tools {
 
   async #execute(call) {
     const began = performance.now()
-    const record = { callId: String(call.callId), tool: String(call.name), decision: 'none', projectPath: this.#options.projectPath }
-    const signal = AbortSignal.any([this.#ending.signal, ...(call.signal ? [call.signal] : [])])
+    const [callId, tool] = [call.callId, call.name].map(name => String(name).slice(0, MAX_NAME))
+    const record = { callId, tool, decision: 'none', projectPath: this.#options.projectPath }
+    const signal = call.signal instanceof AbortSignal ? AbortSignal.any([this.#ending.signal, call.signal]) : this.#ending.signal
     let result
     try {
       result = await this.#carryOut(call, signal, record)
@@ -111,12 +115,13 @@ class Tools {
       result = this.#explain(error, signal, record)
     }
     const content = shorten(result.content)
-    await this.#decisions.append({
+    const noted = this.#decisions.append({
       ...record,
       outcome: record.outcome ?? (result.isError ? 'error' : 'ok'),
       durationMs: Math.round(performance.now() - began),
       outputBytes: Buffer.byteLength(content)
     })
+    await within(LOG_MS, new AbortController().signal, () => noted, 0).catch(() => this.#warn('tools: the log of decisions is slow to be written'))
     return { ...result, content }
   }
 
@@ -125,13 +130,14 @@ class Tools {
     const tool = TOOLS.find(({ definition }) => definition.name === call.name)
     if (!tool) {
       const names = definitions({ codeModificationAllowed, disallowedTools }).map(({ name }) => name).join(', ')
-      throw new Fault('TOOL_NOT_FOUND', `There is no tool of the name ${visible(record.tool).slice(0, 64)}. There are ${names}.`)
+      throw new Fault('TOOL_NOT_FOUND', `There is no tool of the name ${visible(record.tool)}. There are ${names}.`)
     }
     if (signal.aborted) throw cancelled()
     const input = checkInput(tool.definition.input_schema, call.input)
     const jail = await this.#openJail()
     this.#rules ??= new Rules(this.#options.dataDir, jail.project.real, message => this.#warn(message))
-    const plan = await tool.plan(input, { jail, runner: this.#runner, folders: this.#folders(), grepTimeoutMs: this.#options.limits?.grepTimeoutMs })
+    const context = { jail, runner: this.#runner, folders: this.#folders(), grepTimeoutMs: this.#options.limits?.grepTimeoutMs }
+    const plan = await within(PLAN_MS, signal, () => tool.plan(input, context), 0)
     record.subject = plan.subject
     const rules = [...forbidden(disallowedTools), ...await this.#rules.all()]
     const verdict = decide(rules, { tool: call.name, ...plan }, { codeModificationAllowed })
