@@ -53,6 +53,28 @@ pub enum DraftProblem {
 
 /// Reads a pasted text. May run `ssh -G`, with time limits of its own.
 pub async fn parse(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
+    let draft = read(text, environment).await?;
+    draft.stops.iter().try_for_each(check)?;
+    Ok(draft)
+}
+
+/// `ssh` takes no name that a shell or itself might misread.
+fn check(stop: &Stop) -> Result<(), DraftProblem> {
+    let user = stop.username.as_deref().unwrap_or_default();
+    for (name, is_good, what) in [
+        (stop.host.as_str(), ssh_config::is_host(&stop.host), "host"),
+        (user, ssh_config::is_user(user), "user"),
+    ] {
+        if !is_good {
+            let name = sanitize(name);
+            let problem = format!("\"{name}\" is not a {what} name");
+            return Err(DraftProblem::Unreadable(problem));
+        }
+    }
+    Ok(())
+}
+
+async fn read(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
     if text.len() > MAX_TEXT {
         return Err(DraftProblem::TooLong);
     }

@@ -163,6 +163,11 @@ async fn what_is_nothing_of_the_kind_says_so() {
             "cannot be read: a,,b is no list of jump hosts",
         ),
         ("ssh 'h", "cannot be read: a single quote is not closed"),
+        ("ssh -l -x h", "cannot be read: \"-x\" is not a user name"),
+        (
+            "http://gpu1/\u{7f}",
+            "is not an ssh command, a host, a URL or a Host block",
+        ),
         (
             "ssh -- -oProxyCommand=x",
             "cannot be read: -oProxyCommand=x is no host",

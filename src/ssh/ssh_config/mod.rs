@@ -82,6 +82,7 @@ pub(super) use self::broken::BrokenPrograms;
 pub(super) use self::default::is_usual_algorithm;
 pub(super) use self::given::{parse_jump, parse_jumps};
 pub(super) use self::jump::Jump;
+pub(super) use self::name::{is_host, is_user};
 pub use self::problem::Problem;
 pub(super) use self::settings::{Settings, StrictHostKeyChecking};
 pub(super) use self::value::Values as ConfigValues;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::ssh::AddressFamily;
 
 /// Whether OpenSSH takes a text for a host.
-pub(super) fn is_host(host: &str) -> bool {
+pub(in crate::ssh) fn is_host(host: &str) -> bool {
     !host.is_empty()
         && !host.starts_with('-')
         && !host.chars().any(|c| {
@@ -19,7 +19,7 @@ pub(super) fn is_host(host: &str) -> bool {
 }
 
 /// Whether OpenSSH takes a text for a user.
-pub(super) fn is_user(user: &str) -> bool {
+pub(in crate::ssh) fn is_user(user: &str) -> bool {
     let space_and_dash = [" -", "\t-"].iter().any(|pair| user.contains(pair));
     !user.starts_with('-')
         && !user.ends_with('\\')
