@@ -4,7 +4,7 @@ import { visible } from '../state/format.js'
 import { button, h, uniqueId } from './dom.js'
 import { hopText } from './countdown.js'
 
-const TITLES = { password: 'Password', passphrase: 'Passphrase of the key', 'keyboard-interactive': 'Questions of the server' }
+const ASKS = { password: 'asks for the password.', passphrase: 'needs a key, whose passphrase is asked for.', 'keyboard-interactive': 'asks this before it lets you in.' }
 
 /** @returns {{element: HTMLElement, focus: () => void, update: (now: number) => void, cancel: () => void}} */
 export function createSignIn(question, actions, countdown) {
@@ -28,7 +28,7 @@ export function createSignIn(question, actions, countdown) {
       }
     }
   },
-  h('p', {}, h('strong', {}, visible(question.host)), ` asks: ${TITLES[question.kind] ?? 'Question'}.`, hopText(question), question.attempt > 1 ? ` Attempt ${question.attempt}.` : ''),
+  h('p', {}, h('strong', {}, visible(question.host)), ` ${ASKS[question.kind] ?? 'asks:'}`, hopText(question), question.attempt > 1 ? ` Attempt ${question.attempt}.` : ''),
   question.name ? h('p', { class: 'rllm-foreign' }, visible(question.name)) : null,
   question.instruction ? h('p', { class: 'rllm-foreign' }, visible(question.instruction)) : null,
   inputs.map(({ id, label, input }) => h('div', { class: 'rllm-field rllm-field--wide' }, h('label', { for: id, class: 'rllm-label' }, label), input)),

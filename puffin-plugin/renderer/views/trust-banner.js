@@ -35,7 +35,8 @@ export function factsOf(config) {
   const facts = (trust.reasons ?? []).map(reason => ['Because:', typeof reason === 'string' ? reason : reason.message])
   const machine = (hop, role) => {
     if (hop.proxyCommand) facts.push([`run a program on this computer to reach ${role}:`, hop.proxyCommand])
-    if (hop.identityAgent) facts.push([`use the SSH agent at`, hop.identityAgent])
+    if (hop.identityAgent) facts.push(['use the SSH agent at', hop.identityAgent])
+    if (hop.certificatePath) facts.push([`show ${role} the certificate`, hop.certificatePath])
     if (hop.privateKeyPath) facts.push([`sign in to ${role} with the key`, hop.privateKeyPath])
     if (hop.hostKeyPolicy === 'accept-new') facts.push([`accept an unknown host key of ${role} without asking:`, 'accept-new'])
   }
@@ -44,6 +45,7 @@ export function factsOf(config) {
   facts.push(['send prompts along', routeOf(config).join(' → ')])
   if (ssh.username) facts.push(['sign in as', ssh.username])
   for (const [name, value] of Object.entries(llm.headers ?? {})) facts.push(['send the header', `${name}: ${value}`])
+  if (llm.hostHeader) facts.push(['call the LLM server by the name', llm.hostHeader])
   if (llm.tls?.caPath) facts.push(['trust certificates of', llm.tls.caPath])
   return facts
 }
