@@ -39,9 +39,10 @@ export function createActions({ call, sam, secrets, now = Date.now }) {
   const params = key => paramsOf(state().drafts[key], path => secrets.get(key, path))
 
   async function configure(key) {
+    const sent = state().drafts[key]
     const { config } = await call('configure', params(key))
     secrets.forget(key)
-    present({ type: 'REMOTE_CONFIG_SAVED', config }, { type: 'DRAFT_SAVED', key, config })
+    present({ type: 'REMOTE_CONFIG_SAVED', config }, { type: 'DRAFT_SAVED', key, config, sent })
     return config
   }
 

@@ -35,8 +35,12 @@ export const draftAcceptors = {
     return { ...state, drafts: withKey(state.drafts, key, config || key === NEW ? draftOf(config ?? null) : undefined) }
   },
   /** The profile that was saved takes the draft's place; a new one gets its name there. */
-  DRAFT_SAVED(state, { key, config }) {
-    const drafts = withKey(key === NEW ? withKey(state.drafts, NEW) : state.drafts, config.configId, { ...draftOf(config), more: state.drafts[key]?.more ?? false })
+  DRAFT_SAVED(state, { key, config, sent }) {
+    const draft = state.drafts[key]
+    const same = !draft || !sent || (draft.ssh === sent.ssh && draft.llm === sent.llm && draft.hops === sent.hops && draft.name === sent.name)
+    // What was typed while it was being saved is a change of what is saved now.
+    const next = same ? { ...draftOf(config), more: draft?.more ?? false } : { ...draft, configId: config.configId, base: config, outdated: false }
+    const drafts = withKey(key === NEW ? withKey(state.drafts, NEW) : state.drafts, config.configId, next)
     const tests = key === NEW && state.tests[NEW] ? withKey(withKey(state.tests, NEW), config.configId, state.tests[NEW]) : state.tests
     return { ...state, drafts, tests, selected: state.selected === key ? config.configId : state.selected }
   },

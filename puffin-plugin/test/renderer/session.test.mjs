@@ -50,6 +50,18 @@ test('a secret that was typed is sent once, and is in no state', async t => {
   assert.equal(state().drafts.gpu1.secrets['ssh.password'], 'saved')
 })
 
+test('what is typed while a server is being saved is kept', async t => {
+  const { actions, state, calls } = await begun([], {}, t)
+  actions.addServer()
+  actions.changeField('new', 'ssh', 'host', 'gpu1')
+  const saving = actions.save('new')
+  actions.changeField('new', 'ssh', 'username', 'late')
+  await saving
+  assert.deepEqual([state().selected, state().drafts.gpu1.ssh.username, state().drafts.gpu1.dirty], ['gpu1', 'late', true])
+  await actions.save('gpu1')
+  assert.deepEqual(calls('configure').map(({ configId, ssh }) => [configId, ssh.username]), [[undefined, undefined], ['gpu1', 'late']])
+})
+
 test('a refusal is told, and the server can be tried again', async t => {
   const { actions, state } = await begun(variety(), { connect: () => { throw new Refusal('SSH_AUTH_FAILED', 'gpu1 did not accept user ai.') } }, t)
   actions.select('gpu1')
