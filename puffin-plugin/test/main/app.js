@@ -6,7 +6,7 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const path = require('node:path')
 const plugin = require('../../index')
-const { folder, startSshd, startLlm } = require('./lab')
+const { afterwards, folder, startSshd, startLlm } = require('./lab')
 
 const ROOT = path.join(__dirname, '../..')
 
@@ -66,7 +66,7 @@ async function start(t, { project = folder(t), storageDir = folder(t), claudeSer
     await own.deactivate()
     await poll
   }
-  t.after(stop)
+  afterwards(t, stop)
   /** Does something about each event of a kind. */
   const on = (type, act) => watchers.add(event => event.type === type && act(event))
   /** The page goes away, and it is long enough ago. */
@@ -75,7 +75,7 @@ async function start(t, { project = folder(t), storageDir = folder(t), claudeSer
     await poll
     const now = Date.now
     Date.now = () => now() + 60_000
-    t.after(() => { Date.now = now })
+    afterwards(t, () => { Date.now = now })
   }
   const daemonPid = () => children().find(({ name }) => name.startsWith('puffin-remote'))?.pid
   return { call, ok, events, polls: () => polls, on, stop, blind, daemonPid, claudeService, project, storageDir, log }

@@ -1,6 +1,7 @@
 'use strict'
 
 const Module = require('node:module')
+const { afterwards } = require('./lab')
 
 /**
  * Puts a stand-in for Electron where `require('electron')` finds it, until the test ends. Its key store
@@ -20,7 +21,7 @@ function provideElectron(t) {
   Module._load = function (name, ...more) {
     return name === 'electron' ? electron : load.call(this, name, ...more)
   }
-  t.after(() => { Module._load = load })
+  afterwards(t, () => { Module._load = load })
   return electron
 }
 

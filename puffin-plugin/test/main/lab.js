@@ -18,14 +18,30 @@ function lack() {
   const missing = [binary, '/usr/sbin/sshd', '/usr/bin/ssh-keygen'].find(file => !fs.existsSync(file))
   const why = missing ? `${missing} is not there` : null
   if (why && REQUIRED) throw new Error(`a real peer is required: ${why}`)
+  // `./check` gathers these.
+  if (why) console.log(`SKIPPED real peer of the plugin: ${why}`)
   if (!why) process.env.REMOTE_LLM_BIN = binary
   return why
+}
+
+const cleanups = new WeakMap()
+
+/** Undone in the opposite order: a daemon ends before its folder goes. Node itself does it in the same order. */
+function afterwards(t, undo) {
+  if (!cleanups.has(t)) {
+    const list = []
+    cleanups.set(t, list)
+    t.after(async () => {
+      while (list.length > 0) await list.pop()()
+    })
+  }
+  cleanups.get(t).push(undo)
 }
 
 function folder(t) {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'rllm-e2e-'))
   fs.chmodSync(made, 0o755)
-  t.after(() => fs.rmSync(made, { recursive: true, force: true }))
+  afterwards(t, () => fs.rmSync(made, { recursive: true, force: true }))
   return made
 }
 
@@ -52,7 +68,7 @@ async function startSshd(t) {
   ].join('\n'))
   if (process.getuid() === 0) fs.mkdirSync('/run/sshd', { recursive: true })
   const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', file('config')], { stdio: ['ignore', 'ignore', 'pipe'] })
-  t.after(() => child.kill())
+  afterwards(t, () => child.kill())
   let said = ''
   await new Promise((resolve, reject) => {
     child.stderr.on('data', text => {
@@ -96,11 +112,11 @@ async function startLlm(t, reply) {
     response.end('data: [DONE]\n\n')
   })
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
+  afterwards(t, () => {
     server.closeAllConnections()
     server.close()
   })
   return { seen, endpoint: `http://127.0.0.1:${server.address().port}` }
 }
 
-module.exports = { lack, folder, startSshd, startLlm }
+module.exports = { lack, afterwards, folder, startSshd, startLlm }

@@ -25,7 +25,7 @@ const skip = process.platform === 'win32' ? 'the program of this test is a shell
 test('what is packed is what Puffin needs, and it can be packed again', { skip }, t => {
   const { folder, status, stderr } = pack(t)
   assert.equal(status, 0, stderr)
-  assert.deepEqual(fs.readdirSync(folder).sort(), ['IPC.md', 'LICENSE', 'TOOLS.md', 'bin', 'index.js', 'lib', 'package.json', 'puffin-plugin.json', 'renderer'])
+  assert.deepEqual(fs.readdirSync(folder).sort(), ['IPC.md', 'LICENSE', 'NOTICE', 'TOOLS.md', 'bin', 'index.js', 'lib', 'package.json', 'puffin-plugin.json', 'renderer'])
   const program = path.join(folder, 'bin', `${process.platform}-${process.arch}`, 'puffin-remote-llm')
   assert.equal(fs.statSync(program).mode & 0o111, 0o111)
   assert.equal(typeof require(path.join(folder, 'index.js')).activate, 'function')
