@@ -65,6 +65,8 @@ async fn a_profile_that_is_not_trusted_opens_no_socket_and_no_file_but_its_own()
         &json!({
             "host": "evil", "useSshConfig": true, "authMethod": "privateKey",
             "privateKeyPath": canary, "certificatePath": canary, "identityAgent": canary,
+            "passwordSource": {"command": ["cat", canary]},
+            "passphraseSource": {"command": ["cat", canary]},
             "jumpHosts": [{"host": "gate.example", "privateKeyPath": canary, "proxyCommand": "false"}],
         }),
     );

@@ -184,3 +184,35 @@ async fn a_key_that_is_none_is_told_by_its_field() {
     }
     assert!(!file(&bed).exists());
 }
+
+/// Two windows at once, each secret another one. `PUFFIN_UPDATES` says how many each: 100 unless it
+/// does; 1,000 take half a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_daemons_lose_none_of_each_others_secrets() {
+    let updates = std::env::var("PUFFIN_UPDATES").map_or(100, |updates| updates.parse().unwrap());
+    let bed = Bed::start().await;
+    let vault = json!({"key": KEY});
+    let (left, _) = daemon(&bed, vault.clone()).await;
+    let (right, _) = daemon(&bed, vault.clone()).await;
+    let ssh = json!({"host": "127.0.0.1", "username": "ai", "useSshConfig": false});
+    let change = async |daemon: &Daemon, side: &str| {
+        for number in 0..updates {
+            let header = format!("X-{}", number / 20);
+            let secret = json!({"secretHeaders": {header: format!("{side} {number}")}});
+            let config_id = format!("{side}-{}", number % 20);
+            let params = json!({"configId": config_id, "ssh": ssh,
+                "llm": with(bed.llm_params(), &secret)});
+            daemon.ok("remote-llm/configure", params).await;
+        }
+    };
+    tokio::join!(change(&left, "left"), change(&right, "right"));
+    left.shut_down().await;
+    right.shut_down().await;
+    let (next, status) = daemon(&bed, vault).await;
+    assert_eq!(status["entries"], 2 * updates, "{status:#}");
+    let text = std::fs::read_to_string(file(&bed)).unwrap();
+    let written: Value = serde_json::from_str(&text).unwrap();
+    // One write made it; none was made twice, and none took another's place.
+    assert_eq!(written["epoch"], 1 + 2 * updates);
+    next.shut_down().await;
+}
