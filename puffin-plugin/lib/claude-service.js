@@ -3,9 +3,11 @@
 const { RemoteError } = require('./errors')
 const { createQuestionWindow } = require('./question-window')
 const { createTranscript } = require('./transcript')
+const { createWrap } = require('./wrap')
 const { forPuffin, disarm, sentencesOf, noteOf, textOf } = require('./wording')
 
-const WRAPPED = ['submit', 'cancel', 'sendAnswer', 'isProcessRunning']
+/** Methods that ask Claude whatever is picked, and the place of the model among what they are passed. */
+const CLAUDES_OWN = { deriveStories: 5, generateInspectionAssertions: 4 }
 /** The daemon's own upper limit. */
 const MOST_ROUNDS = 500
 
@@ -34,18 +36,22 @@ function parsePicked(value) {
  */
 function wrapClaudeService({ service, prompts, picked, log }) {
   if (typeof service?.submit !== 'function') return null
-  const original = Object.fromEntries(WRAPPED.map(name => [name, service[name]]))
-  const own = new Map(WRAPPED.filter(name => Object.hasOwn(service, name)).map(name => [name, service[name]]))
+  const { wrap, restore } = createWrap(service)
   const questions = createQuestionWindow()
   let current = null
 
-  /** A large thinking budget makes Puffin ask for `opus`, whatever is picked. */
-  const routeOf = data => parsePicked(data?.model) ?? (data?.model === 'opus' ? parsePicked(picked()) : null)
+  let restored = false
 
-  service.submit = async function submit(data, ...callbacks) {
+  /** A large thinking budget makes Puffin ask for `opus`, whatever is picked. */
+  function routeOf(data) {
+    if (restored) return null
+    return parsePicked(data?.model) ?? (data?.model === 'opus' ? parsePicked(picked()) : null)
+  }
+
+  wrap('submit', original => async function submit(data, ...callbacks) {
     const route = routeOf(data)
-    if (!route) return original.submit.call(this, data, ...callbacks)
-    if (this.isProcessRunning()) throw new RemoteError('HOST_BUSY', 'A prompt is already running. Wait for it, or stop it first.')
+    if (!route) return original.call(this, data, ...callbacks)
+    if (this.isProcessRunning?.() || current) throw new RemoteError('HOST_BUSY', 'A prompt is already running. Wait for it, or stop it first.')
     const stop = new AbortController()
     current = stop
     try {
@@ -53,22 +59,37 @@ function wrapClaudeService({ service, prompts, picked, log }) {
     } finally {
       if (current === stop) current = null
     }
-  }
+  })
 
-  service.cancel = function cancel(...args) {
+  wrap('cancel', original => function cancel(...args) {
     // The original would release its lock with nothing of its own running.
-    if (!current) return original.cancel?.apply(this, args)
+    if (!current) return original.apply(this, args)
     current.abort()
     return undefined
+  })
+
+  wrap('sendAnswer', original => function sendAnswer(toolUseId, ...rest) {
+    return questions.answer(toolUseId, ...rest) || original.call(this, toolUseId, ...rest)
+  })
+
+  wrap('isProcessRunning', original => function isProcessRunning(...args) {
+    return current !== null || original.apply(this, args)
+  })
+
+  // Puffin passes on what is picked there, too; to Claude's program it would be no model at all.
+  for (const [name, place] of Object.entries(CLAUDES_OWN)) {
+    wrap(name, original => function (...args) {
+      return original.apply(this, args.map((value, n) => (n === place && parsePicked(value) ? null : value)))
+    })
   }
 
-  service.sendAnswer = function sendAnswer(toolUseId, answers, ...rest) {
-    return questions.answer(toolUseId, answers) || (original.sendAnswer?.call(this, toolUseId, answers, ...rest) ?? false)
-  }
-
-  service.isProcessRunning = function isProcessRunning(...args) {
-    return current !== null || (original.isProcessRunning?.apply(this, args) ?? false)
-  }
+  wrap('sendPrompt', original => async function sendPrompt(prompt, options = {}, ...rest) {
+    if (!restored && prompts.isOurs(options?.sessionId)) {
+      return { success: false, error: 'This thread is with a remote model, and Claude does not know what was said in it. Ask in the thread itself.' }
+    }
+    const known = parsePicked(options?.model) ? { ...options, model: null } : options
+    return original.call(this, prompt, known, ...rest)
+  })
 
   async function submitRemote(self, { configId, modelId }, data, [onChunk, onComplete, onRaw, onFullPrompt, onQuestion], signal) {
     const began = Date.now()
@@ -115,11 +136,9 @@ function wrapClaudeService({ service, prompts, picked, log }) {
   return {
     /** Leaves the service as it was; a prompt that runs is stopped. */
     restore() {
+      restored = true
       current?.abort()
-      for (const name of WRAPPED) {
-        if (own.has(name)) service[name] = own.get(name)
-        else delete service[name]
-      }
+      restore()
     }
   }
 }

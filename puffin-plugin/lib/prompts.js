@@ -147,6 +147,7 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
     isRunning: requestId => running.has(requestId),
     streams: () => [...running.values()].map(({ requestId, configId }) => ({ streamId: requestId, configId })),
     toolNames: (policy, more) => (tools ? definitionsOf(policy, more).map(({ name }) => name) : []),
+    isOurs,
     newConversationId: () => `${PREFIX}${crypto.randomUUID()}`,
 
     /**
@@ -154,7 +155,7 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
      *   that can't be found out, yes: the prompt then says what is wrong
      */
     async knows(conversationId, signal) {
-      if (typeof conversationId !== 'string' || !conversationId.startsWith(PREFIX)) return false
+      if (!isOurs(conversationId)) return false
       try {
         await sidecar.call('remote-llm/get-conversation', { conversationId, limit: 1 }, { timeoutMs: KNOWS_MS, signal })
         return true
@@ -163,6 +164,11 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
       }
     }
   }
+}
+
+/** @returns {boolean} whether a conversation of this id was begun by this plugin */
+function isOurs(conversationId) {
+  return typeof conversationId === 'string' && conversationId.startsWith(PREFIX)
 }
 
 module.exports = { createPrompts }

@@ -29,6 +29,18 @@ class ClaudeService {
     return true
   }
 
+  async deriveStories(prompt, path, project, progress, context, model = null) {
+    return model ?? 'sonnet'
+  }
+
+  async generateInspectionAssertions(stories, plan, standard, progress, model = null) {
+    return model ?? 'sonnet'
+  }
+
+  async sendPrompt(prompt, options = {}) {
+    return { success: true, response: `${options.model || 'haiku'} ${options.sessionId || 'alone'}` }
+  }
+
   async buildPrompt(data) {
     return `${data.sessionId ? '' : 'project, '}${data.prompt}`
   }
@@ -38,6 +50,7 @@ function setUp(run, picked = '') {
   const service = new ClaudeService()
   const asked = []
   const prompts = {
+    isOurs: id => String(id).startsWith('rllm-'),
     knows: async id => String(id).startsWith('rllm-'),
     toolNames: () => ['Read'],
     newConversationId: () => 'rllm-1',
@@ -106,6 +119,23 @@ test('Claude’s own prompts go to Claude', async () => {
   service.cancel()
   assert.equal(service.sendAnswer('t', {}), true)
   assert.deepEqual([service.calls, asked], [['sonnet', 'cancel'], []])
+})
+
+test('stories and assertions are asked of Claude, with a model that Claude knows', async () => {
+  const { service } = setUp(say)
+  const remote = 'remote-llm:gpu:m'
+  assert.equal(await service.deriveStories('p', '/p', null, null, null, remote), 'sonnet')
+  assert.equal(await service.deriveStories(remote, '/p', null, null, null, 'haiku'), 'haiku')
+  assert.equal(await service.generateInspectionAssertions([], '', '', null, remote), 'sonnet')
+})
+
+test('a side question of a remote thread is not put to Claude, who would not find the thread', async () => {
+  const { service } = setUp(say)
+  assert.deepEqual(await service.sendPrompt('p', { sessionId: 'of-claude', model: 'remote-llm:gpu:m' }), { success: true, response: 'haiku of-claude' })
+  assert.deepEqual(await service.sendPrompt('p'), { success: true, response: 'haiku alone' })
+  const { success, error } = await service.sendPrompt('p', { sessionId: 'rllm-1' })
+  assert.equal(success, false)
+  assert.match(error, /Ask in the thread itself/)
 })
 
 test('a thinking budget that asks for opus stays with the model that is picked', async () => {
@@ -191,6 +221,14 @@ test('afterwards the service is exactly what it was', async () => {
   door.restore()
   assert.deepEqual(Object.keys(service), ['calls', 'locked'])
   assert.equal(service.submit, ClaudeService.prototype.submit)
+  const later = setUp(say)
+  const ours = later.service.submit
+  later.service.submit = function (data) { return ours.call(this, { ...data, seen: true }) }
+  const theirsOnTop = later.service.submit
+  later.door.restore()
+  assert.equal(later.service.submit, theirsOnTop, 'what another has put before it is theirs')
+  assert.deepEqual(await later.service.submit({ model: 'remote-llm:gpu:m' }), { content: 'claude' })
+  assert.deepEqual(Object.keys(later.service).sort(), ['calls', 'locked', 'submit'])
   const patched = new ClaudeService()
   const theirs = async () => 'theirs'
   patched.submit = theirs
