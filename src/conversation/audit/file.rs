@@ -14,7 +14,9 @@ use super::chain::{START, digest_of, link};
 const FILE_BYTES: u64 = 10 * 1024 * 1024;
 /// How many are kept.
 const FILES: usize = 5;
-/// Enough of a file's end for its last line.
+/// Of a file's end, enough for nearly every last line.
+const FIRST_BYTES: u64 = 8 * 1024;
+/// Enough for any.
 const TAIL_BYTES: u64 = 512 * 1024;
 const ENDING: &str = ".jsonl";
 
@@ -120,14 +122,26 @@ impl fmt::Display for Name {
 /// Of the last line. A line that was not written to its end is ended here, so that it is seen as
 /// what it is and harms no other.
 fn last_digest(file: &mut File, length: u64) -> io::Result<Option<String>> {
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-    let mut tail = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
-    if tail.last().is_some_and(|&last| last != b'\n') {
-        file.write_all(b"\n")?;
+    let mut window = FIRST_BYTES;
+    loop {
+        let start = length.saturating_sub(window);
+        file.seek(SeekFrom::Start(start))?;
+        let mut tail = Vec::new();
+        (&mut *file).take(window).read_to_end(&mut tail)?;
+        let found = tail
+            .rsplit(|&byte| byte == b'\n')
+            .find_map(|line| digest_of(std::str::from_utf8(line).ok()?));
+        // Nearly every line is short: who writes one should not read half a megabyte.
+        if found.is_none() && start > 0 && window < TAIL_BYTES {
+            window *= 8;
+            continue;
+        }
+        let found = found.map(str::to_owned);
+        if tail.last().is_some_and(|&last| last != b'\n') {
+            file.write_all(b"\n")?;
+        }
+        return Ok(found);
     }
-    let tail = String::from_utf8_lossy(&tail);
-    Ok(tail.lines().rev().find_map(digest_of).map(str::to_owned))
 }
 
 #[cfg(test)]

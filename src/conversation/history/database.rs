@@ -16,7 +16,7 @@ use crate::llm::{Message, Role};
 use super::Bounds;
 use super::entry::{Conversation, Entry, Origin, Summary};
 use super::error::{Fault, HistoryError};
-use write::{append, make_room, remove};
+use write::{append, make_room, remove_oversized, remove};
 
 /// "pRLh": whose file this is.
 const APPLICATION: i32 = 0x7052_4c68;
@@ -125,8 +125,11 @@ impl Database {
         let mut gone = Vec::new();
         for addition in additions {
             append(&transaction, addition)?;
-            gone.extend(make_room(&transaction, addition.id, bounds)?);
+            if remove_oversized(&transaction, addition.id, bounds)? {
+                gone.push(addition.id.to_owned());
+            }
         }
+        gone.extend(make_room(&transaction, bounds)?);
         transaction.commit()?;
         Ok(gone)
     }

@@ -113,20 +113,29 @@ fn take_out(
     })))
 }
 
+/// Removes a conversation that is larger than all of them may be; `true`: it was.
+pub(super) fn remove_oversized(
+    transaction: &Transaction<'_>,
+    id: &str,
+    bounds: Bounds,
+) -> rusqlite::Result<bool> {
+    let bytes: Option<i64> = transaction
+        .prepare_cached("SELECT bytes FROM conversation WHERE id = ?")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    match bytes {
+        Some(bytes) if bytes > integer(bounds.bytes) => remove(transaction, id),
+        _ => Ok(false),
+    }
+}
+
+/// Removes the least recently changed conversations until the rest keep the bounds. Counts them
+/// all, so once for however many additions.
 pub(super) fn make_room(
     transaction: &Transaction<'_>,
-    latest: &str,
     bounds: Bounds,
 ) -> rusqlite::Result<Vec<String>> {
     let mut gone = Vec::new();
-    let bytes: Option<i64> = transaction
-        .prepare_cached("SELECT bytes FROM conversation WHERE id = ?")?
-        .query_row([latest], |row| row.get(0))
-        .optional()?;
-    if bytes.is_some_and(|bytes| bytes > integer(bounds.bytes)) {
-        remove(transaction, latest)?;
-        gone.push(latest.to_owned());
-    }
     let mut sum =
         transaction.prepare_cached("SELECT COUNT(*), IFNULL(SUM(bytes), 0) FROM conversation")?;
     let mut oldest =
