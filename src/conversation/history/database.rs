@@ -16,7 +16,7 @@ use crate::llm::{Message, Role};
 use super::Bounds;
 use super::entry::{Conversation, Entry, Origin, Summary};
 use super::error::{Fault, HistoryError};
-use write::{append, make_room, remove_oversized, remove};
+use write::{append, make_room, remove, remove_oversized};
 
 /// "pRLh": whose file this is.
 const APPLICATION: i32 = 0x7052_4c68;
