@@ -24,10 +24,10 @@ const PLAIN_BACKENDS = new Set(['basic_text', 'unknown'])
  * @returns {Promise<{key: string|null, reason?: string}>} base64; the reason is a sentence
  */
 async function loadVaultKey({ safeStorage, storageDir, platform = process.platform }) {
-  const lack = await lackOf(safeStorage, platform)
-  if (lack) return { key: null, reason: lack }
   const file = path.join(storageDir, FILE)
   try {
+    const lack = await lackOf(safeStorage, platform)
+    if (lack) return { key: null, reason: lack }
     // A key that cannot be read is never replaced, nor one that is lost: the vault needs it.
     let sealed = read(file)
     if (sealed === null) {

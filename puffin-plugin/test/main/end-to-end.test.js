@@ -12,8 +12,9 @@ const skip = lack() ?? false
 test('from a pasted target to an answer in Puffin’s prompt box, and again after a restart', { skip }, async t => {
   const app = await start(t)
   const llm = await configured(t, app, () => [{ role: 'assistant', content: 'Good ' }, { content: 'day.' }])
-  const tested = await app.ok('test-connection', { configId: 'gpu' })
+  const tested = await app.ok('test-connection', { configId: 'gpu', requestId: 'test-1' })
   assert.equal(tested.success, true, JSON.stringify(tested.error))
+  await until('the last stage', () => app.events.some(({ type, testId, stage }) => type === 'test-stage' && testId === 'test-1' && stage.name === 'models' && stage.status === 'passed'))
   assert.ok(app.events.some(({ type, question }) => type === 'question' && question.kind === 'host-key' && question.origin === 'test'))
   const { models } = await app.ok('list-models', { configId: 'gpu' })
   assert.deepEqual(models.map(({ id }) => id), ['smol'])

@@ -108,3 +108,12 @@ test('a file system without links will do', async t => {
   assert.equal(fs.statSync(path.join(storageDir, FILE)).mode & 0o777, 0o600)
   assert.deepEqual(fs.readdirSync(storageDir), [FILE])
 })
+
+test('a key store that throws is one that is not there', async t => {
+  for (const name of ['isEncryptionAvailable', 'getSelectedStorageBackend', 'encryptString']) {
+    const broken = store({ [name]: () => { throw new Error('D-Bus is gone') } })
+    const { key, reason } = await loadVaultKey({ safeStorage: broken, storageDir: folder(t), platform: 'linux' })
+    assert.equal(key, null)
+    assert.match(reason, /D-Bus is gone/)
+  }
+})
