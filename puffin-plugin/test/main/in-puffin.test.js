@@ -83,3 +83,35 @@ test('Puffin’s own service builds the prompt, a remote model answers it, and i
   const tools = chat.tools.map(({ function: { name } }) => name)
   assert.ok(tools.includes('Read') && !tools.includes('Write') && !tools.includes('Bash'), 'this branch may not change code')
 })
+
+/** A `claude` that says what it was called with, and answers once. */
+const CLAUDE = `#!/usr/bin/env node
+const say = message => console.log(JSON.stringify(message))
+const named = process.argv.slice(2)
+say({ type: 'system', subtype: 'init', session_id: 'c1', model: named[named.indexOf('--model') + 1], tools: [] })
+say({ type: 'assistant', message: { role: 'assistant', content: [{ type: 'text', text: named.join(' ') }] } })
+say({ type: 'result', subtype: 'success', is_error: false, session_id: 'c1', num_turns: 1, duration_ms: 1, total_cost_usd: 0, result: 'Claude here.' })
+`
+
+test('Claude’s own prompts take the same way with the plugin as without it', { skip }, async t => {
+  const bin = folder(t)
+  fs.writeFileSync(path.join(bin, 'claude'), CLAUDE, { mode: 0o755 })
+  const before = process.env.PATH
+  process.env.PATH = `${bin}${path.delimiter}${before}`
+  afterwards(t, () => { process.env.PATH = before })
+  const data = { prompt: 'Hi', branchId: 'b', sessionId: 'old', model: 'sonnet', maxTurns: 40, projectPath: bin, codeModificationAllowed: true, additionalDirs: [] }
+
+  /** All that a prompt brings about, without what is of its moment. */
+  async function seenOf(service) {
+    const seen = []
+    const note = kind => what => seen.push([kind, structuredClone(what)])
+    const response = await service.submit({ ...data }, note('chunk'), note('complete'), note('raw'), note('full'), note('question'), note('limit'))
+    seen.push(['response', response], ['running', service.isProcessRunning()], ['stories', (await service.deriveStories('p', bin, null, null, null, 'haiku')).success])
+    return JSON.parse(JSON.stringify(seen, (key, value) => (['duration', 'sessionId', 'timestamp'].includes(key) ? undefined : value)))
+  }
+  const { ClaudeService } = require(path.join(SOURCE, 'src/main/claude-service'))
+  const without = await seenOf(new ClaudeService())
+  const { claudeService } = await startPuffin(t)
+  assert.deepEqual(await seenOf(claudeService), without)
+  assert.ok(without.some(([kind, what]) => kind === 'raw' && what.includes('--model sonnet')), 'it was asked')
+})
