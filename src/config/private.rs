@@ -85,22 +85,31 @@ pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes a folder's permissions from all but its owner.
-#[cfg(unix)]
+/// Takes a folder's permissions from all but its owner, with a warning if others had any.
 pub(super) fn close_folder(path: &Path) -> io::Result<()> {
+    close(path, 0o700)
+}
+
+/// The same for a file.
+pub(super) fn close_file(path: &Path) -> io::Result<()> {
+    close(path, 0o600)
+}
+
+#[cfg(unix)]
+fn close(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let permissions = path.metadata()?.permissions();
     if permissions.mode() & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         tracing::warn!(
             path = %path.display(),
             "was open to other users of this computer; it was closed to them"
         );
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-pub(super) fn close_folder(_: &Path) -> io::Result<()> {
+fn close(_: &Path, _: u32) -> io::Result<()> {
     Ok(())
 }

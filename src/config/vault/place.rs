@@ -1,23 +1,19 @@
 //! The vault's files: read with care, and written so that a kill or a power cut leaves the old
 //! content or the new one. Everything here blocks.
 
-use std::fs::{self, File, Metadata, TryLockError};
+use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use super::problem::VaultProblem;
-use crate::config::private::{append_to, create_folder, sync_folder};
+use crate::config::private::{Stamp, close_file, close_folder, create_folder, lock, sync_folder};
 
 const FILE: &str = "vault.json";
 /// The content before the last change.
 const BACKUP: &str = "vault.json.bak";
 const LOCK: &str = "vault.lock";
 const TEMPORARY_PREFIX: &str = ".vault.json.tmp-";
-/// How long another process may write.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks whether it has ended.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 /// Largest file that is read or written.
 const FILE_BYTES: u64 = 16 << 20;
 
@@ -41,14 +37,6 @@ pub(super) struct Content {
     pub(super) stamp: Stamp,
 }
 
-/// Changes with every write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
 /// The right to write. Other processes wait for it.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
@@ -70,8 +58,7 @@ impl Place {
 
     /// What tells the file from the next one; `None`: it is not there.
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        let metadata = fs::symlink_metadata(self.path(Which::Main)).ok()?;
-        Some(Stamp::of(&metadata))
+        Stamp::at(&self.path(Which::Main))
     }
 
     /// `None`: it is not there. A file that is open to others is closed to them.
@@ -103,9 +90,10 @@ impl Place {
         if bytes.len() as u64 > FILE_BYTES {
             return Err(refused("is larger than 16 MiB"));
         }
-        close_to_others(&path, &metadata, 0o600);
-        if let Ok(folder) = fs::metadata(&self.folder) {
-            close_to_others(&self.folder, &folder, 0o700);
+        for closed in [close_file(&path), close_folder(&self.folder)] {
+            if let Err(error) = closed {
+                tracing::warn!(%error, "the vault stays open to other users of this computer");
+            }
         }
         Ok(Some(Content {
             bytes,
@@ -117,18 +105,8 @@ impl Place {
     pub(super) fn hold(&self) -> Result<Held<'_>, VaultProblem> {
         self.create().map_err(VaultProblem::io(&self.folder))?;
         let path = self.folder.join(LOCK);
-        let lock = append_to(&path).map_err(VaultProblem::io(&path))?;
-        let since = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if since.elapsed() < PATIENCE => {
-                    std::thread::sleep(BETWEEN_LOOKS);
-                }
-                Err(TryLockError::WouldBlock) => return Err(VaultProblem::Busy),
-                Err(TryLockError::Error(error)) => return Err(VaultProblem::io(path)(error)),
-            }
-        }
+        let lock = lock(&path).map_err(VaultProblem::io(&path))?;
+        let lock = lock.ok_or(VaultProblem::Busy)?;
         let held = Held {
             place: self,
             _lock: lock,
@@ -139,8 +117,7 @@ impl Place {
 
     fn create(&self) -> io::Result<()> {
         create_folder(&self.folder)?;
-        close_to_others(&self.folder, &fs::metadata(&self.folder)?, 0o700);
-        Ok(())
+        close_folder(&self.folder)
     }
 }
 
@@ -259,20 +236,6 @@ impl Held<'_> {
     }
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Self {
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-            inode,
-        }
-    }
-}
-
 fn check(metadata: &Metadata) -> Result<(), &'static str> {
     if metadata.is_symlink() {
         return Err("is a symbolic link");
@@ -286,26 +249,3 @@ fn check(metadata: &Metadata) -> Result<(), &'static str> {
     }
     Ok(())
 }
-
-/// Takes the permissions of all but the owner.
-#[cfg(unix)]
-fn close_to_others(path: &Path, metadata: &Metadata, mode: u32) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if metadata.permissions().mode() & 0o077 == 0 {
-        return;
-    }
-    let closed = fs::set_permissions(path, fs::Permissions::from_mode(mode));
-    match closed {
-        Ok(()) => tracing::warn!(
-            path = %path.display(),
-            "was open to other users of this computer; it was closed to them"
-        ),
-        Err(error) => tracing::warn!(
-            path = %path.display(), %error,
-            "is open to other users of this computer"
-        ),
-    }
-}
-
-#[cfg(not(unix))]
-fn close_to_others(_: &Path, _: &Metadata, _: u32) {}

@@ -9,8 +9,9 @@ use super::VaultStatus;
 use super::cipher::Key;
 use super::document::{Document, Entry, Unreadable};
 use super::key::{Credential, Kek};
-use super::place::{Content, Held, Place, Stamp, Which};
+use super::place::{Content, Held, Place, Which};
 use super::problem::VaultProblem;
+use crate::config::private::Stamp;
 
 /// What a vault is opened with.
 #[derive(Debug, Clone, Default)]
