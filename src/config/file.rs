@@ -212,6 +212,7 @@ impl Folder {
             return Ok(());
         }
         for path in self.steps() {
+            #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
             let mut builder = DirBuilder::new();
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

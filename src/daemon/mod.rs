@@ -32,8 +32,8 @@ use std::{
 
 use crate::{protocol, rpc};
 
-#[cfg(unix)]
 pub use crate::conversation::verify as verify_audit;
+#[cfg(unix)]
 pub use crate::ssh::ask_through;
 pub use crate::ssh::{ASKPASS, LocalUser, Variables};
 pub use ending::Ending;

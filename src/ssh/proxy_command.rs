@@ -5,6 +5,7 @@
 //! last line explains a connect that failed.
 
 use std::io;
+#[cfg(unix)]
 use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitStatus;

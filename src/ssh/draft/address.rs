@@ -9,9 +9,7 @@ use crate::ssh::ssh_config::Jump;
 /// An LLM server's address. `http://gpu1:8000` means port 8000 on the machine gpu1,
 /// which from gpu1 itself is localhost.
 pub(super) fn endpoint(text: &str) -> Result<Option<Draft>, DraftProblem> {
-    // Nobody typed it, and nobody sees it.
-    let is_odd = text.chars().any(char::is_control);
-    if text.starts_with("unix:/") && !is_odd {
+    if text.starts_with("unix:/") {
         return Ok(Some(Draft {
             endpoint: Some(text.to_owned()),
             ..Draft::default()
@@ -21,8 +19,8 @@ pub(super) fn endpoint(text: &str) -> Result<Option<Draft>, DraftProblem> {
         return Ok(None);
     };
     let scheme = scheme.to_ascii_lowercase();
-    if is_odd || !matches!(scheme.as_str(), "http" | "https") {
-        return if scheme == "ssh" && !is_odd {
+    if !matches!(scheme.as_str(), "http" | "https") {
+        return if scheme == "ssh" {
             Ok(None)
         } else {
             Err(DraftProblem::Unknown)

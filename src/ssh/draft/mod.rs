@@ -55,6 +55,11 @@ pub enum DraftProblem {
 pub async fn parse(text: &str, environment: &Environment) -> Result<Draft, DraftProblem> {
     let draft = read(text, environment).await?;
     draft.stops.iter().try_for_each(check)?;
+    let endpoint = draft.endpoint.as_deref().unwrap_or_default();
+    if endpoint.contains(char::is_control) {
+        let problem = "the LLM server's address has a control character";
+        return Err(DraftProblem::Unreadable(problem.to_owned()));
+    }
     Ok(draft)
 }
 

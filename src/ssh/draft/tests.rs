@@ -166,7 +166,7 @@ async fn what_is_nothing_of_the_kind_says_so() {
         ("ssh -l -x h", "cannot be read: \"-x\" is not a user name"),
         (
             "http://gpu1/\u{7f}",
-            "is not an ssh command, a host, a URL or a Host block",
+            "cannot be read: the LLM server's address has a control character",
         ),
         (
             "ssh -- -oProxyCommand=x",
