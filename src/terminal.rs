@@ -29,14 +29,14 @@ impl Person for Terminal {
         use std::io::Write as _;
 
         let tty = self.0.as_mut()?;
-        tty.write_all(question.as_bytes()).ok()?;
-        let answer = match echo {
-            true => read_line(tty),
-            false => {
-                let _unseen = unix::Unseen::begin(tty)?;
-                read_line(tty)
-            }
+        // Before the question: what is typed as soon as that is there would be shown, or lost.
+        let unseen = match echo {
+            true => None,
+            false => Some(unix::Unseen::begin(tty)?),
         };
+        tty.write_all(question.as_bytes()).ok()?;
+        let answer = read_line(tty);
+        drop(unseen);
         if !echo {
             // The person's own end of line was not shown.
             tty.write_all(b"\n").ok()?;

@@ -165,8 +165,10 @@ async fn a_person_at_a_terminal_is_asked_and_types_unseen() {
     let bed = Bed::start().await;
     bed.write_known_hosts("");
     let target = format!("ssh -p {} {USER}@127.0.0.1", bed.ssh.port());
-    let mut command = Command::new("script");
+    // A question that nobody answers is a failure, not a wait without end.
+    let mut command = Command::new("timeout");
     command
+        .args(["--foreground", "60", "script"])
         .args(["--quiet", "--return", "--echo", "always", "--command"])
         .arg(format!(
             "'{}' doctor --data-dir '{}' --endpoint {} '{target}'",
