@@ -63,14 +63,15 @@ pub async fn parse(text: &str, environment: &Environment) -> Result<Draft, Draft
     Ok(draft)
 }
 
-/// `ssh` takes no name that a shell or itself might misread.
+/// `ssh` takes no name that a shell or itself might misread. It knows ASCII's control characters
+/// only; in a pasted name there is no place for any.
 fn check(stop: &Stop) -> Result<(), DraftProblem> {
     let user = stop.username.as_deref().unwrap_or_default();
     for (name, is_good, what) in [
         (stop.host.as_str(), ssh_config::is_host(&stop.host), "host"),
         (user, ssh_config::is_user(user), "user"),
     ] {
-        if !is_good {
+        if !is_good || name.contains(char::is_control) {
             let name = sanitize(name);
             let problem = format!("\"{name}\" is not a {what} name");
             return Err(DraftProblem::Unreadable(problem));
