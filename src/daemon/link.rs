@@ -194,8 +194,10 @@ impl Links {
     {
         let mut book = self.lock();
         let link = book.links.entry(profile.id.clone()).or_default();
-        if let Some((of, server)) = &link.server {
+        if let Some((of, server)) = &mut link.server {
             if of.ssh == profile.ssh && of.llm == profile.llm {
+                // The rest of it may have changed, and is what the next prompts share.
+                of.clone_from(profile);
                 return server.clone();
             }
             // Another window saved it.
