@@ -5,7 +5,7 @@
 //! used until the user has looked at it. Everything here blocks.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::private::{close_folder, create_folder, sync_folder};
+use super::private::{close_folder, create_folder, sync_folder, temporary};
 use super::profile::Profile;
 
 /// Below the data folder; one small file for each profile.
 const FOLDER: &str = "approved";
+const TEMPORARY_PREFIX: &str = ".tmp";
 
 /// More is read of no such file.
 const FILE_BYTES: u64 = 64 << 10;
@@ -148,9 +149,7 @@ impl Approvals {
     fn replace(&self, path: &Path, note: &Note) -> io::Result<()> {
         create_folder(&self.folder)?;
         close_folder(&self.folder)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
-        temporary.write_all(&serde_json::to_vec(note)?)?;
-        temporary.as_file().sync_all()?;
+        let temporary = temporary(&self.folder, TEMPORARY_PREFIX, &serde_json::to_vec(note)?)?;
         temporary.persist(path).map_err(|error| error.error)?;
         sync_folder(&self.folder)
     }

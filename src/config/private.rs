@@ -1,7 +1,7 @@
 //! Folders and files of the user's alone, and what makes changes of them last.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -72,6 +72,21 @@ pub(super) fn append_to(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// A new file in a folder, written and on the disk, for its owner only; who renames it puts it in
+/// place in one step.
+pub(super) fn temporary(
+    folder: &Path,
+    prefix: &str,
+    content: &[u8],
+) -> io::Result<tempfile::NamedTempFile> {
+    let mut temporary = tempfile::Builder::new()
+        .prefix(prefix)
+        .tempfile_in(folder)?;
+    temporary.write_all(content)?;
+    temporary.as_file().sync_all()?;
+    Ok(temporary)
 }
 
 /// Makes a rename or removal in a folder survive a power cut.

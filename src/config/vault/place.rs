@@ -2,12 +2,14 @@
 //! content or the new one. Everything here blocks.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::problem::VaultProblem;
-use crate::config::private::{Stamp, close_file, close_folder, create_folder, lock, sync_folder};
+use crate::config::private::{
+    Stamp, close_file, close_folder, create_folder, lock, sync_folder, temporary,
+};
 
 const FILE: &str = "vault.json";
 /// The content before the last change.
@@ -177,14 +179,8 @@ impl Held<'_> {
         Ok(Stamp::of(&metadata))
     }
 
-    /// Written and on the disk, for its owner only.
     fn temporary(&self, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-        let mut temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .tempfile_in(&self.place.folder)?;
-        temporary.write_all(content)?;
-        temporary.as_file().sync_all()?;
-        Ok(temporary)
+        temporary(&self.place.folder, TEMPORARY_PREFIX, content)
     }
 
     /// Gives a file another name: `vault.json.corrupt-1700000000`. `None`: it is not there.
