@@ -92,30 +92,26 @@ impl Goals<'_> {
     }
 
     fn at_most(&mut self, rival: Way, group: &str, what: &str, limit: f64) {
-        if let Some((ours, theirs)) = self.both(rival, group, what) {
-            let ratio = ours / theirs;
-            self.push(
-                rival,
-                group,
-                what,
-                format!("≤ {limit} ×"),
-                ratio,
-                ratio <= limit,
-            );
-        }
+        let words = format!("≤ {limit} ×");
+        self.ratio(rival, group, what, words, |ratio| ratio <= limit);
     }
 
     fn at_least(&mut self, rival: Way, group: &str, what: &str, limit: f64) {
+        let words = format!("≥ {limit} ×");
+        self.ratio(rival, group, what, words, |ratio| ratio >= limit);
+    }
+
+    fn ratio(
+        &mut self,
+        rival: Way,
+        group: &str,
+        what: &str,
+        limit: String,
+        is_met: impl FnOnce(f64) -> bool,
+    ) {
         if let Some((ours, theirs)) = self.both(rival, group, what) {
             let ratio = ours / theirs;
-            self.push(
-                rival,
-                group,
-                what,
-                format!("≥ {limit} ×"),
-                ratio,
-                ratio >= limit,
-            );
+            self.push(rival, group, what, limit, ratio, is_met(ratio));
         }
     }
 
