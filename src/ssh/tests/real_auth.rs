@@ -47,7 +47,7 @@ impl Authority {
     }
 }
 
-const NOW: &str = "-5m:+5m";
+const NOW: &str = "-1d:+1d";
 const PAST: &str = "-10m:-5m";
 
 fn with_key(server: &Real, path: PathBuf) -> Target {

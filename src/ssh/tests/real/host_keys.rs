@@ -201,17 +201,17 @@ impl Lab {
         let here = "127.0.0.1,localhost,cluster";
         let (key, ca, more): (_, _, &[&str]) = match which {
             Which::Three | Which::Rsa => return None,
-            Which::Certified => ("ed", "ca", &["-h", "-n", here, "-V", "-5m:+5m"]),
-            Which::Expired => ("ed", "ca", &["-h", "-n", here, "-V", "-5m:-1m"]),
-            Which::OtherHost => ("ed", "ca", &["-h", "-n", "gpu7,*", "-V", "-5m:+5m"]),
-            Which::Everybody => ("ed", "ca", &["-h", "-V", "-5m:+5m"]),
-            Which::User => ("ed", "ca", &["-n", here, "-V", "-5m:+5m"]),
+            Which::Certified => ("ed", "ca", &["-h", "-n", here, "-V", "-1d:+1d"]),
+            Which::Expired => ("ed", "ca", &["-h", "-n", here, "-V", "-2d:-1d"]),
+            Which::OtherHost => ("ed", "ca", &["-h", "-n", "gpu7,*", "-V", "-1d:+1d"]),
+            Which::Everybody => ("ed", "ca", &["-h", "-V", "-1d:+1d"]),
+            Which::User => ("ed", "ca", &["-n", here, "-V", "-1d:+1d"]),
             Which::Weak => (
                 "ed",
                 "oldca",
-                &["-t", "ssh-rsa", "-h", "-n", here, "-V", "-5m:+5m"],
+                &["-t", "ssh-rsa", "-h", "-n", here, "-V", "-1d:+1d"],
             ),
-            Which::CertifiedRsa => ("rsa", "ca", &["-h", "-n", here, "-V", "-5m:+5m"]),
+            Which::CertifiedRsa => ("rsa", "ca", &["-h", "-n", here, "-V", "-1d:+1d"]),
         };
         let public = self.path(&format!("{which:?}.pub"));
         std::fs::copy(self.path(&format!("{key}.pub")), &public).unwrap();
