@@ -13,6 +13,7 @@ const { createHandlers } = require('./lib/ipc')
 const { createPeople } = require('./lib/people')
 const { createPrompts } = require('./lib/prompts')
 const { createSidecar } = require('./lib/sidecar')
+const { createUnsaved } = require('./lib/unsaved')
 const { wrapClaudeService } = require('./lib/claude-service')
 const { RemoteError, toAnswer } = require('./lib/errors')
 const { version } = require('./package.json')
@@ -44,7 +45,8 @@ async function activate(context) {
     }
   })
   const place = { projectPath, dataDir: storageDir, log }
-  const prompts = createPrompts({ sidecar, emit: events.emit, isWatched: () => events.watched, people, tools: loadTools(log), place })
+  const unsaved = createUnsaved()
+  const prompts = createPrompts({ sidecar, emit: events.emit, isWatched: () => events.watched, people, tools: loadTools(log), place, unsaved })
 
   const requests = {
     'host/execute-tool': prompts.executeTool,
@@ -55,7 +57,10 @@ async function activate(context) {
     'remote-llm/stream-chunk': prompts.chunk,
     'remote-llm/connection-status': status => events.emit({ type: 'connection-status', status }),
     'remote-llm/config-changed': change => events.emit({ type: 'config-changed', ...change }),
-    'remote-llm/conversation-updated': update => events.emit({ type: 'conversation-updated', ...update }),
+    'remote-llm/conversation-updated': update => {
+      prompts.updated(update)
+      events.emit({ type: 'conversation-updated', ...update })
+    },
     'remote-llm/test-stage': ({ requestId, stage }) => events.emit({ type: 'test-stage', testId: requestId, stage })
   }
 
@@ -67,7 +72,7 @@ async function activate(context) {
     }
   }
 
-  handlers = createHandlers({ sidecar, events, people, prompts, listIdentities, onPicked: value => { picked = value }, log })
+  handlers = createHandlers({ sidecar, events, people, prompts, unsaved, listIdentities, onPicked: value => { picked = value }, log })
   for (const [name, handler] of Object.entries(handlers.handlers)) context.registerIpcHandler(`${CHANNEL}${name}`, handler)
 
   // From here on nothing fails: a plugin that did not start must not stand before Puffin's prompt box.

@@ -1,7 +1,9 @@
 'use strict'
 
 const { RemoteError } = require('./errors')
+const { apart } = require('./person')
 const { createQuestionWindow } = require('./question-window')
+const { SYSTEM } = require('./system')
 const { createTranscript } = require('./transcript')
 const { createWrap } = require('./wrap')
 const { forPuffin, disarm, sentencesOf, noteOf, textOf } = require('./wording')
@@ -10,12 +12,8 @@ const { forPuffin, disarm, sentencesOf, noteOf, textOf } = require('./wording')
 const CLAUDES_OWN = { deriveStories: 5, generateInspectionAssertions: 4 }
 /** The daemon's own upper limit. */
 const MOST_ROUNDS = 500
-
-/** Told to every model; the same bytes each time, so that prompt caches hit. */
-const SYSTEM = `You are an assistant for software development inside the application Puffin. You work on the user's \
-project with the tools you are given; paths are absolute or relative to the project's folder. Read a file before you \
-change it. A call that is denied was denied by the user: do not try it in another way, say what you need instead. \
-When the work is done, say in a few sentences what you did.`
+/** Where Puffin’s own view has no button for it. */
+const KEPT = 'What was said is kept: it can be continued, or asked for again, in the Remote LLM view under History.'
 
 /** @returns {{configId: string, modelId: string}|null} of a value of the model picker; a model's id may hold `:` */
 function parsePicked(value) {
@@ -108,7 +106,7 @@ function wrapClaudeService({ service, prompts, picked, log }) {
       conversationId: sessionId,
       model: modelId,
       system: SYSTEM,
-      messages: [{ role: 'user', content: text }],
+      messages: [{ role: 'user', content: apart(text, data.prompt) }],
       ...(Number.isInteger(data.maxTurns) && data.maxTurns > 0 ? { limits: { maxRounds: Math.min(data.maxTurns, MOST_ROUNDS) } } : {})
     }
     const outcome = await prompts.run(params, { policy, more, signal, onEvent: transcript.event })
@@ -129,7 +127,7 @@ function wrapClaudeService({ service, prompts, picked, log }) {
     const code = error.code ?? 'PLUGIN_DEFECT'
     log.warn(`a prompt to ${configId} failed: ${code}`)
     if (transcript.shown === '') throw new RemoteError(code, disarm(sentencesOf(error)), error.data)
-    transcript.say(`\n\n**The answer was interrupted.** ${disarm(sentencesOf(error))}`)
+    transcript.say(`\n\n**The answer was interrupted.** ${disarm(sentencesOf(error))} ${KEPT}`)
     return { content: transcript.shown, isError: true }
   }
 

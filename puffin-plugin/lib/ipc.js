@@ -1,6 +1,7 @@
 'use strict'
 
 const crypto = require('node:crypto')
+const { createConversations } = require('./conversations')
 const { RemoteError, toAnswer } = require('./errors')
 const { version } = require('../package.json')
 
@@ -23,9 +24,6 @@ const PLAIN = {
   'list-ssh-hosts': {},
   'parse-target': {},
   'list-models': { timeoutMs: CONNECT_MS },
-  'list-conversations': {},
-  'get-conversation': {},
-  'delete-conversation': {},
   'vault-status': { as: 'vault' },
   'vault-unlock': { as: 'vault' },
   'vault-reset': { as: 'vault' }
@@ -42,15 +40,17 @@ const VAULT_PARAMS = { 'vault-unlock': ['passphrase'] }
  * @param {object} options.events
  * @param {object} options.people
  * @param {object} options.prompts
+ * @param {ReturnType<import('./unsaved').createUnsaved>} options.unsaved
  * @param {() => Promise<object>} options.listIdentities
  * @param {(value: string) => void} options.onPicked
  * @param {{warn: Function}} options.log
  * @returns {Object<string, (params?: object) => Promise<object>>} by name without `remote-llm:`
  */
-function createHandlers({ sidecar, events, people, prompts, listIdentities, onPicked, log }) {
+function createHandlers({ sidecar, events, people, prompts, unsaved, listIdentities, onPicked, log }) {
   const tests = new Map()
   /** What the last daemon had, for a page that comes while there is none. */
   let known = { configs: [], problems: [] }
+  const conversations = createConversations({ sidecar, prompts, unsaved, stream: streamPrompt })
 
   const handlers = {
     'get-state': getState,
@@ -58,7 +58,13 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
     'test-connection': testConnection,
     'list-identities': () => listIdentities(),
     'submit-prompt': async params => ({ result: await prompts.run({ ...params, requestId: idOf(params.requestId) ?? crypto.randomUUID() }) }),
-    'stream-prompt': streamPrompt,
+    'stream-prompt': params => streamPrompt(params),
+    'list-conversations': conversations.list,
+    'get-conversation': conversations.get,
+    'delete-conversation': conversations.remove,
+    'continue-answer': conversations.continueAnswer,
+    'retry-answer': conversations.retryAnswer,
+    'ask-in-conversation': conversations.ask,
     cancel,
     answer(params) {
       people.answer(params)
@@ -113,10 +119,10 @@ function createHandlers({ sidecar, events, people, prompts, listIdentities, onPi
   }
 
   /** Answers at once; what becomes of it is told by events. */
-  function streamPrompt(params) {
+  function streamPrompt(params, options) {
     const streamId = idOf(params.requestId) ?? crypto.randomUUID()
     if (prompts.isRunning(streamId)) throw new RemoteError('INVALID_PARAMS', 'A prompt of this `requestId` is running.')
-    prompts.run({ ...params, requestId: streamId }).catch(error => log.warn(`a prompt failed: ${error.code}`))
+    prompts.run({ ...params, requestId: streamId }, options).catch(error => log.warn(`a prompt failed: ${error.code}`))
     return { streamId }
   }
 

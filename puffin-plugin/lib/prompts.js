@@ -1,11 +1,13 @@
 'use strict'
 
 const crypto = require('node:crypto')
-const { RemoteError } = require('./errors')
+const { RemoteError, toAnswer } = require('./errors')
 
 /** Conversations that this plugin began have such ids; of others the daemon knows nothing. */
 const PREFIX = 'rllm-'
 const KNOWS_MS = 10_000
+/** Conversations whose policy is remembered. */
+const POLICIES = 500
 
 /**
  * Prompts that run, with the tools that their model calls.
@@ -17,13 +19,16 @@ const KNOWS_MS = 10_000
  * @param {ReturnType<import('./people').createPeople>} options.people
  * @param {{definitions: Function, createTools: Function}|null} options.tools see `tools/index.js`
  * @param {{projectPath: string, dataDir: string, log: object}} options.place
+ * @param {ReturnType<import('./unsaved').createUnsaved>} options.unsaved
  *
  * @typedef {object} More what a prompt brings of its own
  * @property {{definition: object, execute: (call: object) => Promise<object>}[]} [tools]
  * @property {(approval: object, signal: AbortSignal) => Promise<string>} [approve] where no page is there
  */
-function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
+function createPrompts({ sidecar, emit, isWatched, people, tools, place, unsaved }) {
   const running = new Map()
+  /** What tools may do in a conversation; for when it goes on in the panel. */
+  const policies = new Map()
 
   /**
    * Runs a prompt to its end.
@@ -44,21 +49,53 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
     const abort = () => stop.abort()
     signal?.addEventListener('abort', abort, { once: true })
     if (signal?.aborted) abort()
-    const job = { requestId, configId: params.configId, onEvent, stop, more, toolbox: null, ended: false, afterUntrustedRead: new Map() }
+    const job = {
+      requestId, configId: params.configId, conversationId: params.conversationId ?? null, onEvent, stop, more,
+      toolbox: null, ended: false, afterUntrustedRead: new Map(), kept: false, text: '', usedTools: false
+    }
     running.set(requestId, job)
-    emit({ type: 'stream-chunk', streamId: requestId, configId: params.configId, event: { type: 'status', phase: 'connecting' } })
+    if (policy && job.conversationId) remember(job.conversationId, policy)
+    tell(job, { type: 'status', phase: 'connecting' })
     try {
       const declared = policy && tools ? { tools: openTools(job, policy) } : {}
-      return await sidecar.call('remote-llm/stream-prompt', { ...params, ...declared, requestId }, { signal: stop.signal })
+      const result = await sidecar.call('remote-llm/stream-prompt', { ...params, ...declared, requestId }, { signal: stop.signal })
+      settle(job, params, result.stopReason === 'cancelled', null)
+      return result
     } catch (error) {
+      settle(job, params, true, error)
       // The daemon says it with an event, unless it is gone or never began.
-      if (!job.ended) emit({ type: 'stream-chunk', streamId: requestId, configId: params.configId, event: { type: 'failed', error: { message: error.message, data: { code: error.code } } } })
+      if (!job.ended) tell(job, { type: 'failed', error: { message: error.message, data: { ...error.data, code: error.code } } })
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
       running.delete(requestId)
       job.toolbox?.dispose()
     }
+  }
+
+  const tell = (job, event, round) => emit({ type: 'stream-chunk', streamId: job.requestId, configId: job.configId, conversationId: job.conversationId, ...(round === undefined ? {} : { round }), event })
+
+  function remember(conversationId, policy) {
+    policies.delete(conversationId)
+    policies.set(conversationId, policy)
+    if (policies.size > POLICIES) policies.delete(policies.keys().next().value)
+  }
+
+  /**
+   * Keeps what the daemon does not: it notes a prompt when that is over, and only if the model said something.
+   * What was kept of the conversation's prompt before is in this one, or is not wanted any more.
+   */
+  function settle({ conversationId, kept, text, usedTools }, { configId, model, messages }, interrupted, error) {
+    if (!conversationId || !messages?.length) return
+    const lost = interrupted && !kept && (text === '' || error?.code?.startsWith('DAEMON_'))
+    if (!lost) {
+      if (kept || !interrupted) unsaved.forget(conversationId)
+      return
+    }
+    unsaved.keep({
+      conversationId, configId, model: model ?? null, asked: messages, text, usedTools,
+      error: error && error.code !== 'CANCELLED' ? toAnswer(error) : null, at: new Date().toISOString()
+    })
   }
 
   const scopeOf = policy => ({ projectPath: place.projectPath, ...policy })
@@ -130,7 +167,10 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
     const job = running.get(requestId)
     if (!job) return
     if (event.type === 'finished' || event.type === 'failed') job.ended = true
-    emit({ type: 'stream-chunk', streamId: requestId, configId: job.configId, round, event })
+    else if (event.type === 'started') job.conversationId = event.conversationId
+    else if (event.type === 'text-delta') job.text += event.text
+    else if (event.type === 'tool-call-ready') job.usedTools = true
+    tell(job, event, round)
     job.onEvent(event, { round })
   }
 
@@ -145,7 +185,13 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place }) {
       return job !== undefined
     },
     isRunning: requestId => running.has(requestId),
-    streams: () => [...running.values()].map(({ requestId, configId }) => ({ streamId: requestId, configId })),
+    streams: () => [...running.values()].map(({ requestId, configId, conversationId }) => ({ streamId: requestId, configId, conversationId })),
+    /** `remote-llm/conversation-updated`: the daemon has kept what a prompt brought. */
+    updated({ conversationId }) {
+      for (const job of running.values()) if (job.conversationId === conversationId) job.kept = true
+    },
+    /** @returns {object|undefined} what tools might do when it was asked last, in this session of Puffin */
+    policyOf: conversationId => policies.get(conversationId),
     toolNames: (policy, more) => (tools ? definitionsOf(policy, more).map(({ name }) => name) : []),
     isOurs,
     newConversationId: () => `${PREFIX}${crypto.randomUUID()}`,

@@ -5,6 +5,7 @@ const assert = require('node:assert/strict')
 const { createEvents } = require('../../lib/events')
 const { createHandlers } = require('../../lib/ipc')
 const { createPeople } = require('../../lib/people')
+const { createUnsaved } = require('../../lib/unsaved')
 const { RemoteError } = require('../../lib/errors')
 
 /** Handlers over a daemon and prompts that the test plays. */
@@ -33,7 +34,7 @@ function setUp({ daemon = async () => ({}), run = async () => ({}), state = { ph
     cancel: id => running.has(id),
     streams: () => []
   }
-  const { handlers } = createHandlers({ sidecar, events, people, prompts, listIdentities: async () => ({ agent: null, keyFiles: [] }), onPicked: value => picked.push(value), log: { warn() {} } })
+  const { handlers } = createHandlers({ sidecar, events, people, prompts, unsaved: createUnsaved(), listIdentities: async () => ({ agent: null, keyFiles: [] }), onPicked: value => picked.push(value), log: { warn() {} } })
   return { handlers, asked, vaults, picked, people, sidecar, events }
 }
 

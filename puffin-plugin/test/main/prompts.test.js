@@ -4,6 +4,7 @@ const test = require('node:test')
 const assert = require('node:assert/strict')
 const { createPrompts } = require('../../lib/prompts')
 const { createPeople } = require('../../lib/people')
+const { createUnsaved } = require('../../lib/unsaved')
 const { RemoteError } = require('../../lib/errors')
 
 /** Prompts over a daemon that the test plays, and one tool that asks first. */
@@ -24,7 +25,7 @@ function setUp(play, { watched = true } = {}) {
       dispose: () => disposed.push(true)
     })
   }
-  const prompts = createPrompts({ sidecar, emit: event => told.push(event), isWatched: () => watched, people, tools, place: { projectPath: '/p', dataDir: '/d', log: {} } })
+  const prompts = createPrompts({ sidecar, emit: event => told.push(event), isWatched: () => watched, people, tools, place: { projectPath: '/p', dataDir: '/d', log: {} }, unsaved: createUnsaved() })
   return { prompts, people, told, notes, disposed }
 }
 
