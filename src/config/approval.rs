@@ -2,7 +2,8 @@
 //!
 //! A profile's file lies in the project, and may have come with it. So the digest of what was
 //! saved through us is noted in the user's own data folder; a profile with another digest is not
-//! used until the user has looked at it. Everything here blocks.
+//! used until the user has looked at it. Everything here blocks, and what writes is called with the
+//! profiles' lock held.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::private::{close_folder, create_folder, sync_folder, temporary};
+use super::private::{close_folder, create_folder, sweep, sync_folder, temporary};
 use super::profile::Profile;
 
 /// Below the data folder; one small file for each profile.
@@ -149,6 +150,7 @@ impl Approvals {
     fn replace(&self, path: &Path, note: &Note) -> io::Result<()> {
         create_folder(&self.folder)?;
         close_folder(&self.folder)?;
+        sweep(&self.folder, TEMPORARY_PREFIX);
         let temporary = temporary(&self.folder, TEMPORARY_PREFIX, &serde_json::to_vec(note)?)?;
         temporary.persist(path).map_err(|error| error.error)?;
         sync_folder(&self.folder)
@@ -267,6 +269,18 @@ mod tests {
         ] {
             assert_ne!(whole, read(&text.replace(from, to)), "{from}");
         }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept() {
+        let data = tempfile::tempdir().unwrap();
+        let here = approvals(data.path());
+        here.approve("gpu", "a".into(), || Ok(true)).unwrap();
+        File::create(here.folder.join(".tmpAbCdEf")).unwrap();
+        here.approve("gpu", "b".into(), || Ok(true)).unwrap();
+        let left = fs::read_dir(&here.folder).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [here.file("gpu")]);
     }
 
     #[cfg(unix)]

@@ -89,6 +89,22 @@ pub(super) fn temporary(
     Ok(temporary)
 }
 
+/// Removes the temporary files that killed processes left in a folder. Only who holds the lock under
+/// which such files are made may call it: those of others are being written. Best effort.
+pub(super) fn sweep(folder: &Path, prefix: &str) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(prefix)
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::debug!(%error, "a temporary file could not be removed");
+        }
+    }
+}
+
 /// Makes a rename or removal in a folder survive a power cut.
 #[cfg(unix)]
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::problem::VaultProblem;
 use crate::config::private::{
-    Stamp, close_file, close_folder, create_folder, lock, sync_folder, temporary,
+    Stamp, close_file, close_folder, create_folder, lock, sweep, sync_folder, temporary,
 };
 
 const FILE: &str = "vault.json";
@@ -109,12 +109,11 @@ impl Place {
         let path = self.folder.join(LOCK);
         let lock = lock(&path).map_err(VaultProblem::io(&path))?;
         let lock = lock.ok_or(VaultProblem::Busy)?;
-        let held = Held {
+        sweep(&self.folder, TEMPORARY_PREFIX);
+        Ok(Held {
             place: self,
             _lock: lock,
-        };
-        held.sweep();
-        Ok(held)
+        })
     }
 
     fn create(&self) -> io::Result<()> {
@@ -208,21 +207,6 @@ impl Held<'_> {
             Ok(()) => self.sync_folder().map(|()| Some(aside)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(VaultProblem::io(path)(error)),
-        }
-    }
-
-    /// Removes what killed processes left behind: only who holds the lock makes such files.
-    fn sweep(&self) {
-        let Ok(entries) = fs::read_dir(&self.place.folder) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if name.to_string_lossy().starts_with(TEMPORARY_PREFIX)
-                && let Err(error) = fs::remove_file(entry.path())
-            {
-                tracing::debug!(%error, "a temporary file of the vault could not be removed");
-            }
         }
     }
 
