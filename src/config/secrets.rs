@@ -96,7 +96,7 @@ impl Secrets {
         let session = std::mem::take(&mut *self.lock());
         for (id, secrets) in session {
             let entries = secrets.iter().map(|(field, bound)| NewEntry {
-                field: field.to_name(),
+                field: field.place(),
                 secret: Some((bound.address.clone(), bound.secret.clone())),
             });
             if let Err(error) = vault.change(&id, entries.collect()) {
@@ -136,7 +136,7 @@ impl Secrets {
                 }
             };
             entries.push(NewEntry {
-                field: field.to_name(),
+                field: field.place(),
                 secret,
             });
         }
@@ -168,7 +168,7 @@ impl Secrets {
                     return Ok(Vec::new());
                 };
                 let there = vault.fields(&profile.id);
-                if cleared.iter().any(|field| there.contains(&field.to_name())) {
+                if cleared.iter().any(|field| there.contains(&field.place())) {
                     return Err(problem.into());
                 }
                 Ok(if is_set { vec![not_kept()] } else { Vec::new() })
@@ -198,7 +198,7 @@ impl Secrets {
         let Some(vault) = &self.vault else {
             return Ok(None);
         };
-        match vault.get(&profile.id, &field.to_name(), &address) {
+        match vault.get(&profile.id, &field.place(), &address) {
             Ok(None) => Ok(None),
             Ok(Some(Ok(secret))) => Ok(Some(secret)),
             Ok(Some(Err(Broken))) => Err(Error::SecretBinding { field }),
@@ -281,8 +281,8 @@ impl SecretField {
         }
     }
 
-    /// In wire spelling, as the vault has it.
-    fn to_name(&self) -> String {
+    /// In wire spelling, as the vault has it: `ssh.jumpHosts[1].password`.
+    pub fn place(&self) -> String {
         match self {
             Self::Password => "ssh.password".to_owned(),
             Self::Passphrase => "ssh.passphrase".to_owned(),

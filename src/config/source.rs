@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::Error;
 use super::read::Fields;
+use super::text::is_hidden;
 
 const SHAPE: &str =
     "must be \"saved\", \"ask\" or {\"command\": [program, argument, …]}, all of them strings";
@@ -73,9 +74,12 @@ impl SecretSource {
         if words.len() > WORDS || length > LENGTH {
             return refuse("must have at most 64 words and 8192 bytes");
         }
-        let is_text = |word: &String| !word.contains('\0');
-        if !words.iter().all(is_text) {
-            return refuse("must not hold NUL characters");
+        let is_odd = |c: char| is_hidden(c) && !matches!(c, '\n' | '\t');
+        if words.iter().any(|word| word.contains(is_odd)) {
+            return refuse(
+                "must not contain control characters, except for tabs and line ends, or ones that \
+                 turn the direction of writing",
+            );
         }
         Ok(())
     }
@@ -135,6 +139,7 @@ mod tests {
             json!(["./secret"]),
             json!(["bin/secret"]),
             json!(["pass", "a\0b"]),
+            json!(["pass", "a\u{202e}b"]),
             json!(vec!["x"; 65]),
             json!(["pass", "x".repeat(9000)]),
         ] {

@@ -50,7 +50,7 @@ pub struct Trust {
 #[derive(Debug)]
 pub struct Listed {
     /// The file's name without extension. Of a file that is not a profile's it may be no valid
-    /// id.
+    /// id; it can be shown all the same.
     pub id: String,
     /// The profile, or what is wrong with the file.
     pub loaded: Result<Loaded, Error>,

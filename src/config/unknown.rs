@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::Warning;
+use super::text::shown;
 
 /// Names of fields that hold secrets, in lower case without `-` and `_`.
 const SECRET_NAMES: &[&str] = &[
@@ -97,7 +98,7 @@ pub(super) fn secret_dropped(field: String) -> Warning {
 
 /// The path of a field of the object at `path`.
 pub(super) fn join(path: &str, name: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    let name = shown(name);
     if path.is_empty() {
         name
     } else {

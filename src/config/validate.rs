@@ -8,9 +8,13 @@ use super::error::{Error, Warning};
 use super::id;
 use super::ollama::Ollama;
 use super::profile::{ApiType, AuthMethod, LlmProfile, Profile, SshProfile, Timeouts, Tls};
+use super::text::is_hidden;
 use super::unknown::join;
 
 mod models;
+mod secret;
+
+pub use secret::validate_secret;
 
 const NAME_LENGTH: usize = 200;
 const HOST_LENGTH: usize = 255;
@@ -354,11 +358,11 @@ fn headers(headers: &BTreeMap<String, String>) -> Result<(), Error> {
             &at,
             "is given twice, in different spellings",
         )?;
-        let plain = |c: char| c == '\t' || !c.is_control();
+        let plain = |c: char| c == '\t' || !is_hidden(c);
         require(
             value.chars().all(plain) && value.len() <= HEADER_VALUE_LENGTH,
             &at,
-            "must be one line of at most 8192 bytes",
+            "must be one line of at most 8192 bytes, without control characters",
         )?;
     }
     Ok(())
@@ -409,9 +413,10 @@ fn text(at: &str, text: &str, length: usize) -> Result<(), Error> {
         ));
     }
     require(
-        !text.contains(char::is_control),
+        !text.contains(is_hidden),
         at,
-        "must not contain line ends or other control characters",
+        "must not contain line ends, other control characters or ones that turn the direction of \
+         writing",
     )
 }
 
@@ -474,6 +479,7 @@ mod tests {
             ("/id", json!("../x"), "configId"),
             ("/name", json!(" "), "name"),
             ("/name", json!("a\nb"), "name"),
+            ("/name", json!("a\u{202e}b"), "name"),
             ("/name", json!(long), "name"),
             ("/selectedModel", json!(""), "selectedModel"),
             ("/ssh/host", json!(""), "ssh.host"),
@@ -484,6 +490,11 @@ mod tests {
             ("/ssh/port", json!(0), "ssh.port"),
             ("/ssh/username", json!("-x"), "ssh.username"),
             ("/ssh/username", json!("a\0"), "ssh.username"),
+            (
+                "/ssh/proxyCommand",
+                json!("nc \u{202e}%h"),
+                "ssh.proxyCommand",
+            ),
             (
                 "/ssh/privateKeyPath",
                 json!("-----BEGIN OPENSSH"),
@@ -558,8 +569,13 @@ mod tests {
                 json!("unix:relative"),
                 "llm.apiEndpoint",
             ),
-            ("/llm/headers/X\r\nY", json!("x"), "llm.headers.XY"),
+            (
+                "/llm/headers/X\r\nY",
+                json!("x"),
+                "llm.headers.X\\u{d}\\u{a}Y",
+            ),
             ("/llm/headers/X-Y", json!("x\r\ny"), "llm.headers.X-Y"),
+            ("/llm/headers/X-Y", json!("\u{2067}"), "llm.headers.X-Y"),
             ("/llm/headers/Host", json!("x"), "llm.headers.Host"),
             (
                 "/llm/headers",

@@ -110,10 +110,10 @@ fn explain(json: &str, error: &serde_json::Error) -> Unreadable {
     } else if quoted(message, "duplicate field `").is_some() {
         "is given twice".to_owned()
     } else if let Some(start) = message.rfind(", expected ") {
-        let expected = message.get(start + 2..).unwrap_or_default();
+        let expected = expected(message.get(start + 2..).unwrap_or_default());
         match kind_of_found(message) {
             Some(found) => format!("{expected}, not {found}"),
-            None => expected.to_owned(),
+            None => expected,
         }
     } else {
         message.to_owned()
@@ -133,7 +133,31 @@ fn quoted<'a>(message: &'a str, start: &str) -> Option<&'a str> {
 fn kind_of_found(message: &str) -> Option<&str> {
     let found = message.strip_prefix("invalid type: ")?;
     let kind = found.split(['`', '"', ',']).next()?.trim();
-    (!kind.is_empty()).then_some(kind)
+    (!kind.is_empty()).then_some(match kind {
+        "map" => "an object",
+        "sequence" => "a list",
+        "floating point" => "a fraction",
+        kind => kind,
+    })
+}
+
+/// Rust's names for what was expected, in words that say what is allowed.
+fn expected(message: &str) -> String {
+    let from_zero = |maximum: u64| format!("expected a whole number from 0 to {maximum}");
+    match message {
+        "expected u8" => from_zero(u8::MAX.into()),
+        "expected u16" => from_zero(u16::MAX.into()),
+        "expected u32" => from_zero(u32::MAX.into()),
+        "expected u64" | "expected usize" => "expected a whole number, 0 or more".to_owned(),
+        "expected i32" | "expected i64" => "expected a whole number".to_owned(),
+        "expected f32" | "expected f64" => "expected a number".to_owned(),
+        "expected a sequence" => "expected a list".to_owned(),
+        "expected a map" => "expected an object".to_owned(),
+        other => match other.strip_prefix("expected struct ") {
+            Some(_) => "expected an object".to_owned(),
+            None => other.to_owned(),
+        },
+    }
 }
 
 /// The path of the value that byte `offset` of a JSON text ends or stands in.
@@ -277,17 +301,17 @@ mod tests {
             ),
             (
                 r#"{"configId":{"x":1}}"#,
-                "`configId`: expected a string, not map",
+                "`configId`: expected a string, not an object",
             ),
             (r#"{"configId":"a","ssh":{}}"#, "`ssh.host`: is required"),
             (r#"{"ssh":{},"configId":"a"}"#, "`ssh.host`: is required"),
             (
                 r#"{"configId":"a","ssh":{"host":"h","port":"hunter2, expected x"}}"#,
-                "`ssh.port`: expected u16, not string",
+                "`ssh.port`: expected a whole number from 0 to 65535, not string",
             ),
             (
                 r#"{"configId":"a","ssh":{"host":"h","port":70000}}"#,
-                "`ssh.port`: expected u16",
+                "`ssh.port`: expected a whole number from 0 to 65535",
             ),
             (
                 r#"{"configId":"a","ssh":{"host":"h","policy":"hunter2"}}"#,
@@ -295,7 +319,7 @@ mod tests {
             ),
             (
                 r#"{"configId":"a","ssh":{"host":"h","jumpHosts":[{"host":"x"},{"host":"y","port":-1}]}}"#,
-                "`ssh.jumpHosts[1].port`: expected u16",
+                "`ssh.jumpHosts[1].port`: expected a whole number from 0 to 65535",
             ),
             (
                 r#"{"configId":"a","ssh":{"host":"h","jumpHosts":[{"host":"x"},{"port":1}]}}"#,
@@ -308,6 +332,18 @@ mod tests {
             (
                 r#"{"configId":"a","configId":"b"}"#,
                 "`configId`: is given twice",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","port":2.5}}"#,
+                "`ssh.port`: expected a whole number from 0 to 65535, not a fraction",
+            ),
+            (
+                r#"{"configId":"a","ssh":{"host":"h","jumpHosts":{}}}"#,
+                "`ssh.jumpHosts`: expected a list, not an object",
+            ),
+            (
+                r#"{"configId":"a","ssh":"gpu"}"#,
+                "`ssh`: expected an object, not string",
             ),
             (
                 r#"{"configId":"a","names":["x",7]}"#,

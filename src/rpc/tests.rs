@@ -213,7 +213,7 @@ async fn bad_params_name_their_field() {
     host.request(1, "m", json!({"port": "hunter2"})).await;
     let expected = json!({"jsonrpc": "2.0", "id": 1, "error": {
         "code": -32602,
-        "message": "Invalid params: `port`: expected u16, not string.",
+        "message": "Invalid params: `port`: expected a whole number from 0 to 65535, not string.",
         "data": {"code": "INVALID_PARAMS", "retryable": false, "field": "port"},
     }});
     assert_eq!(host.next().await, expected);
@@ -535,7 +535,7 @@ async fn the_hosts_answers_become_results_or_typed_errors() {
         (json!({"result": {"a": [1, 2]}}), "Ok({\"a\": [1, 2]})"),
         (
             json!({"result": {"a": [1, "hunter2"]}}),
-            "`a[1]`: expected u8, not string",
+            "`a[1]`: expected a whole number from 0 to 255, not string",
         ),
         (error(3001), "error 3001"),
         (error(-32800), "the host cancelled the call"),

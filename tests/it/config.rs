@@ -134,6 +134,16 @@ async fn a_wrong_field_is_named() {
             ),
             "apiEndpoint",
         ),
+        (
+            good.0.clone(),
+            with(good.1.clone(), &json!({"apiKey": "sk-1\n"})),
+            "apiKey",
+        ),
+        (
+            good.0.clone(),
+            with(good.1.clone(), &json!({"secretHeaders": {"X Y": "1"}})),
+            "x y",
+        ),
     ];
     for (ssh, llm, field) in cases {
         let params = json!({"configId": "bad", "name": "Bad", "ssh": ssh, "llm": llm});

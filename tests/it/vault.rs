@@ -129,6 +129,7 @@ async fn a_profile_takes_its_secrets_along_when_it_goes_and_nowhere_else() {
     daemon.ok("remote-llm/trust-config", trusted).await;
     let error = daemon.err("remote-llm/connect", config.clone()).await;
     assert_eq!(error.code(), "SECRET_BINDING_MISMATCH", "{error:?}");
+    assert_eq!(error.data["field"], "ssh.password");
     daemon.ok("remote-llm/delete-config", config).await;
     let status = daemon.ok("remote-llm/vault-status", json!({})).await;
     assert_eq!(status["entries"], 0);
@@ -136,6 +137,30 @@ async fn a_profile_takes_its_secrets_along_when_it_goes_and_nowhere_else() {
         let text = std::fs::read_to_string(file(&bed).with_file_name(name)).unwrap();
         assert!(!text.contains("llm.apiKey"), "{name}");
     }
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secrets_of_a_jump_host_go_when_it_is_taken_out() {
+    let bed = Bed::start().await;
+    let (daemon, _) = daemon(&bed, json!({"key": KEY})).await;
+    let entries = async || daemon.ok("remote-llm/vault-status", json!({})).await["entries"].clone();
+    let hop = json!({"host": "bastion", "password": "canary", "passphrase": "canary"});
+    let ssh = with(
+        bed.ssh_params(),
+        &json!({"password": "canary", "jumpHosts": [hop, hop]}),
+    );
+    bed.configure_with(&daemon, ssh, bed.llm_params()).await;
+    assert_eq!(entries().await, 5);
+    let ssh = with(
+        bed.ssh_params(),
+        &json!({"jumpHosts": [{"host": "bastion"}]}),
+    );
+    bed.configure_with(&daemon, ssh, bed.llm_params()).await;
+    assert_eq!(entries().await, 3);
+    bed.configure_with(&daemon, bed.ssh_params(), bed.llm_params())
+        .await;
+    assert_eq!(entries().await, 1);
     daemon.shut_down().await;
 }
 

@@ -12,6 +12,7 @@ use crate::config::id;
 use crate::config::private::{self, Stamp, create_folder};
 use crate::config::profile::Profile;
 use crate::config::read::from_json;
+use crate::config::text::shown;
 use crate::config::validate::validate;
 use crate::config::version;
 
@@ -62,6 +63,11 @@ impl Place {
             match self.get(&id) {
                 // Deleted since.
                 Err(Error::NotFound { .. }) => {}
+                // Whoever made the project chose the name.
+                Err(error) => all.push(Listed {
+                    id: shown(&id),
+                    loaded: Err(error),
+                }),
                 loaded => all.push(Listed { id, loaded }),
             }
         }

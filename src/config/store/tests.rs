@@ -135,6 +135,7 @@ async fn a_broken_file_hides_no_other_and_can_be_replaced_or_deleted() {
     );
     put(project.path(), "newer.json", r#"{"version": 2}"#);
     put(project.path(), "odd name.json", "{}");
+    put(project.path(), "odd\u{1b}\u{202e}.json", "{}");
     put(project.path(), "big.json", " ".repeat((1 << 20) + 1));
     put(project.path(), "notes.txt", "not a profile");
     fs::create_dir(project.path().join(FOLDER).join("folder.json")).unwrap();
@@ -160,6 +161,7 @@ async fn a_broken_file_hides_no_other_and_can_be_replaced_or_deleted() {
         ("good", "fine"),
         ("invalid", "ssh.host"),
         ("newer", "version"),
+        ("odd\\u{1b}\\u{202e}", "configId"),
         ("odd name", "configId"),
     ];
     assert_eq!(summary, expected);

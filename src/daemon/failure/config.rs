@@ -71,13 +71,17 @@ pub(in crate::daemon) fn config(error: &Error) -> ErrorObject {
             "The saved servers are being changed by another process; nothing was saved. Try again."
                 .to_owned(),
         ),
-        Error::SecretBinding { field } => told(
-            ErrorCode::SecretBindingMismatch,
-            format!(
-                "The saved {field} was given for another address than the one that is set now. \
-                 Enter it again."
-            ),
-        ),
+        Error::SecretBinding { field } => {
+            let mut told = told(
+                ErrorCode::SecretBindingMismatch,
+                format!(
+                    "The saved {field} was given for another address than the one that is set now. \
+                     Enter it again."
+                ),
+            );
+            told.data.field = Some(field.place());
+            told
+        }
         Error::Vault(problem) => {
             let (code, message) = vault(problem);
             let mut told = told(code, message);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{Error, Listed, Loaded, Profile, Warning},
+    config::{Change, Error, Listed, Loaded, Profile, Vault, Warning, validate_secret},
     protocol::{
         ConfigChange, ConfigChanged, ConfigChangedParams, ConfigProblem, ConfigRef, ConfigView,
         ConfigureParams, DeleteConfigResult, Empty, ErrorObject, ListConfigsResult, Notification,
@@ -42,10 +42,19 @@ pub(in crate::daemon) async fn configure(
     let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
     check_endpoint(&profile)?;
     let mut changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
-    wire::source::clear_others(&profile, &mut changes, |field| {
-        store.secrets().has(&profile.id, field)
-    })
-    .map_err(|error| failure::config(&error))?;
+    for (field, change) in &changes {
+        if let Change::Set(secret) = change {
+            validate_secret(field, secret).map_err(|error| failure::config(&error))?;
+        }
+    }
+    let kept = store.secrets().fields(&profile.id);
+    wire::source::clear_others(&profile, &mut changes, &kept)
+        .map_err(|error| failure::config(&error))?;
+    // They can be removed later as well, and nobody gets them: no reason to refuse the change.
+    let is_locked = |vault: &Vault| vault.status().problem.is_some();
+    if !store.secrets().vault().is_some_and(is_locked) {
+        wire::source::clear_removed(&profile, &mut changes, &kept);
+    }
     let mut saved = store
         .save(profile, &lock)
         .await

@@ -32,15 +32,14 @@ pub(super) fn of_stop(source: &SecretSource) -> ssh::SecretSource {
     }
 }
 
-/// Has the secrets cleared that the profile has come from elsewhere; `is_kept` tells which are
-/// there.
+/// Has the secrets cleared that the profile has come from elsewhere; `kept` are those that are there.
 ///
 /// # Errors
 /// [`Error::Invalid`] for one that is given all the same.
 pub(in crate::daemon) fn clear_others(
     profile: &Profile,
     changes: &mut Changes,
-    is_kept: impl Fn(&SecretField) -> bool,
+    kept: &[SecretField],
 ) -> Result<(), Error> {
     for (field, path) in from_elsewhere(&profile.ssh) {
         changes.retain(|(changed, change)| *changed != field || matches!(change, Change::Set(_)));
@@ -51,11 +50,29 @@ pub(in crate::daemon) fn clear_others(
                 problem,
             });
         }
-        if is_kept(&field) {
+        if kept.contains(&field) {
             changes.push((field, Change::Clear));
         }
     }
     Ok(())
+}
+
+/// Has the secrets cleared of jump hosts that the profile no longer has.
+pub(in crate::daemon) fn clear_removed(
+    profile: &Profile,
+    changes: &mut Changes,
+    kept: &[SecretField],
+) {
+    let hops = profile.ssh.jump_hosts.len();
+    let is_gone = |field: &&SecretField| match field {
+        SecretField::HopPassword(hop) | SecretField::HopPassphrase(hop) => *hop >= hops,
+        SecretField::Password
+        | SecretField::Passphrase
+        | SecretField::ApiKey
+        | SecretField::Header(_) => false,
+    };
+    let gone = kept.iter().filter(is_gone);
+    changes.extend(gone.map(|field| (field.clone(), Change::Clear)));
 }
 
 /// The secrets that are not to be kept, with their fields' paths.
