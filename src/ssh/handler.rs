@@ -17,7 +17,6 @@ use super::known_hosts;
 use super::link::Link;
 use super::observe::Stage;
 use super::stages::Stages;
-use super::text::sanitize;
 
 pub(super) struct ClientHandler {
     link: Arc<Link>,
@@ -145,7 +144,8 @@ impl Handler for ClientHandler {
     ) -> Result<(), Self::Error> {
         self.link.end(match reason {
             DisconnectReason::ReceivedDisconnect(info) => Cause::Disconnected {
-                message: Some(sanitize(&info.message)).filter(|text| !text.is_empty()),
+                message: Some(self.link.confided.clean(&info.message))
+                    .filter(|text| !text.is_empty()),
             },
             DisconnectReason::Error(_) if self.link.closing.is_cancelled() => Cause::Closed,
             DisconnectReason::Error(HandlerError::Refused(cause)) => *cause,
@@ -164,7 +164,8 @@ impl Handler for ClientHandler {
         _: &str,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.link.refusal.send_replace(sanitize(description));
+        let said = self.link.confided.clean(description);
+        self.link.refusal.send_replace(said);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::channel_io::Budget;
+use super::confided::Confided;
 use super::error::{Cause, Error, HostKeyInfo, Place};
 use super::openings::Openings;
 
@@ -39,6 +40,8 @@ pub(super) struct Link {
     /// How many channels were closed from this side. russh keeps about 3 KiB for
     /// each of them until the connection ends.
     pub(super) closed_here: AtomicUsize,
+    /// What the server must not be heard to repeat.
+    pub(super) confided: Confided,
     ended: OnceLock<Cause>,
     banner: Mutex<String>,
 }
@@ -71,6 +74,7 @@ impl Link {
             saturated: Notify::new(),
             begun,
             closed_here: AtomicUsize::new(0),
+            confided: Confided::default(),
             ended: OnceLock::new(),
             banner: Mutex::default(),
         })
@@ -115,7 +119,7 @@ impl Link {
             if !banner.is_empty() {
                 banner.push('\n');
             }
-            banner.push_str(&super::text::sanitize_lines(text));
+            banner.push_str(&self.confided.clean_lines(text));
         }
     }
 

@@ -18,6 +18,7 @@ mod auth;
 mod channel_io;
 mod child;
 mod clock;
+mod confided;
 mod connect;
 mod draft;
 mod egress;

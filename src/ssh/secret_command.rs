@@ -55,6 +55,8 @@ pub(super) async fn run(
     match secret {
         None => Err(Problem::NotText),
         Some("") => Err(Problem::Empty),
+        // No secret of a sign-in has these; a server would refuse it, and may count that.
+        Some(secret) if secret.contains(['\n', '\r', '\0']) => Err(Problem::NotOneLine),
         Some(secret) => Ok(secret.into()),
     }
 }
@@ -110,7 +112,6 @@ mod tests {
             ("echo ' two  words '", " two  words "),
             ("printf 'plain'", "plain"),
             ("printf 'dos\\r\\n'", "dos"),
-            ("printf 'more\\n\\n'", "more\n"),
             ("echo out; echo noise >&2", "out"),
         ] {
             assert_eq!(shell(script, SOON).await.unwrap(), secret, "{script}");
@@ -124,6 +125,14 @@ mod tests {
         assert!(matches!(failed("echo").await, Err(Problem::Empty)));
         let binary = failed("printf '\\377\\376'").await;
         assert!(matches!(binary, Err(Problem::NotText)));
+        for script in [
+            "printf 'more\\n\\n'",
+            "printf 'a\\nuser: b\\n'",
+            "printf 'a\\0b'",
+        ] {
+            let lines = failed(script).await;
+            assert!(matches!(lines, Err(Problem::NotOneLine)), "{lines:?}");
+        }
         let flood = failed("yes").await;
         assert!(matches!(flood, Err(Problem::TooMuch(BYTES))), "{flood:?}");
         let locked = failed("echo first >&2; echo 'it is locked' >&2; exit 3").await;

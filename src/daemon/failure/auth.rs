@@ -344,6 +344,11 @@ pub(super) fn secret_command(
         SecretCommandProblem::NotText => {
             "wrote something that is not text (UTF-8). It has to write the secret alone.".to_owned()
         }
+        SecretCommandProblem::NotOneLine => {
+            "wrote more than one line. It has to write the secret alone; sh can cut it: \
+             [\"sh\", \"-c\", \"… | head -n 1\"]."
+                .to_owned()
+        }
         SecretCommandProblem::Empty => {
             "wrote nothing. Run it in a terminal to see what it does.".to_owned()
         }

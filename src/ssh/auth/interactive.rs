@@ -10,7 +10,6 @@ use super::{Login, Progress};
 use crate::ssh::error::{Cause, Place};
 use crate::ssh::prompt::{Prompt, PromptFailure, PromptKind, PromptQuestion};
 use crate::ssh::target::SecretSource;
-use crate::ssh::text::{sanitize, sanitize_lines};
 
 /// How long a person may look for a code.
 const ASK_LIMIT: Duration = Duration::from_secs(90);
@@ -131,6 +130,7 @@ impl Login<'_> {
             && let Some(password) = self.known_password().await?
         {
             self.ledger.password_spent = true;
+            self.link.confided.add(&password);
             return Ok(vec![password.expose_secret().to_owned()]);
         }
         if !self.prompter.can_answer() {
@@ -138,17 +138,18 @@ impl Login<'_> {
         }
         *person_answered = true;
         self.ledger.asked = true;
-        let wanted = prompts.len();
+        let hidden: Vec<_> = prompts.iter().map(|prompt| !prompt.echo).collect();
+        let confided = &self.link.confided;
         let question = PromptQuestion {
             place: Place::clone(&self.link.place),
             username: self.hop.username.clone(),
             kind: PromptKind::KeyboardInteractive,
-            name: sanitize(name),
-            instruction: self.with_notes(sanitize_lines(instruction)),
+            name: confided.clean(name),
+            instruction: self.with_notes(confided.clean_lines(instruction)),
             prompts: prompts
                 .into_iter()
                 .map(|prompt| Prompt {
-                    text: sanitize_lines(&prompt.prompt),
+                    text: confided.clean_lines(&prompt.prompt),
                     echo: prompt.echo,
                 })
                 .collect(),
@@ -161,10 +162,14 @@ impl Login<'_> {
             .ask(ASK_LIMIT, self.prompter.answer(question))
             .await;
         match answers {
-            Ok(answers) if answers.len() == wanted => Ok(answers
-                .iter()
-                .map(|answer| answer.expose_secret().to_owned())
-                .collect()),
+            Ok(answers) if answers.len() == hidden.len() => {
+                let secret = answers.iter().zip(hidden).filter(|(_, hidden)| *hidden);
+                secret.for_each(|(answer, _)| confided.add(answer));
+                Ok(answers
+                    .iter()
+                    .map(|answer| answer.expose_secret().to_owned())
+                    .collect())
+            }
             Ok(_) => Err(unanswerable(PromptFailure::Unfit)),
             Err(failure) => Err(unanswerable(failure)),
         }
@@ -251,6 +256,7 @@ impl Login<'_> {
     }
 
     async fn try_password(&mut self, password: SecretString) -> Result<Progress, Cause> {
+        self.link.confided.add(&password);
         // russh wants a String of its own, and wipes it.
         let attempt = self
             .handle

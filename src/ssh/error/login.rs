@@ -85,6 +85,8 @@ pub enum SecretCommandProblem {
     TooMuch(usize),
     #[error("wrote something that is not UTF-8")]
     NotText,
+    #[error("wrote more than one line, or a NUL character")]
+    NotOneLine,
     #[error("wrote nothing")]
     Empty,
 }

@@ -75,6 +75,8 @@ impl Desk {
         *attempt += 1;
         // Without an answer the stream just ends, and ssh goes on without.
         if let Some(answer) = self.answer(&text, *attempt).await {
+            // ssh repeats what the server says.
+            self.link.confided.add(&answer);
             let _ = stream.write_all(answer.expose_secret().as_bytes()).await;
         }
     }

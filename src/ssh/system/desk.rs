@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::ssh::clock::Clock;
 use crate::ssh::error::{Cause, Place};
+use crate::ssh::link::Link;
 use crate::ssh::prompt::Prompter;
 use crate::ssh::target::{Environment, Hop};
 
 /// Who may be asked what, for one connection.
 pub(super) struct Desk {
     pub(super) place: Place,
+    pub(super) link: Arc<Link>,
     /// Their saved passwords and passphrases answer first.
     pub(super) hops: Vec<Hop>,
     pub(super) environment: Arc<Environment>,

@@ -101,6 +101,7 @@ impl Master {
         ssh.arg(&program);
         let desk = (prompter.can_answer() && environment.own_program.is_some()).then(|| Desk {
             place: Place::clone(&link.place),
+            link: link.clone(),
             hops: target.hops.clone(),
             environment: environment.clone(),
             prompter: prompter.clone(),
@@ -284,8 +285,10 @@ impl Watch {
         }
         // Before the sign-in it is the way there that was refused, by a jump host.
         if self.ready.is_none() && words::is_refusal(&line) {
+            let line = self.link.confided.clean(&line);
             self.refused.send_replace(Some(line));
         } else if words::is_message(&line) {
+            let line = self.link.confided.clean(&line);
             tracing::info!(host = %self.link.place.host, "ssh: {line}");
             if self.messages.len() == MAX_MESSAGES {
                 self.messages.pop_front();

@@ -121,6 +121,18 @@ async fn the_servers_goodbye_is_kept() {
 }
 
 #[tokio::test]
+async fn a_password_in_the_servers_goodbye_is_not_kept() {
+    let (_fixture, server, session) = session_with(OnChannel::Echo).await;
+    let mut stream = session.open(somewhere()).await.unwrap();
+    server.disconnect("the password was: secret").await;
+    let lost: Lost = source(&soon(stream.read_u8()).await.unwrap_err());
+    let Cause::Disconnected { message } = lost.0.cause else {
+        panic!("{lost:?}");
+    };
+    assert_eq!(message.unwrap(), "the password was: [redacted]");
+}
+
+#[tokio::test]
 async fn dropping_a_stream_closes_its_channel() {
     let (_fixture, mut server, session) = session_with(OnChannel::Flood(1000)).await;
     for _ in 0..20 {
