@@ -63,7 +63,7 @@ pub(super) async fn discover<E: Carrier>(server: &Inner<E>) -> Result<Discovery,
         api: server.options.api_type.choose(&info),
         server: info,
         models,
-        warnings: Vec::new(),
+        warnings: list::warnings(&listed.list),
     };
     server.recall(&found);
     Ok(found)

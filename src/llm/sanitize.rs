@@ -118,7 +118,8 @@ pub(crate) fn sanitize(text: &str) -> String {
     out
 }
 
-fn is_unsafe(c: char) -> bool {
+/// Control and bidi characters and line separators: what is shown reads as something else.
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -14,6 +14,7 @@ use crate::llm::{
     error::Fault,
     event::{ChatEvent, InvalidCall},
     message::Block,
+    sanitize::is_unsafe,
 };
 
 const MAX_CALLS: usize = 64;
@@ -207,10 +208,10 @@ impl Calls {
     }
 }
 
-/// The server's id, made unique; or one made up. Nine letters and digits: some templates accept
-/// nothing else.
+/// The server's id, made unique; or one made up, also where the server's can't be shown or logged.
+/// Nine letters and digits: some templates accept nothing else.
 fn unique_id(ids: &mut HashSet<String>, wire: &str, seed: &str, position: usize) -> String {
-    let base = if wire.is_empty() {
+    let base = if wire.is_empty() || wire.contains(is_unsafe) {
         format!("{seed}{position:02}")
     } else {
         wire.to_owned()

@@ -10,11 +10,13 @@ use super::{
 };
 use crate::llm::{
     model::{Capabilities, ContextWindow, Model, ModelState, Parameters, ServerKind},
-    sanitize::sanitize,
+    sanitize::{is_unsafe, sanitize},
 };
 
 /// More models than this are not listed.
 const MAX_MODELS: usize = 10_000;
+/// Bytes of the longest id; no profile could name a longer one.
+const MAX_ID: usize = 512;
 
 /// Whether this can be a model list at all.
 pub(super) fn is_list(json: &Value) -> bool {
@@ -33,7 +35,28 @@ pub(super) fn entries(list: &Value) -> &[Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// Every model once, in the server's order.
+/// What there is to say about models that are not listed.
+pub(super) fn warnings(list: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let entries = entries(list);
+    let nameless = entries.iter().filter_map(id).filter(|id| !is_usable(id));
+    match nameless.count() {
+        0 => {}
+        count => warnings.push(format!(
+            "{count} of the server's models are left out: their names have characters that can't be \
+             shown, or are longer than {MAX_ID} bytes."
+        )),
+    }
+    if entries.len() > MAX_MODELS {
+        warnings.push(format!(
+            "Only the first {MAX_MODELS} of the server's {} models are listed.",
+            entries.len()
+        ));
+    }
+    warnings
+}
+
+/// Every model once, in the server's order; those whose id can be shown as it is.
 pub(super) fn models(list: &Value) -> Vec<Model> {
     let entries = entries(list);
     let by_id = index(entries, "id");
@@ -42,7 +65,8 @@ pub(super) fn models(list: &Value) -> Vec<Model> {
     let mut seen = HashSet::new();
     let mut models = Vec::new();
     for entry in entries {
-        let Some(id) = id(entry).filter(|id| seen.insert(*id)) else {
+        let id = id(entry).filter(|id| is_usable(id));
+        let Some(id) = id.filter(|id| seen.insert(*id)) else {
             continue;
         };
         let mut model = model(id, entry, twins.get(id).copied());
@@ -103,6 +127,11 @@ fn names_files(kind: ServerKind) -> bool {
             | ServerKind::Tgi
             | ServerKind::Vllm
     )
+}
+
+/// An id is sent as it was told, and shown as it is sent.
+fn is_usable(id: &str) -> bool {
+    id.len() <= MAX_ID && !id.contains(is_unsafe)
 }
 
 fn id(entry: &Value) -> Option<&str> {
@@ -234,11 +263,16 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_shown_of_a_model_is_fit_to_be_shown_and_its_id_is_left_alone() {
+    fn what_is_shown_of_a_model_is_fit_to_be_shown() {
         let list = json!({"data": [
-            {"id": "a\u{1b}b", "description": "one\ntwo\u{202e}"},
+            {"id": "a\u{1b}b"},
+            {"id": "x".repeat(513)},
+            {"id": "a b", "description": "one\ntwo\u{202e}"},
             {"id": "c", "name": "C\u{7}"},
         ]});
+        let warnings = warnings(&list);
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].starts_with("2 of"), "{warnings:?}");
         let shown: Vec<_> = models(&list)
             .into_iter()
             .map(|model| (model.id, model.name, model.description))
@@ -246,11 +280,7 @@ mod tests {
         assert_eq!(
             shown,
             [
-                (
-                    "a\u{1b}b".into(),
-                    "a\\u{1b}b".into(),
-                    Some("one two\\u{202e}".into())
-                ),
+                ("a b".into(), "a b".into(), Some("one two\\u{202e}".into())),
                 ("c".into(), "C\\u{7}".into(), None),
             ]
         );

@@ -50,6 +50,17 @@ fn fragments_find_their_call() {
             ],
         ),
         (
+            "an id that can't be shown is not kept",
+            vec![
+                f(Some("a\u{1b}[31m"), Some(0), Some("f"), json!("{}")),
+                f(Some("a\u{202e}"), Some(1), Some("f"), json!("{}")),
+            ],
+            vec![
+                made("seed00000", "f", json!({})),
+                made("seed00001", "f", json!({})),
+            ],
+        ),
+        (
             "index counted from one",
             vec![
                 f(Some("a"), Some(1), Some("f"), json!("{")),
