@@ -51,7 +51,7 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place, unsaved
     if (signal?.aborted) abort()
     const job = {
       requestId, configId: params.configId, conversationId: params.conversationId ?? null, onEvent, stop, more,
-      toolbox: null, ended: false, afterUntrustedRead: new Map(), kept: false, text: '', usedTools: false
+      toolbox: null, last: null, afterUntrustedRead: new Map(), kept: false, text: '', usedTools: false
     }
     running.set(requestId, job)
     if (policy && job.conversationId) remember(job.conversationId, policy)
@@ -60,16 +60,19 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place, unsaved
       const declared = policy && tools ? { tools: openTools(job, policy) } : {}
       const result = await sidecar.call('remote-llm/stream-prompt', { ...params, ...declared, requestId }, { signal: stop.signal })
       settle(job, params, result.stopReason === 'cancelled', null)
+      job.last ??= { event: { type: 'finished', result } }
       return result
     } catch (error) {
       settle(job, params, true, error)
       // The daemon says it with an event, unless it is gone or never began.
-      if (!job.ended) tell(job, { type: 'failed', error: { message: error.message, data: { ...error.data, code: error.code } } })
+      job.last ??= { event: { type: 'failed', error: { message: error.message, data: { ...error.data, code: error.code } } } }
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
       running.delete(requestId)
       job.toolbox?.dispose()
+      // Only now: a page that hears of the end may ask at once what the conversation is like.
+      tell(job, job.last.event, job.last.round)
     }
   }
 
@@ -166,11 +169,11 @@ function createPrompts({ sidecar, emit, isWatched, people, tools, place, unsaved
   function chunk({ requestId, round, event }) {
     const job = running.get(requestId)
     if (!job) return
-    if (event.type === 'finished' || event.type === 'failed') job.ended = true
-    else if (event.type === 'started') job.conversationId = event.conversationId
-    else if (event.type === 'text-delta') job.text += event.text
-    else if (event.type === 'tool-call-ready') job.usedTools = true
-    tell(job, event, round)
+    if (event.type === 'started') job.conversationId = event.conversationId
+    if (event.type === 'text-delta') job.text += event.text
+    if (event.type === 'tool-call-ready') job.usedTools = true
+    if (event.type === 'finished' || event.type === 'failed') job.last = { event, round }
+    else tell(job, event, round)
     job.onEvent(event, { round })
   }
 

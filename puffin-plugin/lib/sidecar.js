@@ -98,7 +98,8 @@ function createSidecar({ findBinary, hello, log, onNotification, onRequest, onPh
   async function initialize(own, started) {
     try {
       const { vault, server } = await own.request('initialize', await hello(), { timeoutMs: INITIALIZE_MS })
-      if (child === started) become('ready', { vault: vault ?? null, version: server?.version ?? null })
+      // It may have been stopped meanwhile, and must not come back to life.
+      if (child === started && state.phase === 'starting') become('ready', { vault: vault ?? null, version: server?.version ?? null })
     } catch (error) {
       if (child !== started || state.phase === 'stopped') return
       log.error(`The daemon did not take its settings: ${error.message}`)

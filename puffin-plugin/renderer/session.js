@@ -4,6 +4,8 @@ import { createCall, errorForState } from './ipc.js'
 import { createEventLoop } from './event-loop.js'
 import { createActions, createSecrets } from './state/actions.js'
 import { createAnswers } from './state/answers.js'
+import { createConversationActions } from './state/conversation-actions.js'
+import { conversationAcceptors } from './state/conversation-acceptors.js'
 import { configAcceptors } from './state/config-acceptors.js'
 import { draftAcceptors } from './state/draft-acceptors.js'
 import { proposalsOf } from './state/events.js'
@@ -24,12 +26,13 @@ export function createSession({ invoke, pace, now = Date.now }) {
   const watchers = new Set()
   const sam = createInstance({
     initialState: initialState(),
-    acceptors: combineAcceptors(configAcceptors, draftAcceptors, testAcceptors, promptAcceptors, followUps()),
+    acceptors: combineAcceptors(configAcceptors, draftAcceptors, testAcceptors, promptAcceptors, conversationAcceptors, followUps()),
     nextActions: [nextAction],
     render: state => watchers.forEach(watch => watch(state))
   })
   const serverActions = createActions({ call, sam, secrets, now })
-  const actions = { ...serverActions, ...createAnswers({ call, sam, notice: serverActions.notice }), reload: () => loop.refresh() }
+  const told = { call, sam, notice: serverActions.notice }
+  const actions = { ...serverActions, ...createAnswers(told), ...createConversationActions(told), reload: () => loop.refresh() }
 
   const loop = createEventLoop({
     call,
@@ -51,6 +54,10 @@ export function createSession({ invoke, pace, now = Date.now }) {
     if (proposal.type === 'CONFIG_STALE') actions.refreshConfig(proposal.configId)
     // A daemon that was started again knows nothing of what its predecessor was doing.
     if (proposal.type === 'DAEMON_CHANGED' && state.daemon.phase === 'ready' && previous.daemon.phase !== 'ready') loop.refresh()
+    if (CHANGES_HISTORY.has(proposal.type) && state.view === 'history') {
+      if (state.conversation) actions.refreshConversation()
+      else actions.refreshHistory()
+    }
     const wanted = proposal.type === 'REMOTE_CONNECTION_ESTABLISHED' ? proposal.status.configId : proposal.type === 'SERVER_SELECTED' ? proposal.key : null
     if (wanted === null || configOf(state, wanted)?.status?.state !== 'ready') return
     const established = configOf(previous, wanted)?.status?.state !== 'ready'
@@ -90,6 +97,9 @@ export function createSession({ invoke, pace, now = Date.now }) {
     }
   }
 }
+
+/** A prompt has ended, or nobody knows which have. */
+const CHANGES_HISTORY = new Set(['STREAM_ENDED', 'REMOTE_STATE_REPLACED', 'CONVERSATION_CLOSED'])
 
 /** Proposals that change nothing themselves, and only let the next-action predicate see them. */
 function followUps() {

@@ -9,7 +9,7 @@ export const draftAcceptors = {
     const config = configOf(state, key)
     if (!config && key !== NEW) return state
     const drafts = state.drafts[key] ? state.drafts : withKey(state.drafts, key, draftOf(config ?? null))
-    return { ...state, selected: key, drafts, notice: null }
+    return { ...state, view: 'server', selected: key, drafts, notice: null }
   },
 
   DRAFT_FIELD_CHANGED(state, { key, section, path, value }) {

@@ -28,11 +28,11 @@ export function proposalsOf(event, at) {
   return make ? make(event, at) : []
 }
 
-function streamProposals({ streamId, configId, event }, at) {
-  const started = { type: 'STREAM_STARTED', streamId, configId, at }
+function streamProposals({ streamId, configId, conversationId, event }, at) {
+  const started = { type: 'STREAM_STARTED', streamId, configId, conversationId, at }
   switch (event?.type) {
     case 'started':
-      return [{ ...started, model: event.model, conversationId: event.conversationId }]
+      return [{ ...started, model: event.model, conversationId: event.conversationId ?? conversationId }]
     case 'status':
       return [started, { type: 'STREAM_PHASE', streamId, phase: event.phase, progress: event.progress ?? null, elapsedMs: event.elapsedMs ?? null }]
     case 'text-delta':

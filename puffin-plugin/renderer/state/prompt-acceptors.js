@@ -26,8 +26,8 @@ export const promptAcceptors = {
 
   STREAM_STARTED(state, { streamId, configId, model, conversationId, at }) {
     const known = state.streams[streamId]
-    const stream = { streamId, configId, model, conversationId, startedAt: at, phase: 'connecting', tail: '', characters: 0, chunks: 0, warnings: [], ...known }
-    return { ...state, streams: withKey(state.streams, streamId, { ...stream, configId: configId ?? stream.configId, model: model ?? stream.model }) }
+    const stream = { streamId, startedAt: at, phase: 'connecting', tail: '', characters: 0, chunks: 0, warnings: [], ...known }
+    return { ...state, streams: withKey(state.streams, streamId, { ...stream, configId: configId ?? stream.configId, model: model ?? stream.model, conversationId: conversationId ?? stream.conversationId }) }
   },
   STREAM_PHASE: (state, { streamId, ...status }) => onStream(state, streamId, stream => ({ ...stream, ...status })),
   STREAM_TEXT(state, { streamId, text, kind }) {

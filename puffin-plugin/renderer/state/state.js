@@ -12,6 +12,12 @@ export function initialState() {
     activeRemoteConnection: { configId: null, isConnected: false, selectedModel: null, models: [] },
     remoteConversationHistory: [],
 
+    /** What is on show beside the list of servers: 'server' (the selected one) or 'history'. */
+    view: 'server',
+    history: { phase: 'idle', error: null, items: [], total: 0, search: '' },
+    /** The one on show; null: the list is. */
+    conversation: null,
+
     configProblems: [],
     /** Draft key (a configId, or NEW) on show; null: nothing is. */
     selected: null,

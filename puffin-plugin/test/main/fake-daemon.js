@@ -2,7 +2,8 @@
 
 /**
  * A daemon that does what its argument says, for tests of the sidecar:
- * `well`, `refuse` (its settings), `mute` (no answer, and no end), `crash` (at once).
+ * `well`, `late` (it answers after its input has ended), `refuse` (its settings), `mute` (no answer, and no
+ * end), `crash` (at once).
  */
 
 const { createInterface } = require('node:readline')
@@ -24,6 +25,7 @@ if (mode === 'crash') {
     'remote-llm/echo': params => params,
     'remote-llm/pid': () => ({ pid: process.pid })
   }
+  const held = []
   createInterface({ input: process.stdin })
     .on('line', line => {
       const { id, method, params } = JSON.parse(line)
@@ -34,7 +36,11 @@ if (mode === 'crash') {
       }
       if (id === undefined || !answers[method]) return
       const result = answers[method](params)
+      if (mode === 'late') return held.push({ id, result })
       say(result ? { id, result } : { id, error: { code: -32600, message: 'No such version.', data: { code: 'INVALID_REQUEST' } } })
     })
-    .on('close', () => process.exit(0))
+    .on('close', () => {
+      held.forEach(say)
+      process.stdout.write('', () => process.exit(0))
+    })
 }

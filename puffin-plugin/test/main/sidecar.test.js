@@ -155,3 +155,15 @@ function createSidecarWith(t, findBinary) {
   t.after(() => sidecar.stop())
   return sidecar
 }
+
+test('one that is stopped while it starts is gone, and does not come back when it answers', async t => {
+  const { sidecar, states } = setUp(t, 'late')
+  sidecar.start()
+  // Its answer is on its way when it is stopped.
+  await new Promise(resolve => setImmediate(resolve))
+  const { pid } = sidecar
+  await sidecar.stop()
+  assert.equal(isAlive(pid), false)
+  assert.deepEqual([states.at(-1).phase, sidecar.pid], ['stopped', undefined])
+  assert.deepEqual(states.map(({ phase }) => phase), ['starting', 'stopped'])
+})
