@@ -1,5 +1,6 @@
 /** Puffin's page as far as the panel can see it: the preload's `invoke`, the picker, a view that mounts the component. */
 
+import { conversationHandlersOf, conversationsOf } from './conversations.js'
 import { createFakeMain } from './fake-main.js'
 import { handlersOf, many, variety } from './servers.js'
 
@@ -7,7 +8,8 @@ const wanted = new URLSearchParams(location.search)
 document.documentElement.dataset.theme = wanted.get('theme') ?? 'dark'
 const count = Number(wanted.get('servers') ?? 0)
 const configs = wanted.has('servers') ? many(count) : variety()
-const fake = createFakeMain(handlersOf(configs), () => ({ configs, problems: [], questions: [], approvals: [], streams: [], daemon: { phase: 'ready', vault: { state: wanted.get('vault') ?? 'unlocked', ...(wanted.get('vault') === 'locked' ? { problem: { message: 'The saved secrets are locked with a passphrase.', data: { code: 'VAULT_LOCKED' } } } : {}) } } }))
+const conversations = wanted.has('silent') ? [] : conversationsOf(Number(wanted.get('conversations') ?? 0))
+const fake = createFakeMain({ ...handlersOf(configs), ...conversationHandlersOf(conversations) }, () => ({ configs, problems: [], questions: [], approvals: [], streams: [], daemon: { phase: 'ready', vault: { state: wanted.get('vault') ?? 'unlocked', ...(wanted.get('vault') === 'locked' ? { problem: { message: 'The saved secrets are locked with a passphrase.', data: { code: 'VAULT_LOCKED' } } } : {}) } } }))
 
 /** With `bridge`, main is a real one outside the page: a test answers what is asked here. */
 function createBridge() {
@@ -41,6 +43,7 @@ let component = null
 window.standIn = {
   main,
   configs,
+  conversations,
   /** As Puffin does it at the first click on the tab. @returns {Promise<number>} milliseconds to the first frame */
   async open() {
     const began = performance.now()

@@ -2,6 +2,7 @@
 
 import { NEW, configOf } from '../state/state.js'
 import { button, h, setHidden, setText } from './dom.js'
+import { createHistoryView } from './history-view.js'
 import { createModelsView } from './models-view.js'
 import { createServerForm } from './server-form.js'
 import { createServerHead } from './server-head.js'
@@ -14,6 +15,7 @@ import { createVaultView } from './vault-view.js'
 /** @param {{actions: object, secrets: object}} session */
 export function createPanel({ actions, secrets }) {
   const list = createServerList(actions)
+  const history = createHistoryView(actions)
   const head = createServerHead(actions)
   const trust = createTrustBanner(actions)
   const form = createServerForm(actions, secrets)
@@ -29,7 +31,7 @@ export function createPanel({ actions, secrets }) {
   const detail = h('div', { class: 'rllm-detail' }, head.element, trust.element, form.element, test.element, models.element, usage.element)
   const element = h('section', { class: 'rllm-panel', 'aria-label': 'Remote LLM' },
     h('div', { class: 'rllm-top' }, daemon, vault.element, notice),
-    h('div', { class: 'rllm-columns' }, list.element, h('div', { class: 'rllm-main' }, nothing, detail)))
+    h('div', { class: 'rllm-columns' }, list.element, h('div', { class: 'rllm-main' }, nothing, detail, history.element)))
   let selected = null
   let shownNotice = null
 
@@ -48,8 +50,9 @@ export function createPanel({ actions, secrets }) {
     update(state, now) {
       list.update(state, now)
       const config = configOf(state, state.selected)
-      const open = state.selected !== null
-      setHidden(nothing, open)
+      const past = state.view === 'history'
+      const open = state.selected !== null && !past
+      setHidden(nothing, open || past)
       setHidden(detail, !open)
       setText(daemonSentence, daemonText(state.daemon))
       setHidden(daemon, daemonSentence.textContent === '')
@@ -68,7 +71,8 @@ export function createPanel({ actions, secrets }) {
         models.update(state, config)
         usage.update(state, config)
       }
-      focusOn(state.selected, config)
+      focusOn(past ? null : state.selected, config)
+      history.update(state)
     }
   }
 }

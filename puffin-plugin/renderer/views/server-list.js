@@ -8,20 +8,23 @@ export function createServerList(actions) {
   const list = h('ul', { class: 'rllm-servers', on: { keydown: moveFocus } })
   const keyed = createKeyedList(list, item => item.key, item => createServer(item, actions))
   const add = button('Add server', actions.addServer, { kind: 'primary' })
+  const past = button('History', actions.openHistory)
   const empty = h('p', { class: 'rllm-hint' })
   const problems = h('ul', { class: 'rllm-plain-list' })
   const problemList = createKeyedList(problems, problem => problem.configId, () => {
     const element = h('li', { class: 'rllm-note rllm-note--error' })
     return { element, update: problem => setText(element, `${problem.configId}: ${problem.problem}`) }
   })
-  const element = h('nav', { class: 'rllm-side', 'aria-label': 'Servers' }, add, empty, list, problems)
+  const element = h('nav', { class: 'rllm-side', 'aria-label': 'Servers and history' }, h('div', { class: 'rllm-actions' }, add, past), empty, list, problems)
   let drawn = {}
   let shown = null
 
   return {
     element,
     update(state, now) {
-      const { remoteConfigs, selected, configProblems } = state
+      const { remoteConfigs, configProblems, view } = state
+      const selected = view === 'history' ? null : state.selected
+      setAttribute(past, 'aria-current', view === 'history' ? 'page' : null)
       const draft = state.drafts[NEW]
       const { phase } = state.daemon
       const ticking = remoteConfigs.some(config => config.status?.state === 'reconnecting')

@@ -146,10 +146,10 @@ async function newPage(connection) {
       return Buffer.from(data, 'base64')
     },
     /** A key as a person presses it. @param {string} key as in `KeyboardEvent.key` */
-    async press(key, { shift = false } = {}) {
+    async press(key, { shift = false, ctrl = false } = {}) {
       const codes = { Tab: 9, Enter: 13, Escape: 27, ' ': 32, ArrowUp: 38, ArrowDown: 40, End: 35, Home: 36 }
-      const common = { key, code: key === ' ' ? 'Space' : key, windowsVirtualKeyCode: codes[key], modifiers: shift ? 8 : 0 }
-      const text = { Enter: '\r', ' ': ' ' }[key]
+      const common = { key, code: key === ' ' ? 'Space' : key, windowsVirtualKeyCode: codes[key], modifiers: (shift ? 8 : 0) + (ctrl ? 2 : 0) }
+      const text = ctrl ? undefined : { Enter: '\r', ' ': ' ' }[key]
       await send('Input.dispatchKeyEvent', { type: text ? 'keyDown' : 'rawKeyDown', ...common, ...(text ? { text } : {}) })
       await send('Input.dispatchKeyEvent', { type: 'keyUp', ...common })
     },
