@@ -8,6 +8,7 @@ import { createPicker } from './picker.js'
 import { createSession } from './session.js'
 import { createOverlay } from './views/overlay.js'
 import { createPanel } from './views/panel.js'
+import { createQuestions } from './views/questions.js'
 
 const TICK_MS = 1000
 
@@ -24,7 +25,8 @@ function createPage() {
   let drawing = false
   let ticking = null
   let stopWatching = null
-  const overlay = createOverlay(session.actions, () => panel !== null && panel.element.offsetParent !== null)
+  const questions = createQuestions(session.actions)
+  const overlay = createOverlay(session.actions, questions)
 
   /** At most once a frame, however much comes in. */
   function draw() {
@@ -34,8 +36,10 @@ function createPage() {
       drawing = false
       const state = session.sam.state()
       const now = Date.now()
-      panel?.update(state, now)
-      overlay.update(state, now)
+      const shown = panel !== null && panel.element.offsetParent !== null
+      questions.prune(state.questions)
+      panel?.update(state, now, shown)
+      overlay.update(state, now, shown)
       tickWhile(state.questions.length > 0 || state.remoteConfigs.some(config => config.status?.state === 'reconnecting'))
     })
   }
@@ -51,6 +55,7 @@ function createPage() {
 
   return {
     session,
+    questions,
     start() {
       if (stopWatching) return
       document.body.append(overlay.element)
@@ -108,7 +113,7 @@ export class RemoteLLMSettings {
   }
 
   async init() {
-    this.panel = createPanel(page.session)
+    this.panel = createPanel(page.session, page.questions)
     this.wrapper.append(this.panel.element)
     page.show(this.panel)
   }

@@ -4,10 +4,11 @@ import { errorForState } from '../ipc.js'
 
 /** @param {{call: Function, sam: object, notice: (text: string, kind?: string) => void}} options */
 export function createAnswers({ call, sam, notice }) {
-  const { present } = sam
+  const { present, state } = sam
 
   async function answer(questionId, said) {
-    // Gone at once: a second click answers nothing else.
+    // Gone at once: a second click, before it is drawn, answers nothing.
+    if (!state().questions.some(question => question.questionId === questionId)) return
     present({ type: 'QUESTION_CLOSED', questionId })
     try {
       await call('answer', { questionId, ...said })
@@ -28,6 +29,7 @@ export function createAnswers({ call, sam, notice }) {
 
     /** @param {'allow'|'allow-always'|'deny'|'abort'} decision */
     async approve(callId, decision) {
+      if (!state().approvals.some(approval => approval.callId === callId)) return
       present({ type: 'APPROVAL_CLOSED', callId })
       try {
         await call('approve-tool', { callId, decision })

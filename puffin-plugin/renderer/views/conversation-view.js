@@ -67,8 +67,8 @@ export function createConversationView(actions) {
 
 function factsOf({ summary: { configId, model, messageCount, toolCalls, createdAt, updatedAt } }, config) {
   const server = config?.name ?? (configId ? `${configId} (deleted)` : '')
-  const tools = toolCalls > 0 ? `${count(toolCalls)} tool calls` : ''
-  return [server, model, messageCount === undefined ? '' : `${count(messageCount)} messages`, tools, createdAt ? `begun ${clock(createdAt)}` : '', updatedAt ? `last ${clock(updatedAt)}` : ''].filter(Boolean).map(visible).join(' · ')
+  const tools = toolCalls > 0 ? `${count(toolCalls)} tool ${toolCalls === 1 ? 'call' : 'calls'}` : ''
+  return [server, model, messageCount === undefined ? '' : `${count(messageCount)} ${messageCount === 1 ? 'message' : 'messages'}`, tools, createdAt ? `begun ${clock(createdAt)}` : '', updatedAt ? `last ${clock(updatedAt)}` : ''].filter(Boolean).map(visible).join(' · ')
 }
 
 /** What the daemon has not kept stands at the end, as if it had. */

@@ -1,21 +1,21 @@
 /**
  * What must be answered before anything goes on, over whatever view Puffin shows: approvals, and
- * questions that belong to no test on show. Focus stays inside, and goes back where it was.
+ * questions that have no place in a panel on show. Focus stays inside, and goes back where it was.
  */
 
-import { rowOf } from '../state/test-acceptors.js'
+import { placeOf } from '../state/question-place.js'
 import { h, setHidden, setText, uniqueId } from './dom.js'
 import { createApproval } from './approval.js'
-import { createQuestion } from './question.js'
+import { isEditable } from './questions.js'
 
 /** How long keys are dropped after an overlay opened under somebody's typing. */
 const DEAF_MS = 500
 
 /**
  * @param {object} actions
- * @param {() => boolean} panelShown whether a question in a test's row can be seen
+ * @param {ReturnType<import('./questions.js').createQuestions>} questions
  */
-export function createOverlay(actions, panelShown) {
+export function createOverlay(actions, questions) {
   const titleId = uniqueId('overlay-title')
   const bodyId = uniqueId('overlay-body')
   const title = h('h2', { id: titleId, class: 'rllm-overlay-title' })
@@ -52,25 +52,23 @@ export function createOverlay(actions, panelShown) {
     }
   }
 
-  function waitingOf(state) {
-    const questions = state.questions.filter(question => {
-      const row = rowOf(state, question)
-      return !(row && panelShown() && state.selected === row.key)
-    })
+  function waitingOf(state, panelShown) {
+    const homeless = state.questions.filter(question => !panelShown || placeOf(state, question).kind === 'overlay')
     return [
       ...state.approvals.map(approval => ({ id: `approval ${approval.callId}`, title: 'The model asks to do this', make: () => createApproval(approval, actions) })),
-      ...questions.map(question => ({
+      ...homeless.map(question => ({
         id: `question ${question.questionId}`,
         title: question.kind === 'host-key' ? 'Is this the right machine?' : 'Sign in',
-        make: () => createQuestion(question, actions)
+        make: () => questions.viewOf(question)
       }))
     ]
   }
 
   return {
     element,
-    update(state, now) {
-      const waiting = waitingOf(state)
+    /** @param {boolean} panelShown whether a question in the panel can be seen */
+    update(state, now, panelShown) {
+      const waiting = waitingOf(state, panelShown)
       const first = waiting[0]
       setText(more, waiting.length > 1 ? `${waiting.length - 1} more after this one.` : '')
       setHidden(more, waiting.length < 2)
@@ -89,8 +87,4 @@ export function createOverlay(actions, panelShown) {
     },
     isOpen: () => shown !== null
   }
-}
-
-function isEditable(element) {
-  return Boolean(element?.matches?.('input, textarea, [contenteditable]:not([contenteditable="false"])'))
 }

@@ -2,11 +2,12 @@
 
 import { NEW } from '../state/state.js'
 import { clock, light, visible } from '../state/format.js'
+import { createConfirm } from './confirm.js'
+import { isEditable } from './questions.js'
 import { button, h, setAttribute, setHidden, setText } from './dom.js'
 
-export function createServerHead(actions) {
+export function createServerHead(actions, questions) {
   let key = null
-  let asking = false
   const title = h('h2', { class: 'rllm-heading', tabindex: '-1' })
   const shape = h('span', { class: 'rllm-light', 'aria-hidden': 'true' })
   const status = h('span', { class: 'rllm-status-text', role: 'status' })
@@ -15,38 +16,25 @@ export function createServerHead(actions) {
   const problem = h('p', { class: 'rllm-note rllm-note--error' })
   const disconnect = button('Disconnect', () => actions.disconnect(key), { small: true })
   const retry = button('Now', () => actions.connect(key), { small: true })
-  const remove = button('Delete', () => ask(true), { small: true })
-  const yes = button('Delete it and its secrets', () => {
-    ask(false)
-    actions.remove(key)
-  }, { small: true })
-  const no = button('Keep it', () => ask(false), { small: true })
-  const confirm = h('div', { class: 'rllm-actions', role: 'group', 'aria-label': 'Delete this server?', hidden: true }, no, yes)
+  const remove = createConfirm({ label: 'Delete', question: 'Delete this server?', yes: 'Delete it and its secrets', no: 'Keep it', onYes: () => actions.remove(key) })
+  const place = questions.createPlace()
   const element = h('header', { class: 'rllm-head' },
-    h('div', { class: 'rllm-section-head' }, title, h('div', { class: 'rllm-actions' }, disconnect, remove, confirm)),
+    h('div', { class: 'rllm-section-head' }, title, h('div', { class: 'rllm-actions' }, disconnect, ...remove.elements)),
     h('p', { class: 'rllm-status' }, shape, status, countdown, retry, checked),
-    problem)
-
-  function ask(open) {
-    asking = open
-    setHidden(confirm, !open)
-    setHidden(remove, open)
-    ;(open ? no : remove).focus()
-  }
+    problem,
+    place.element)
 
   return {
     element,
-    update(state, config, now) {
-      if (key !== state.selected && asking) {
-        asking = false
-        setHidden(confirm, true)
-      }
+    /** @param {object|null} question what the way to this server asks */
+    update(state, config, now, question) {
+      if (key !== state.selected) remove.close()
       key = state.selected
       const isNew = key === NEW
       setText(title, isNew ? 'New server' : visible(config?.name ?? ''))
       for (const part of [shape, status, countdown, checked]) setHidden(part, isNew)
-      setHidden(remove, isNew || asking)
-      const shown = light(config?.status, now)
+      remove.show(!isNew)
+      const shown = question ? { ...light({ state: 'needs-user' }, now), countdown: config?.status?.step ? `: ${config.status.step}` : '' } : light(config?.status, now)
       setText(shape, shown.shape)
       setAttribute(shape, 'data-state', shown.state)
       setText(status, shown.text)
@@ -58,6 +46,8 @@ export function createServerHead(actions) {
       const error = ['failed', 'needs-user', 'reconnecting'].includes(config?.status?.state) ? config.status.error : null
       setText(problem, error ? visible([error.message, error.data?.hint].filter(Boolean).join(' ')) : '')
       setHidden(problem, !error)
+      // Somebody who types into the form means the form, unless they have asked for the connection.
+      place.update(question, now, () => state.busy[key] === 'connect' || !isEditable(document.activeElement))
     },
     focus: () => title.focus()
   }

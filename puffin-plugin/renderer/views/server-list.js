@@ -2,11 +2,12 @@
 
 import { NEW } from '../state/state.js'
 import { clock, light } from '../state/format.js'
+import { isEditable } from './questions.js'
 import { button, createKeyedList, h, setAttribute, setHidden, setText } from './dom.js'
 
-export function createServerList(actions) {
+export function createServerList(actions, questions) {
   const list = h('ul', { class: 'rllm-servers', on: { keydown: moveFocus } })
-  const keyed = createKeyedList(list, item => item.key, item => createServer(item, actions))
+  const keyed = createKeyedList(list, item => item.key, item => createServer(item, actions, questions))
   const add = button('Add server', actions.addServer, { kind: 'primary' })
   const past = button('History', actions.openHistory)
   const empty = h('p', { class: 'rllm-hint' })
@@ -21,17 +22,19 @@ export function createServerList(actions) {
 
   return {
     element,
-    update(state, now) {
+    /** @param {Map<string, object>} rows the questions that stand in a server's row */
+    update(state, now, rows) {
       const { remoteConfigs, configProblems, view } = state
       const selected = view === 'history' ? null : state.selected
       setAttribute(past, 'aria-current', view === 'history' ? 'page' : null)
       const draft = state.drafts[NEW]
       const { phase } = state.daemon
-      const ticking = remoteConfigs.some(config => config.status?.state === 'reconnecting')
+      const ticking = rows.size > 0 || drawn.rows > 0 || remoteConfigs.some(config => config.status?.state === 'reconnecting')
       if (!ticking && drawn.remoteConfigs === remoteConfigs && drawn.selected === selected && drawn.configProblems === configProblems && drawn.draft === draft && drawn.phase === phase) return
-      drawn = { remoteConfigs, selected, configProblems, draft, phase }
-      const items = remoteConfigs.map(config => ({ key: config.configId, config, selected, now }))
-      if (selected === NEW || draft?.dirty) items.push({ key: NEW, draft, selected, now })
+      drawn = { remoteConfigs, selected, configProblems, draft, phase, rows: rows.size }
+      const questionOf = key => rows.get(key) ?? null
+      const items = remoteConfigs.map(config => ({ key: config.configId, config, selected, now, question: questionOf(config.configId) }))
+      if (selected === NEW || draft?.dirty) items.push({ key: NEW, draft, selected, now, question: questionOf(NEW) })
       keyed.update(items)
       problemList.update(configProblems)
       setHidden(empty, items.length > 0)
@@ -44,16 +47,18 @@ export function createServerList(actions) {
   }
 }
 
-function createServer({ key }, actions) {
+function createServer({ key }, actions, questions) {
+  const place = questions.createPlace()
   const shape = h('span', { class: 'rllm-light', 'aria-hidden': 'true' })
   const name = h('span', { class: 'rllm-server-name' })
   const where = h('span', { class: 'rllm-server-where' })
   const status = h('span', { class: 'rllm-server-status' })
   const open = h('button', { type: 'button', class: 'rllm-server', 'data-key': key, on: { click: () => actions.select(key) } }, shape, h('span', { class: 'rllm-server-text' }, name, where, status))
-  const element = h('li', {}, open)
+  const element = h('li', {}, open, place.element)
   return {
     element,
-    update({ config, draft, selected, now }) {
+    update({ config, draft, selected, now, question }) {
+      place.update(question, now, () => !isEditable(document.activeElement))
       setAttribute(open, 'aria-current', selected === key ? 'true' : null)
       if (!config) {
         setText(name, draft?.ssh.host || 'New server')
@@ -62,7 +67,7 @@ function createServer({ key }, actions) {
         setText(shape, '○')
         return
       }
-      const shown = light(config.status, now)
+      const shown = light(question ? { state: 'needs-user' } : config.status, now)
       setText(shape, shown.shape)
       setAttribute(shape, 'data-state', shown.state)
       setText(name, config.name)

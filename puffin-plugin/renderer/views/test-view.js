@@ -4,10 +4,9 @@ import { duration, stageName, stageStatus, visible } from '../state/format.js'
 import { rowOf, verdictOf } from '../state/test-acceptors.js'
 import { reportOf } from '../state/report.js'
 import { button, createKeyedList, h, setAttribute, setHidden, setText } from './dom.js'
-import { createQuestion } from './question.js'
 import { createReport } from './report-view.js'
 
-export function createTestView(actions) {
+export function createTestView(actions, questions) {
   let key = null
   const list = h('ol', { class: 'rllm-stages' })
   const verdict = h('p', { class: 'rllm-verdict', role: 'status' })
@@ -16,17 +15,17 @@ export function createTestView(actions) {
   const warnings = h('ul', { class: 'rllm-plain-list' })
   const element = h('section', { class: 'rllm-section', 'aria-label': 'Connection test', hidden: true },
     h('h3', { class: 'rllm-title' }, 'Connection test'), list, verdict, warnings, h('div', { class: 'rllm-actions' }, cancel, report.open), report.element)
-  const keyed = createKeyedList(list, ({ stage }) => `${stage.name} ${stage.hop ?? ''}`, () => createStage(actions))
+  const keyed = createKeyedList(list, ({ stage }) => `${stage.name} ${stage.hop ?? ''}`, () => createStage(questions))
   let drawn = {}
 
   return {
     element,
-    update(state, now) {
+    /** @param {object|null} question the one that stands in a row of the test on show */
+    update(state, now, question) {
       key = state.selected
       const test = state.tests[key]
       setHidden(element, !test)
       if (!test) return
-      const question = state.questions.find(asked => rowOf(state, asked)?.key === key)
       if (drawn.test === test && drawn.question === question && !question) return
       drawn = { test, question }
       const row = question ? rowOf(state, question).index : -1
@@ -42,16 +41,14 @@ export function createTestView(actions) {
   }
 }
 
-function createStage(actions) {
+function createStage(questions) {
   const sign = h('span', { class: 'rllm-light', 'aria-hidden': 'true' })
   const name = h('span', { class: 'rllm-stage-name' })
   const word = h('span', { class: 'rllm-stage-word' })
   const detail = h('p', { class: 'rllm-stage-detail' })
   const fix = h('p', { class: 'rllm-stage-fix' })
-  const place = h('div')
-  const element = h('li', { class: 'rllm-stage' }, sign, h('div', { class: 'rllm-stage-text' }, h('div', {}, name, ' ', word), detail, fix, place))
-  let asked = null
-  let view = null
+  const place = questions.createPlace()
+  const element = h('li', { class: 'rllm-stage' }, sign, h('div', { class: 'rllm-stage-text' }, h('div', {}, name, ' ', word), detail, fix, place.element))
 
   return {
     element,
@@ -66,13 +63,7 @@ function createStage(actions) {
       setHidden(detail, detail.textContent === '')
       setText(fix, stage.error?.data?.hint ? `What helps: ${visible(stage.error.data.hint)}` : '')
       setHidden(fix, fix.textContent === '')
-      if (question?.questionId !== asked) {
-        asked = question?.questionId
-        view = question ? createQuestion(question, actions) : null
-        place.replaceChildren(...(view ? [view.element] : []))
-        view?.focus()
-      }
-      view?.update(now)
+      place.update(question, now)
     }
   }
 }
