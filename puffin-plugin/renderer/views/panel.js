@@ -41,10 +41,11 @@ export function createPanel({ actions, secrets }, questions) {
   let shownNotice = null
 
   /** A server that was opened has the focus; one that was only saved under its id leaves it where it is. */
-  function focusOn(key, config) {
+  function focusOn(key, config, question) {
     const before = selected
     selected = key
-    if (before === key || key === null || (before === NEW && config)) return
+    // A question that stands there has it already.
+    if (before === key || key === null || (before === NEW && config) || question) return
     if (key === NEW) form.focus()
     else head.focus()
   }
@@ -78,7 +79,7 @@ export function createPanel({ actions, secrets }, questions) {
         models.update(state, config)
         usage.update(state, config)
       }
-      focusOn(past ? null : state.selected, config)
+      focusOn(past ? null : state.selected, config, places.server ?? places.test)
       history.update(state)
     }
   }
