@@ -10,12 +10,16 @@ after(() => browser?.close())
 const tested = (name, job) => test(name, options, job)
 const question = { questionId: 'q', origin: 'connect', configId: 'gpu3', kind: 'password', host: 'gpu3', hop: 1, hops: 1, prompts: [{ text: 'Password: ', echo: false }], attempt: 1, canRemember: true }
 const ask = (panel, asked) => panel.evaluate(shown => window.standIn.main.emit({ type: 'question', question: shown }), asked)
+const opened = async (panel, name) => {
+  await panel.open(name)
+  await panel.until(wanted => document.activeElement.textContent === wanted, name)
+}
 /** Where the question stands, and how often. */
 const places = panel => panel.evaluate(() => [...document.querySelectorAll('.rllm-question')].map(element => element.closest('.rllm-overlay, .rllm-head, .rllm-servers, .rllm-stage').className.split(' ')[0]))
 
 tested('what a connect asks stands under the status of the server on show, and is answered there once', async () => {
   const panel = await browser.panel()
-  await panel.open('GPU 3')
+  await opened(panel, 'GPU 3')
   await panel.sees('Connecting: authenticating to bastion')
   await ask(panel, question)
   await panel.until(() => document.querySelector('.rllm-head .rllm-question'))
@@ -40,7 +44,7 @@ tested('what a connect asks stands under the status of the server on show, and i
 
 tested('of a server that is not on show it stands in the list, and what was typed goes with it', async () => {
   const panel = await browser.panel()
-  await panel.open('GPU 1')
+  await opened(panel, 'GPU 1')
   await ask(panel, question)
   await panel.until(() => document.querySelector('.rllm-servers .rllm-question'))
   await panel.shoot('question-in-the-list')
@@ -63,7 +67,7 @@ tested('of a server that is not on show it stands in the list, and what was type
 tested('several questions of a way are asked one after the other, and a host key can be refused by keyboard', async () => {
   const panel = await browser.panel({ theme: 'light' }, [420, 1600])
   const key = { ...question, questionId: 'k', kind: 'host-key', port: 22, keyType: 'ED25519', fingerprint: 'SHA256:uNiVztksCsDhcc0u9e8BrNQkLxrwTy9IQfQs2KqMNkk', reason: 'unknown' }
-  await panel.open('GPU 1')
+  await opened(panel, 'GPU 1')
   await ask(panel, key)
   await ask(panel, question)
   await panel.sees('First contact with gpu3:22.')
@@ -79,7 +83,7 @@ tested('several questions of a way are asked one after the other, and a host key
 
 tested('who types into the form goes on typing there', async () => {
   const panel = await browser.panel()
-  await panel.open('GPU 3')
+  await opened(panel, 'GPU 3')
   await panel.fill('Host', 'gpu3.lab')
   await ask(panel, question)
   await panel.until(() => document.querySelector('.rllm-head .rllm-question'))
