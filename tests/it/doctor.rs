@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::bed::{Bed, CONFIG, PASSWORD, USER, by_key};
+use crate::support::bed::{Bed, CONFIG, PASSWORD, USER, by_key, with};
 use crate::support::daemon::binary;
 use crate::support::peer::{installed, is_here};
 use crate::support::ssh_server::{Key, Login};
@@ -49,8 +49,12 @@ async fn bed_with_profile() -> Bed {
     let mut llm = bed.llm_params();
     llm["apiKey"] = API_KEY.into();
     llm["headers"] = json!({"X-Team": "a-team-of-canaries"});
-    bed.configure_with(&daemon, by_key(USER, bed.ssh.port(), &file), llm)
-        .await;
+    let commands = json!({
+        "passwordSource": {"command": ["pass", "show", "canaries/gpu"]},
+        "passphraseSource": {"command": ["pass", "show", "canaries/key"]},
+    });
+    let ssh = with(by_key(USER, bed.ssh.port(), &file), &commands);
+    bed.configure_with(&daemon, ssh, llm).await;
     daemon.shut_down().await;
     bed
 }

@@ -5,8 +5,8 @@
 //! saved profiles, the test's stages and the daemon's log lines of it. Passwords, passphrases and
 //! API keys cannot be in it: nothing that the daemon answers has one. The values of headers and
 //! proxy commands are left out, and machines, accounts, addresses and the home folder have other
-//! names. Names of models, ports, base paths and fingerprints of host keys stay: they help, and
-//! open nothing.
+//! names. Names of models and files, ports, base paths and fingerprints of host keys stay: they help,
+//! and open nothing.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Case, Environment, Findings, is_there, redaction::Redaction, text};
 
 /// Fields of a profile whose values may hold what is nobody's business.
-const PRIVATE_FIELDS: [&str; 4] = ["headers", "hostHeader", "proxyCommand", "name"];
+const PRIVATE_FIELDS: [&str; 5] = ["command", "headers", "hostHeader", "proxyCommand", "name"];
 
 pub(super) fn make(findings: &Findings, environment: &Environment) -> Value {
     let mut redaction = names(findings, environment);

@@ -11,6 +11,10 @@ use crate::conversation::redact_secrets;
 static ADDRESS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"[0-9A-Fa-f:.]*[0-9A-Fa-f][.:][0-9A-Fa-f:.]*[0-9A-Fa-f:]").ok());
 
+/// A key in an agent has whatever its owner called it; most are called `person@machine`.
+static AGENT_KEY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\(agent: ([^)]*)\)").ok());
+
 /// Names and what stands for them.
 #[derive(Debug, Default)]
 pub(super) struct Redaction {
@@ -58,6 +62,10 @@ impl Redaction {
         for (name, other) in names {
             text = replace_word(&text, name, other);
         }
+        if let Some(key) = AGENT_KEY.as_ref() {
+            let hidden = key.replace_all(&text, |found: &Captures<'_>| agent_key(&found[1]));
+            text = hidden.into_owned();
+        }
         let Some(address) = ADDRESS.as_ref() else {
             return text;
         };
@@ -94,6 +102,17 @@ impl Redaction {
         let number = self.kinds.entry(kind).or_default();
         *number += 1;
         format!("{kind}-{number}")
+    }
+}
+
+fn agent_key(called: &str) -> String {
+    let (name, certificate) = match called.strip_suffix(", certificate") {
+        Some(name) => (name, ", certificate"),
+        None => (called, ""),
+    };
+    match name.starts_with("SHA256:") {
+        true => format!("(agent: {called})"),
+        false => format!("(agent: a key{certificate})"),
     }
 }
 
@@ -167,6 +186,17 @@ mod tests {
         ] {
             assert_eq!(redacted(&mut redaction, text), text);
         }
+    }
+
+    #[test]
+    fn what_a_key_in_an_agent_is_called_is_its_owners_business() {
+        let text = "publickey (agent: jane@laptop); publickey (agent: Jane's, certificate); \
+                    publickey (agent: SHA256:abc/DEF); publickey (~/.ssh/id)";
+        assert_eq!(
+            redacted(&mut Redaction::default(), text),
+            "publickey (agent: a key); publickey (agent: a key, certificate); \
+             publickey (agent: SHA256:abc/DEF); publickey (~/.ssh/id)"
+        );
     }
 
     #[test]

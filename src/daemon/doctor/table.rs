@@ -64,15 +64,15 @@ fn write_stages(out: &mut String, stages: &Value) -> std::fmt::Result {
             "skipped" if failed => ("skipped", ""),
             other => (other, text(&stage["detail"])),
         };
-        let row = format!("  {name:<15} {status:<8} {time:>9}  {}", plain(detail));
-        writeln!(out, "{}", row.trim_end())?;
+        let row = format!("  {name:<15} {status:<8} {time:>9}  ");
+        write_wrapped(out, &row, &plain(detail))?;
     }
     Ok(())
 }
 
 fn write_warnings(out: &mut String, warnings: Option<&Value>) -> std::fmt::Result {
     for warning in warnings.and_then(Value::as_array).into_iter().flatten() {
-        writeln!(out, "  Note: {}", plain(text(warning)))?;
+        write_wrapped(out, "  Note: ", &plain(text(warning)))?;
     }
     Ok(())
 }
@@ -97,11 +97,39 @@ fn write_end(out: &mut String, case: &Case, result: &Value) -> std::fmt::Result 
 
 fn write_error(out: &mut String, error: &Value) -> std::fmt::Result {
     let code = text(&error["data"]["code"]);
-    writeln!(out, "  {code}: {}", plain(sentence(error)))?;
+    write_wrapped(out, &format!("  {code}: "), &plain(sentence(error)))?;
     if let Some(hint) = error["data"]["hint"].as_str() {
+        // It may have a command to copy, so its lines are the terminal's.
         writeln!(out, "  Next: {}", plain(hint))?;
     }
     Ok(())
+}
+
+/// A text in lines of 80 columns, where words allow, after what the first one begins with.
+fn write_wrapped(out: &mut String, begins: &str, text: &str) -> std::fmt::Result {
+    const COLUMNS: usize = 80;
+    let width = |text: &str| text.chars().count();
+    // Under what begins the line, unless that leaves too little.
+    let indent = if width(begins) > COLUMNS / 2 {
+        4
+    } else {
+        width(begins)
+    };
+    let mut line = begins.to_owned();
+    let mut is_empty = true;
+    for word in text.split_whitespace() {
+        if !is_empty && width(&line) + 1 + width(word) > COLUMNS {
+            writeln!(out, "{line}")?;
+            line = " ".repeat(indent);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    writeln!(out, "{}", line.trim_end())
 }
 
 #[cfg(test)]
@@ -149,6 +177,30 @@ gpu (GPU [31mbox)
   Next: Add a key.
 ";
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_and_hints_are_not() {
+        let error = json!({
+            "message": format!("gpu said: {}.", ["word"; 30].join(" ")),
+            "data": {"code": "SSH_AUTH_FAILED", "hint": ["command"; 20].join(" ")},
+        });
+        let shown = shown(Ok(json!({
+            "success": false,
+            "error": error,
+            "stages": [{"name": "tcp", "status": "passed", "detail": ["detail"; 20].join(" ")}],
+            "warnings": [],
+        })));
+        let (hint, others): (Vec<_>, Vec<_>) =
+            shown.lines().partition(|line| line.contains("Next"));
+        assert_eq!(hint.len(), 1);
+        assert!(
+            others.iter().all(|line| line.chars().count() <= 80),
+            "{shown}"
+        );
+        let under = format!("\n{}detail detail", " ".repeat(38));
+        assert!(shown.contains(&under), "{shown}");
+        assert!(shown.contains("\n                   word word"), "{shown}");
     }
 
     #[test]

@@ -262,14 +262,18 @@ async fn test_api(report: &mut Report, session: &ssh::Session, subject: &Subject
             // One exchange answers all three, so the time is told once.
             report.pass(StageName::Http, None, took, format!("{scene} speaks HTTP."));
             let server = wire::model::server(&found);
-            let version = server.version.as_deref().unwrap_or("of unknown version");
+            let program = match (found.server.kind, &server.version) {
+                (llm::ServerKind::Generic, _) => "It does not say which program it is".to_owned(),
+                (_, Some(version)) => format!("It is {} {version}", server.kind),
+                (_, None) => format!("It is {}", server.kind),
+            };
             let api = match server.api_type {
                 ApiType::Ollama => "Ollama's own API",
                 ApiType::OpenaiCompatible | ApiType::Auto => "the OpenAI-compatible API",
             };
             let detail = format!(
-                "It is {} {version}. Prompts go by {api}, because {}.",
-                server.kind, server.api_type_reason
+                "{program}. Prompts go by {api}, because {}.",
+                server.api_type_reason
             );
             report.pass(StageName::Server, None, Duration::ZERO, detail);
             report.pass(

@@ -101,6 +101,7 @@ async fn read(text: &str, environment: &Environment) -> Result<Draft, DraftProbl
         [] => Err(DraftProblem::Empty),
         [program, arguments @ ..] if is_ssh(program) => command_line::parse(arguments),
         [one] => from_address(one, environment).await,
+        several if is_after_ssh(several) => command_line::parse(several),
         [_, _, ..] => Err(DraftProblem::Unknown),
     }
 }
@@ -108,6 +109,23 @@ async fn read(text: &str, environment: &Environment) -> Result<Draft, DraftProbl
 fn is_ssh(program: &str) -> bool {
     let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
     name.eq_ignore_ascii_case("ssh") || name.eq_ignore_ascii_case("ssh.exe")
+}
+
+/// Whether this is what one would write after `ssh`: `user@host -p 22`, or an alias with options only.
+/// Other commands have more words, or other ones.
+fn is_after_ssh(words: &[String]) -> bool {
+    const OPTIONS: [&str; 6] = ["-F", "-J", "-i", "-l", "-o", "-p"];
+    let is_pair =
+        |pair: &[String]| matches!(pair, [option, _] if OPTIONS.contains(&option.as_str()));
+    match words {
+        [host, options @ ..] if !host.starts_with('-') => {
+            let is_account = host.contains('@') && !host.contains("://");
+            (is_account && options.iter().any(|word| word.starts_with('-')))
+                || options.chunks(2).all(is_pair)
+        }
+        [options @ .., _] => options.chunks(2).all(is_pair),
+        [] => false,
+    }
 }
 
 /// Whether one of the lines begins a block.

@@ -53,6 +53,9 @@ async fn what_people_paste_is_understood() {
             "ssh -J a,b -p 2222 -i key user@host",
             "a > b > user@host:2222 key=key",
         ),
+        ("user@host -p 2222", "user@host:2222"),
+        ("-p 2222 user@host", "user@host:2222"),
+        ("gpu1 -p 2222 -l ai", "ai@gpu1:2222"),
         (
             "$ ssh -i ~/.ssh/id_gpu -p2200 -l ai gpu1",
             "ai@gpu1:2200 key=~/.ssh/id_gpu",
@@ -145,6 +148,14 @@ async fn what_is_nothing_of_the_kind_says_so() {
         ("  \n ", "is empty"),
         (
             "hello there friend",
+            "is not an ssh command, a host, a URL or a Host block",
+        ),
+        (
+            "curl -X POST http://gpu1",
+            "is not an ssh command, a host, a URL or a Host block",
+        ),
+        (
+            "rsync -a user@host:x .",
             "is not an ssh command, a host, a URL or a Host block",
         ),
         (
