@@ -181,14 +181,15 @@ gpu (GPU [31mbox)
 
     #[test]
     fn long_texts_are_wrapped_and_hints_are_not() {
+        let many = |word: &str| vec![word; 30].join(" ");
         let error = json!({
-            "message": format!("gpu said: {}.", ["word"; 30].join(" ")),
-            "data": {"code": "SSH_AUTH_FAILED", "hint": ["command"; 20].join(" ")},
+            "message": many("word"),
+            "data": {"code": "SSH_AUTH_FAILED", "hint": many("command")},
         });
         let shown = shown(Ok(json!({
             "success": false,
             "error": error,
-            "stages": [{"name": "tcp", "status": "passed", "detail": ["detail"; 20].join(" ")}],
+            "stages": [{"name": "tcp", "status": "passed", "detail": many("detail")}],
             "warnings": [],
         })));
         let (hint, others): (Vec<_>, Vec<_>) =
