@@ -18,6 +18,7 @@ export function optionsOf(state) {
   return state.remoteConfigs.filter(config => config.trust?.state !== 'untrusted').flatMap(config => {
     const listed = (state.modelLists[config.configId]?.models ?? []).filter(model => model.capabilities?.embedding !== true)
     const ids = listed.map(({ id }) => id)
+    for (const { id } of config.llm.models ?? []) if (!ids.includes(id)) ids.push(id)
     const chosen = config.selectedModel ?? config.llm.defaultModel
     if (chosen && !ids.includes(chosen)) ids.unshift(chosen)
     return ids.map(id => ({ value: `${PREFIX}${config.configId}:${id}`, label: `${id} (${config.name})` }))

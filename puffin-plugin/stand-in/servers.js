@@ -85,6 +85,7 @@ export function handlersOf(configs) {
     },
     configure: (params, main) => {
       const configId = params.configId ?? params.name.replace(/\W+/g, '-')
+      if (params.llm.tls?.caPath === 'nowhere') throw new Refusal('CONFIG_INVALID', 'CA or certificate file must begin with / or ~/.', { field: 'llm.tls.caPath' })
       const { password, passphrase, ...ssh } = params.ssh
       const { apiKey, ...llm } = params.llm
       const known = configs.find(config => config.configId === configId)

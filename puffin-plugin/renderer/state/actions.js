@@ -40,16 +40,22 @@ export function createActions({ call, sam, secrets, now = Date.now }) {
 
   async function configure(key) {
     const sent = state().drafts[key]
-    const { config } = await call('configure', params(key))
+    const { config } = await call('configure', params(key)).catch(error => {
+      present({ type: 'DRAFT_REFUSED', key, error: errorForState(error) })
+      throw error
+    })
     secrets.forget(key)
     present({ type: 'REMOTE_CONFIG_SAVED', config }, { type: 'DRAFT_SAVED', key, config, sent })
     return config
   }
 
   function whole(key) {
-    const problems = Object.values(problemsOf(state().drafts[key]))
-    if (problems.length > 0) notice(problems[0], 'error')
-    return problems.length === 0
+    const problems = problemsOf(state().drafts[key])
+    const [place] = Object.keys(problems)
+    if (!place) return true
+    present({ type: 'DRAFT_CHECKED', key, places: Object.keys(problems) })
+    notice(problems[place], 'error')
+    return false
   }
 
   async function connectTo(configId) {
@@ -76,6 +82,8 @@ export function createActions({ call, sam, secrets, now = Date.now }) {
     addHop: key => present({ type: 'HOP_ADDED', key }),
     removeHop: (key, hop) => present({ type: 'HOP_REMOVED', key, hop }),
     moveHop: (key, hop, by) => present({ type: 'HOP_MOVED', key, hop, by }),
+    addModel: key => present({ type: 'MODEL_ADDED', key }),
+    removeModel: (key, model) => present({ type: 'MODEL_REMOVED', key, model }),
     discard(key) {
       secrets.forget(key)
       present({ type: 'DRAFT_DISCARDED', key })

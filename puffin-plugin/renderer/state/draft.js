@@ -1,5 +1,6 @@
 /** A server as the form has it: strings as they are typed, over the profile they began with. */
 
+import { modelProblems, modelRow, modelsToWire } from './models.js'
 import { HOP_FIELDS, LLM_FIELDS, SSH_FIELDS, linesToObject, normaliseEndpoint, problemOf, setAt, toForm, toWire, usedWith, valueAt } from './fields.js'
 
 /** Used where the address is left empty and no preset answered. */
@@ -22,7 +23,8 @@ export function draftOf(config) {
     Object.assign(secrets, made.secrets)
     return { id: `hop${index}`, base: hop, values: made.values }
   })
-  return { configId: config?.configId ?? null, name: config?.name ?? '', ssh, llm, hops, secrets, base: config ?? null, dirty: false, more: false, nextHop: hops.length, warnings: [] }
+  const models = (config?.llm.models ?? []).map((model, index) => modelRow(`model${index}`, model))
+  return { configId: config?.configId ?? null, name: config?.name ?? '', ssh, llm, hops, models, secrets, base: config ?? null, dirty: false, more: false, nextHop: hops.length, nextModel: models.length, warnings: [] }
 }
 
 function section(fields, source, prefix) {
@@ -65,6 +67,11 @@ export function withHop(draft, hop = {}) {
   }
 }
 
+/** A draft with one more model at the end. */
+export function withModel(draft) {
+  return { ...draft, nextModel: draft.nextModel + 1, models: [...draft.models, modelRow(`model${draft.nextModel}`)] }
+}
+
 /** @returns {Object<string, string>} sentences by field: `ssh.host`, `llm.apiEndpoint`, `hop0.port` … */
 export function problemsOf(draft) {
   const problems = {}
@@ -78,7 +85,7 @@ export function problemsOf(draft) {
   look(SSH_FIELDS, draft.ssh, 'ssh')
   look(LLM_FIELDS, draft.llm, 'llm')
   for (const hop of draft.hops) look(HOP_FIELDS, hop.values, hop.id)
-  return problems
+  return { ...problems, ...modelProblems(draft.models) }
 }
 
 /**
@@ -91,6 +98,9 @@ export function paramsOf(draft, secretOf = () => undefined) {
   const ssh = wire(SSH_FIELDS, draft.ssh, { ...draft.base?.ssh, ...draft.extra }, 'ssh', draft, secretOf)
   const llm = wire(LLM_FIELDS, draft.llm, draft.base?.llm, 'llm', draft, secretOf)
   llm.apiEndpoint = normaliseEndpoint(draft.llm.apiEndpoint) || DEFAULT_ENDPOINT
+  const models = modelsToWire(draft.models)
+  if (models.length > 0) llm.models = models
+  else delete llm.models
   const jumpHosts = draft.hops.map(hop => wire(HOP_FIELDS, hop.values, hop.base, hop.id, draft, secretOf))
   if (jumpHosts.length > 0) ssh.jumpHosts = jumpHosts
   const name = draft.name.trim() || draft.ssh.host.trim()

@@ -1,7 +1,7 @@
 /**
  * The form's fields: one table for the form, the draft and the parameters. A path is where the value
  * stands in the wire's `ssh` or `llm`. Kinds: text, number, seconds and minutes (milliseconds on the
- * wire), select, check, lines (`Name: value`, an object on the wire), secret.
+ * wire), select (an option's third part is its wire value, where that is another), check, lines (`Name: value`, an object on the wire), secret.
  */
 
 export const AUTH_METHODS = [
@@ -48,6 +48,7 @@ export const SSH_MORE = [
   seconds('connectTimeout', 'Time to connect'),
   seconds('keepaliveInterval', 'Keepalive every'),
   number('keepaliveCountMax', 'Keepalives that may go unanswered', 1, 100),
+  number('maxConnections', 'Connections at a time', 1, 4, { placeholder: '1' }),
   { path: 'idleTimeout', label: 'Close when unused for', kind: 'minutes', unit: 'min', min: 0, max: 1440, hint: '0 keeps it open.' },
   text('proxyCommand', 'Proxy command', { hint: 'Runs on this computer. “none” switches that of ssh_config off.' }),
   select('transport', 'SSH is spoken by', [['auto', 'the daemon itself'], ['system', 'this computer’s ssh program']], { initial: 'auto' })
@@ -72,9 +73,14 @@ export const LLM_MORE = [
   seconds('timeouts.connectMs', 'Time to reach the LLM server', { placeholder: '10' }),
   seconds('timeouts.firstTokenMs', 'Time to the first token', { placeholder: '600', hint: 'Loading a large model takes minutes.' }),
   seconds('timeouts.idleMs', 'Silence in an answer', { placeholder: '120; 300 for Ollama and vLLM' }),
+  seconds('timeouts.discoveryMs', 'Time to find out what the server is', { placeholder: '10' }),
   seconds('timeouts.totalMs', 'Time for a whole answer', { placeholder: 'none' }),
   number('maxRetries', 'Attempts after a failure', 0, 10, { placeholder: '2' }),
+  { path: 'retryAmbiguous', label: 'Ask once more where the connection died before any answer', kind: 'check', initial: true },
   number('ollama.numCtx', 'Ollama: context size', 1, 16_777_216, { placeholder: 'the server’s' }),
+  select('ollama.think', 'Ollama: the model thinks first', [
+    ['', 'if it can'], ['yes', 'yes', true], ['no', 'no', false], ['low', 'a little'], ['medium', 'some'], ['high', 'a lot'], ['max', 'as much as it can']
+  ]),
   text('ollama.keepAlive', 'Ollama: keep the model loaded for', { placeholder: '10m; -1 for ever' })
 ]
 
@@ -114,6 +120,7 @@ export function toForm(field, value) {
   if (field.kind === 'check') return value ?? field.initial ?? false
   if (field.kind === 'lines') return Object.entries(value ?? {}).map(([name, content]) => `${name}: ${content}`).join('\n')
   if (value === undefined || value === null) return field.initial ?? ''
+  if (field.kind === 'select') return field.options.find(option => option.length > 2 && option[2] === value)?.[0] ?? String(value)
   return SCALE[field.kind] ? String(value / SCALE[field.kind]) : String(value)
 }
 
@@ -125,7 +132,10 @@ export function toWire(field, value) {
   if (field.kind === 'number') return Number(trimmed)
   if (SCALE[field.kind]) return Math.round(Number(trimmed) * SCALE[field.kind])
   if (field.kind === 'lines') return linesToObject(trimmed)
-  if (field.kind === 'select') return trimmed === field.initial ? undefined : trimmed
+  if (field.kind === 'select') {
+    const option = field.options.find(([shown]) => shown === trimmed)
+    return trimmed === field.initial ? undefined : option?.length > 2 ? option[2] : trimmed
+  }
   if (field.path === 'ollama.keepAlive' && /^-?\d+$/.test(trimmed)) return Number(trimmed)
   return trimmed
 }

@@ -41,7 +41,7 @@ export function createField(field, onChange, { listId } = {}) {
   }
 }
 
-const UNITS = { s: 'seconds', min: 'minutes' }
+const UNITS = { s: 'seconds', min: 'minutes', tokens: 'tokens' }
 
 function createControl(field, id, onChange, listId) {
   const common = { id, class: 'rllm-input', spellcheck: 'false', autocomplete: 'off' }

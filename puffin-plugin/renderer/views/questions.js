@@ -47,5 +47,5 @@ export function createQuestions(actions) {
 
 /** @returns {boolean} whether somebody is typing there */
 export function isEditable(element) {
-  return Boolean(element?.matches?.('input, textarea, select, [contenteditable]:not([contenteditable="false"])'))
+  return Boolean(element?.matches?.('input, textarea, [contenteditable]:not([contenteditable="false"])'))
 }

@@ -6,15 +6,18 @@ import { button, h, setAttribute, setHidden, setText, uniqueId } from './dom.js'
 import { createField, createSecretField } from './field.js'
 import { createFound } from './found.js'
 import { createJumpHosts } from './jump-hosts.js'
+import { createModelSettings } from './model-settings.js'
 import { createPaste } from './paste.js'
 
 export function createServerForm(actions, secrets) {
   let key = null
   const keyFilesId = uniqueId('key-files')
   const endpointsId = uniqueId('endpoints')
-  const lists = { keyFiles: keyFilesId, endpoints: endpointsId }
+  const modelsId = uniqueId('models')
+  const lists = { keyFiles: keyFilesId, endpoints: endpointsId, models: modelsId }
   const keyFiles = h('datalist', { id: keyFilesId })
   const endpoints = h('datalist', { id: endpointsId })
+  const modelIds = h('datalist', { id: modelsId })
 
   const fieldOf = section => field => {
     if (field.kind === 'secret') {
@@ -36,16 +39,23 @@ export function createServerForm(actions, secrets) {
   const name = createField({ label: 'Name', kind: 'text', placeholder: 'the host' }, value => actions.changeField(key, 'name', null, value))
   const found = createFound()
   const jumpHosts = createJumpHosts(actions, secrets, () => key, lists)
+  const models = createModelSettings(actions, () => key, lists)
   const more = h('details', { class: 'rllm-more', on: { toggle: () => key !== null && actions.toggleMore(key, more.open) } },
     h('summary', {}, 'More'),
     jumpHosts.element,
     group('SSH', sshMore),
     group('LLM server', llmMore),
+    models.element,
     group('This server in the list', [name]))
 
-  const test = button('Test', () => actions.test(key))
-  const save = button('Save', () => actions.save(key))
-  const connect = button('Connect', () => actions.connect(key), { kind: 'primary' })
+  let acted = false
+  const act = action => () => {
+    acted = true
+    action(key)
+  }
+  const test = button('Test', act(actions.test))
+  const save = button('Save', act(actions.save))
+  const connect = button('Connect', act(actions.connect), { kind: 'primary' })
   const discard = button('Discard changes', () => actions.discard(key), { kind: 'outline' })
   const busyText = h('span', { class: 'rllm-busy', role: 'status' })
   const warnings = h('ul', { class: 'rllm-plain-list', 'aria-label': 'Warnings' })
@@ -59,7 +69,7 @@ export function createServerForm(actions, secrets) {
     h('div', { class: 'rllm-grid' }, auth.map(view => view.element)),
     more, outdated, warnings,
     h('div', { class: 'rllm-actions' }, test, save, connect, discard, busyText),
-    keyFiles, endpoints)
+    keyFiles, endpoints, modelIds)
 
   let drawn = {}
 
@@ -69,12 +79,14 @@ export function createServerForm(actions, secrets) {
     if (!draft) return
     const { found: onMachine, presets, busy } = state
     const tested = state.tests[key]
-    if (drawn.draft === draft && drawn.busy === busy[key] && drawn.found === onMachine && drawn.presets === presets && drawn.tested === tested) return
+    const listed = state.modelLists[key]?.models ?? NONE
+    if (drawn.draft === draft && drawn.busy === busy[key] && drawn.found === onMachine && drawn.presets === presets && drawn.tested === tested && drawn.listed === listed) return
     if (drawn.found !== onMachine) suggest(keyFiles, onMachine.keyFiles.map(file => [file.path, file.type ?? '']))
     if (drawn.presets !== presets) suggest(endpoints, presets.map(preset => [preset.llm.apiEndpoint, preset.name]))
-    drawn = { draft, busy: busy[key], found: onMachine, presets, tested }
+    if (drawn.listed !== listed) suggest(modelIds, listed.map(({ id, name }) => [id, name]))
+    drawn = { draft, busy: busy[key], found: onMachine, presets, tested, listed }
 
-    const problems = draft.dirty ? problemsOf(draft) : {}
+    const problems = { ...draft.refused, ...(draft.dirty || draft.checked ? problemsOf(draft) : {}) }
     const show = ({ field, section, update: updateField }) => {
       const path = `${section}.${field.path}`
       const hidden = !usedWith(field, draft.ssh.authMethod)
@@ -86,11 +98,17 @@ export function createServerForm(actions, secrets) {
     whose.update({ value: draft.llm.apiEndpoint, problem: problems['llm.apiEndpoint'], hint: `localhost here means ${host}, not this computer. Empty: a test looks for one; saved, it is 127.0.0.1:11434 (Ollama).` })
     name.update({ value: draft.name })
     jumpHosts.update(draft, problems)
+    models.update(draft, problems)
     paste.update(state, draft)
     found.update(onMachine, draft, tested)
 
     if (more.open !== draft.more) more.open = draft.more
     const doing = busy[key]
+    // After a press of a button, a person is where something is to be put right.
+    if (acted && !doing) {
+      acted = false
+      if (Object.keys(problems).length > 0) element.querySelector('[aria-invalid="true"]')?.focus()
+    }
     // The daemon refuses what is not trusted; what a person has changed and saves is theirs.
     const untrusted = draft.base?.trust?.state === 'untrusted'
     for (const control of [test, connect]) setAttribute(control, 'disabled', Boolean(doing) || untrusted)
@@ -112,6 +130,7 @@ export function createServerForm(actions, secrets) {
   }
 }
 
+const NONE = []
 const DOING = { test: 'Testing …', save: 'Saving …', connect: 'Connecting …', disconnect: 'Disconnecting …', delete: 'Deleting …', trust: 'Trusting …' }
 
 function savedIn(draft, field) {

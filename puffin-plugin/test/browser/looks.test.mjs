@@ -43,6 +43,8 @@ for (const [theme, size] of places) {
     await panel.until(() => document.querySelectorAll('.rllm-hop').length === 2)
     await panel.sees('Host is missing.')
     await panel.click('agent (1 key)')
+    await panel.click('Add a model')
+    await panel.sees('Model is missing.')
     await look('form')
 
     await panel.open('GPU 4')

@@ -99,6 +99,40 @@ tested('a saved password is replaced or forgotten, and never shown', async () =>
   assert.equal((await panel.calls('configure'))[1].ssh.password, null)
 })
 
+tested('models are typed by hand; what is wrong is said at its field, which has the focus', async () => {
+  const panel = await browser.panel()
+  await panel.open('GPU 2')
+  await panel.click('More')
+  await panel.click('Add a model')
+  await panel.until(() => document.activeElement.placeholder === 'as the server spells it')
+  await panel.type('qwen3:30b')
+  await panel.fill('Context window', '40k')
+  await panel.click('More')
+  await panel.click('Save')
+  await panel.until(() => document.activeElement.getAttribute('aria-invalid') === 'true' && document.activeElement.value === '40k')
+  await panel.sees('✕ Context window is a number.')
+  assert.deepEqual(await panel.calls('configure'), [])
+  await panel.fill('Context window', '40960')
+  await panel.evaluate(() => {
+    for (const [label, value] of [['Calls tools', 'yes'], ['Ollama: the model thinks first', 'low']]) {
+      const select = [...document.querySelectorAll('label')].find(element => element.textContent === label).control
+      select.value = value
+      select.dispatchEvent(new Event('change'))
+    }
+  })
+  await panel.fill('CA or certificate file', 'nowhere')
+  await panel.click('Save')
+  await panel.until(() => document.activeElement.value === 'nowhere' && document.activeElement.getAttribute('aria-invalid') === 'true')
+  await panel.until(() => [...document.querySelectorAll('.rllm-problem')].some(element => element.textContent === 'CA or certificate file must begin with / or ~/.'))
+  assert.deepEqual(await panel.axe(), [])
+  await panel.fill('CA or certificate file', '/ca.pem')
+  await panel.click('Save')
+  await panel.sees('GPU 2 is saved.')
+  const { llm } = (await panel.calls('configure')).at(-1)
+  assert.deepEqual([llm.models, llm.ollama], [[{ id: 'qwen3:30b', contextWindow: 40960, tools: true }], { think: 'low' }])
+  assert.match(await panel.evaluate(() => [...document.querySelectorAll('#thread-model option')].map(({ textContent }) => textContent).join()), /qwen3:30b \(GPU 2\)/)
+})
+
 tested('a server of the project does nothing until it is trusted by the digest that is shown', async () => {
   const panel = await browser.panel({ theme: 'light' })
   await panel.open('From the project')

@@ -22,7 +22,7 @@ const everything = {
   },
   llm: {
     apiEndpoint: 'https://h:1/v1', apiKey: 'k', headers: { A: 'b: c', 'X-Conversation': '{conversationId}' }, secretHeaders: { 'X-K': 'v' }, hostHeader: 'h', affinityHeader: 'X-S',
-    defaultModel: 'm', modelAliases: { f: 'm' }, models: [{ id: 'm', contextWindow: 5 }], timeouts: { connectMs: 1500, firstTokenMs: 2, idleMs: 3000, totalMs: 4000, discoveryMs: 5 },
+    defaultModel: 'm', modelAliases: { f: 'm' }, models: [{ id: 'm', contextWindow: 5, tools: false }, { id: 'org/n:7b', name: 'N', maxOutputTokens: 9, vision: true }], timeouts: { connectMs: 1500, firstTokenMs: 2, idleMs: 3000, totalMs: 4000, discoveryMs: 5 },
     requestTimeout: 30_000, maxRetries: 0, retryAmbiguous: false, tls: { caPath: '~/ca', serverName: 's' }, ollama: { numCtx: 1024, keepAlive: -1, think: 'low' }
   }
 }
