@@ -63,7 +63,7 @@ export const LLM_BASIC = [
 
 export const LLM_MORE = [
   select('apiType', 'API', [['auto', 'detect'], ['openai-compatible', 'OpenAI-compatible'], ['ollama', 'Ollama']], { initial: 'auto' }),
-  secret('apiKey', 'API key', { saved: 'An API key is saved', flag: 'hasApiKey' }),
+  secret('apiKey', 'API key', { placeholder: 'none', saved: 'An API key is saved', flag: 'hasApiKey' }),
   { path: 'headers', label: 'Headers', kind: 'lines', hint: 'One a line, Name: value. Not for secrets.' },
   secret('secretHeaders', 'Secret headers', { lines: true, saved: 'Secret headers are saved', flag: 'secretHeaderNames' }),
   text('hostHeader', 'Host header', { placeholder: 'the address above' }),

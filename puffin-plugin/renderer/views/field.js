@@ -72,7 +72,7 @@ function createControl(field, id, onChange, listId) {
  */
 export function createSecretField(field, { onText, onFate }) {
   const id = uniqueId('secret')
-  const input = h(field.lines ? 'textarea' : 'input', { id, type: field.lines ? null : 'password', class: field.lines ? 'rllm-input rllm-masked' : 'rllm-input', autocomplete: 'off', spellcheck: 'false', placeholder: field.lines ? 'one a line, Name: value' : 'ask every time', on: { input: event => onText(event.target.value) } })
+  const input = h(field.lines ? 'textarea' : 'input', { id, type: field.lines ? null : 'password', class: field.lines ? 'rllm-input rllm-masked' : 'rllm-input', autocomplete: 'off', spellcheck: 'false', placeholder: field.lines ? 'one a line, Name: value' : field.placeholder ?? 'ask every time', on: { input: event => onText(event.target.value) } })
   const replace = button('Replace', () => onFate('replace'), { small: true, 'aria-label': `Replace: ${field.label}` })
   const forget = button('Forget', () => onFate('forget'), { small: true, 'aria-label': `Forget: ${field.label}` })
   const keep = button('Keep the saved one', () => onFate('saved'), { small: true, 'aria-label': `Keep the saved one: ${field.label}` })

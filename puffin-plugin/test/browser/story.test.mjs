@@ -42,7 +42,7 @@ async function activate({ project, storageDir }) {
   }
 }
 
-test('from an empty project to an approved tool, a stopped answer and a restart', options, async t => {
+test('from an empty project to an approved tool, a stopped answer that is continued, and a restart', options, async t => {
   const home = folder(t)
   const homeBefore = process.env.HOME
   // Its known_hosts and keys are not this computer's.
@@ -110,6 +110,17 @@ test('from an empty project to an approved tool, a stopped answer and a restart'
   assert.deepEqual([stopped.content, stopped.cancelled], ['Half', true])
   await panel.sees('stopped by you')
   await panel.shoot('story-usage')
+
+  await panel.click('History')
+  await panel.sees('interrupted · 127.0.0.1 · smol · 2 messages')
+  await panel.click('Never end', '.rllm-conversations')
+  await panel.sees('✂ cut off here')
+  await panel.sees('You stopped the answer. What was said is kept.')
+  await panel.click('Continue', '.rllm-go-on')
+  await panel.until(() => document.querySelectorAll('.rllm-messages .rllm-said')[1]?.textContent === 'Half and half.')
+  assert.deepEqual(await saidIn(panel), ['Never end', 'Half and half.'], 'one question and one answer')
+  assert.equal(await panel.evaluate(() => document.querySelector('.rllm-interrupted').hidden), true)
+  await panel.shoot('story-continued')
   assert.deepEqual(panel.complaints, [])
 
   await app.deactivate()
@@ -122,7 +133,22 @@ test('from an empty project to an approved tool, a stopped answer and a restart'
   await again.sees('Ready, ')
   const third = await submit('And now?', { sessionId: response.sessionId }).done
   assert.equal(third.content, 'All is still there.')
+
+  await again.click('History')
+  await again.sees('2 conversations.')
+  await again.fill('Find a conversation', 'never')
+  await again.sees('1 conversation.')
+  await again.click('Never end', '.rllm-conversations')
+  await again.sees('Half and half.')
+  await again.fill('What to say next', 'And now, here?')
+  await again.click('Send')
+  await again.until(() => document.querySelectorAll('.rllm-messages > li').length === 4)
+  assert.deepEqual(await saidIn(again), ['Never end', 'Half and half.', 'And now, here?', 'All is lost.'])
+  await again.shoot('story-history')
+  assert.deepEqual(again.complaints, [])
 })
+
+const saidIn = panel => panel.evaluate(() => [...document.querySelectorAll('.rllm-messages .rllm-said')].map(({ textContent }) => textContent))
 
 /** What the model says to each prompt. */
 function replyOf(project) {
@@ -130,6 +156,7 @@ function replyOf(project) {
   return ({ messages }) => {
     const last = messages.at(-1)
     if (last.role === 'tool') return [{ role: 'assistant', content: 'It is written.' }]
+    if (last.role === 'assistant') return [{ content: ' and half.' }]
     const said = JSON.stringify(last.content)
     if (said.includes('Never end')) return [{ role: 'assistant', content: 'Half' }, 'hang']
     if (said.includes('And now')) return [{ role: 'assistant', content: messages.some(({ role }) => role === 'tool') ? 'All is still there.' : 'All is lost.' }]
