@@ -278,7 +278,14 @@ impl<E: Carrier> ChatStream<E> {
                 self.events.extend(fresh);
                 return Ok(());
             }
-            Ok(Piece::End) => Ok(None),
+            Ok(Piece::End) => {
+                if let Some(question) = question
+                    && reader.is_empty()
+                {
+                    question.got_an_empty_stream();
+                }
+                Ok(None)
+            }
             Ok(Piece::Cut(source)) => Ok(source),
             Err(error) => Err(error),
         };

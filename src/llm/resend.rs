@@ -13,6 +13,7 @@
 //! | | 500, 409 | once |
 //! | | any other refusal | never |
 //! | D | the answer broke off, and nothing of it had been told | once |
+//! | | of these, an event stream that ended properly and had no event in it | once, in one piece |
 //! | E | the same after anything of it was told | never |
 //!
 //! All of them together happen at most [`Retries::max`] times, before the deadline, and within the

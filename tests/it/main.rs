@@ -30,6 +30,7 @@ mod host_keys;
 mod interrupted;
 mod isolation;
 mod lifecycle;
+mod llama_cpp_python;
 mod load;
 mod matrix;
 mod model_choice;

@@ -18,7 +18,7 @@ use crate::support::peer::sshd::{self, Sshd};
 pub(crate) const FILE: &str = "The puffin is orange.";
 
 /// Params for a key of a real server, which becomes known.
-fn by_sshd(bed: &Bed, sshd: &Sshd) -> Value {
+pub(crate) fn by_sshd(bed: &Bed, sshd: &Sshd) -> Value {
     bed.write_known_hosts(&sshd.host_key_line());
     by_key(sshd.username(), sshd.port(), &sshd.keys.ed25519)
 }

@@ -1,5 +1,4 @@
-//! Real LLM servers other than llama-server alone: LiteLLM's proxy in front of two of them, and
-//! llama-cpp-python's server; and what llama-server itself refuses.
+//! LiteLLM's proxy in front of real llama-servers, and what llama-server itself refuses.
 
 use serde_json::{Value, json};
 
@@ -11,12 +10,12 @@ use crate::support::peer::llama::{self, Llama};
 use crate::support::peer::python::{self, POOL, Server};
 
 /// Longer than any context here.
-fn endless() -> String {
+pub(crate) fn endless() -> String {
     "hello world ".repeat(6000)
 }
 
 /// A short question to a model.
-fn question(name: &str, model: &str) -> Value {
+pub(crate) fn question(name: &str, model: &str) -> Value {
     let params = prompt(name, "Say hello.");
     with(params, &json!({"model": model, "maxOutputTokens": 24}))
 }
@@ -146,46 +145,6 @@ async fn a_backend_of_litellm_killed_in_mid_stream_is_no_end_and_the_other_one_g
         told.push(daemon.reply(&ticket).await.is_ok());
     }
     assert!(told.contains(&true), "{told:?}\n{}", proxy.log());
-    daemon.shut_down().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn llama_cpp_python_answers_and_its_silent_failures_are_no_answers() {
-    if !is_here("llama-cpp-python", python::llama_cpp_python_available()) {
-        return;
-    }
-    let bed = Bed::start().await;
-    let server = Server::llama_cpp_python();
-    let daemon = bed.daemon_for(server.port(), &json!({})).await;
-
-    let models = daemon
-        .ok("remote-llm/list-models", json!({"configId": CONFIG}))
-        .await;
-    assert_eq!(models["server"]["kind"], "llama-cpp-python", "{models:#}");
-    assert_eq!(models["models"][0]["id"], llama::MODEL);
-    // It does not say, and nobody guesses.
-    assert_eq!(
-        models["models"][0]["contextWindow"]["effective"],
-        Value::Null
-    );
-
-    let result = daemon
-        .ok("remote-llm/stream-prompt", question("p", llama::MODEL))
-        .await;
-    assert!(!daemon.text("p").is_empty(), "{result:#}\n{}", server.log());
-    assert_eq!(result["usage"]["outputTokens"], Value::Null, "{result:#}");
-
-    // 200, an event stream, and nothing in it.
-    let long = with(prompt("q", &endless()), &json!({"model": llama::MODEL}));
-    let error = daemon.err("remote-llm/stream-prompt", long).await;
-    let codes = ["API_CONTEXT_OVERFLOW", "STREAM_INTERRUPTED", "API_ERROR"];
-    assert!(codes.contains(&error.code()), "{error:?}");
-    assert_eq!(daemon.chunks("q").last().unwrap().kind(), "failed");
-
-    // It still works after that.
-    daemon
-        .ok("remote-llm/stream-prompt", question("r", llama::MODEL))
-        .await;
     daemon.shut_down().await;
 }
 

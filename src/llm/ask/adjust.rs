@@ -1,9 +1,20 @@
 //! What can be changed in a request that was refused.
 
+use super::Question;
 use crate::llm::{
+    carrier::Carrier,
     dialect::Adjustments,
     refusal::{Refusal, RefusalKind},
 };
+
+impl<E: Carrier> Question<E> {
+    /// The stream of its answer ended before there was anything in it. Some servers fail so, and
+    /// say what is wrong only to who wants no stream (llama-cpp-python): if it is asked again, then
+    /// so.
+    pub(in crate::llm) fn got_an_empty_stream(&mut self) {
+        self.adjustments.in_one_piece = true;
+    }
+}
 
 /// Changes what the refusal names, if it was sent; true if asking again is worth it. Each change
 /// is made at most once, so this ends.

@@ -49,6 +49,8 @@ pub(super) struct Reader {
     /// silence of the server's.
     waiting_since: Option<Instant>,
     warned_of_utf8: bool,
+    /// There was an event in it, or it is no stream of events.
+    has_content: bool,
     /// The server has said all there is to say; how long to wait for the rest.
     until: Option<Instant>,
 }
@@ -104,6 +106,7 @@ impl Reader {
             first_token_by: question.first_token_deadline(&exchange.connected),
             total_by: question.total_deadline(),
             exchange,
+            has_content: matches!(form, Form::Whole(_)),
             form,
             redactor,
             received: 0,
@@ -124,6 +127,11 @@ impl Reader {
     /// From now on the idle clock runs.
     pub(super) fn first_output(&mut self) {
         self.without_event.get_or_insert_default();
+    }
+
+    /// Whether all that came is a stream with nothing in it but comments.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_content
     }
 
     /// Hands the connection on, or closes it.
@@ -248,8 +256,11 @@ impl Reader {
             if answer.is_done() {
                 break;
             }
-            if let (Frame::Event { .. }, Some(so_far)) = (frame, &mut self.without_event) {
-                *so_far = Duration::ZERO;
+            if matches!(frame, Frame::Event { .. }) {
+                self.has_content = true;
+                if let Some(so_far) = &mut self.without_event {
+                    *so_far = Duration::ZERO;
+                }
             }
             answer.take(frame, events)?;
         }

@@ -53,6 +53,8 @@ pub(super) struct Adjustments {
     pub(super) return_progress: bool,
     /// It refuses `truncate` and `shift` (Ollama's own API only).
     pub(super) no_truncate: bool,
+    /// Its answer is asked for in one piece (not of Ollama's own API).
+    pub(super) in_one_piece: bool,
 }
 
 impl Dialect {

@@ -6,6 +6,7 @@ mod clocks;
 mod conformance;
 mod context;
 mod discovery;
+mod empty_stream;
 mod every_byte;
 mod limits;
 mod ollama;

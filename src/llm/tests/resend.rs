@@ -24,7 +24,7 @@ use crate::llm::{
     Options, Phase, RefusalKind, Retries, Server,
 };
 
-fn say(text: &str) -> Act {
+pub(super) fn say(text: &str) -> Act {
     Act::Say(answer(text))
 }
 
@@ -45,9 +45,12 @@ fn retries(max: u32, ambiguous: bool) -> Options {
     }
 }
 
-type Outcome = (Vec<ChatEvent>, Result<Completion, Error<peer::Refused>>);
+pub(super) type Outcome = (Vec<ChatEvent>, Result<Completion, Error<peer::Refused>>);
 
-async fn ask(options: Options, script: impl IntoIterator<Item = Act>) -> (Outcome, Asked) {
+pub(super) async fn ask(
+    options: Options,
+    script: impl IntoIterator<Item = Act>,
+) -> (Outcome, Asked) {
     let (server, peer) = server(options);
     let asked = peer.play(script);
     (outcome(&server).await, asked)
@@ -59,7 +62,7 @@ async fn failing(options: Options, act: Act) -> (usize, Error<peer::Refused>) {
     (asked.requests().len(), result.unwrap_err())
 }
 
-fn text(completion: &Completion) -> &str {
+pub(super) fn text(completion: &Completion) -> &str {
     match &completion.content[..] {
         [Block::Text { text }] => text,
         other => panic!("{other:?}"),
@@ -67,7 +70,7 @@ fn text(completion: &Completion) -> &str {
 }
 
 /// The warnings, each of which has to come before a word of the answer.
-fn warnings(events: &[ChatEvent]) -> Vec<&str> {
+pub(super) fn warnings(events: &[ChatEvent]) -> Vec<&str> {
     let told = events.iter().position(ChatEvent::is_output);
     let warnings = events.iter().enumerate().filter_map(|(at, event)| {
         let ChatEvent::Warning(warning) = event else {

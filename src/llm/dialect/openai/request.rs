@@ -63,7 +63,8 @@ pub(in crate::llm::dialect) fn body(
     if let Some(seed) = sampling.seed {
         set("seed", seed.into());
     }
-    if adjustments.return_progress {
+    let streams = !adjustments.in_one_piece;
+    if adjustments.return_progress && streams {
         set("return_progress", true.into());
     }
     for (key, value) in &request.extra {
@@ -71,8 +72,8 @@ pub(in crate::llm::dialect) fn body(
             set(key, value.clone());
         }
     }
-    set("stream", true.into());
-    if !adjustments.no_stream_options {
+    set("stream", streams.into());
+    if streams && !adjustments.no_stream_options {
         let mut options = match request.extra.get("stream_options") {
             Some(Value::Object(options)) => options.clone(),
             _ => Map::new(),
@@ -125,6 +126,23 @@ mod tests {
                 "messages": [{"role": "user", "content": "hi"}],
                 "stream": true,
                 "stream_options": {"include_usage": true},
+            })
+        );
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_is_asked_for_without_what_belongs_to_a_stream() {
+        let adjustments = Adjustments {
+            in_one_piece: true,
+            return_progress: true,
+            ..Adjustments::default()
+        };
+        assert_eq!(
+            built(&request(), adjustments),
+            json!({
+                "model": "org/m:1",
+                "messages": [{"role": "user", "content": "hi"}],
+                "stream": false,
             })
         );
     }

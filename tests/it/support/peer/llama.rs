@@ -18,12 +18,17 @@ pub(crate) const CONTEXT_WINDOW: u32 = 4096;
 /// Ok if `tests/lab/install` has built the server and fetched the model.
 pub(crate) fn available() -> Result<(), String> {
     installed(&["setpriv"])?;
-    is_whole("llama-server")?;
+    built()?;
     model_available()
 }
 
+/// Ok if `tests/lab/install` has built llama.cpp: its server, and its libraries for Python.
+pub(super) fn built() -> Result<(), String> {
+    is_whole("llama.cpp")
+}
+
 /// Ok if `tests/lab/install` has fetched the model.
-pub(crate) fn model_available() -> Result<(), String> {
+pub(super) fn model_available() -> Result<(), String> {
     is_whole("smol.gguf")
 }
 
@@ -60,7 +65,7 @@ impl Llama {
         let folder = TempDir::with_prefix("puffin-llama-").expect("a folder");
         let data = data();
         let command = |port: u16| {
-            let mut command = Command::new(lab().join("llama-server"));
+            let mut command = Command::new(lab().join("llama.cpp/llama-server"));
             command.arg("-m").arg(lab().join("smol.gguf"));
             command.args(["--alias", MODEL, "--host", "127.0.0.1"]);
             command.args(["--port", &port.to_string()]);

@@ -37,18 +37,13 @@ use std::{
 /// How long a peer may take to answer after its start: a busy CI machine, not a hang.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Nobody has to have these: compiling them takes as long as the tests, and their words are among
-/// the recordings.
-const OPTIONAL: [&str; 1] = ["llama-cpp-python"];
-
 /// Whether a test can use a peer: true if it is there, and otherwise false after a
 /// line on stderr that says why the test is skipped. With `PUFFIN_REQUIRE_PEERS=1`,
 /// as in CI, a missing peer fails the test instead.
 pub(crate) fn is_here(name: &str, available: Result<(), String>) -> bool {
     let Err(reason) = available else { return true };
     assert!(
-        OPTIONAL.contains(&name)
-            || env::var_os("PUFFIN_REQUIRE_PEERS").is_none_or(|value| value != "1"),
+        env::var_os("PUFFIN_REQUIRE_PEERS").is_none_or(|value| value != "1"),
         "real peer {name} is required and missing: {reason}"
     );
     // Not `eprintln!`, which the test runner hides when a test passes.

@@ -1,6 +1,6 @@
 //! LLM servers in Python: LiteLLM's proxy and llama-cpp-python's server.
 
-use std::{fs, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -10,18 +10,22 @@ use super::{
     process::{self, Process},
 };
 
-/// The key that LiteLLM's proxy wants.
+/// The key that they want.
 pub(crate) const KEY: &str = "sk-lab-1";
-/// Its model group.
+/// LiteLLM's model group.
 pub(crate) const POOL: &str = "pool";
+/// The tokens that fit into llama-cpp-python's.
+pub(crate) const CONTEXT_WINDOW: u32 = 2048;
 
 /// Ok if `tests/lab/install` has installed LiteLLM.
 pub(crate) fn litellm_available() -> Result<(), String> {
     available("litellm")
 }
 
-/// Ok if `tests/lab/install` has built llama-cpp-python and fetched its model.
+/// Ok if `tests/lab/install` has built llama.cpp, and fetched the rest of llama-cpp-python and its
+/// model.
 pub(crate) fn llama_cpp_python_available() -> Result<(), String> {
+    llama::built()?;
     llama::model_available()?;
     available("llama-cpp-python")
 }
@@ -65,7 +69,7 @@ impl Server {
         let command = |folder: &Path, port: u16| {
             let file = folder.join("config.yaml");
             fs::write(&file, config.to_string()).expect("a configuration");
-            let mut command = python("litellm");
+            let mut command = python(&["litellm"]);
             command.args(["-c", "from litellm import run_server; run_server()"]);
             command.arg("--config").arg(&file);
             command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
@@ -75,18 +79,22 @@ impl Server {
         Self::start(command, "/health/liveliness")
     }
 
-    /// Starts llama-cpp-python's server, with 2048 tokens of context; it has loaded its model.
+    /// Starts llama-cpp-python's server, with [`CONTEXT_WINDOW`] tokens of context and [`KEY`]; it
+    /// has loaded its model.
     pub(crate) fn llama_cpp_python() -> Self {
         let command = |_: &Path, port: u16| {
-            let mut command = python("llama-cpp-python");
+            // The package with its libraries, and what it imports.
+            let mut command = python(&["llama.cpp", "llama-cpp-python"]);
             command.args(["-m", "llama_cpp.server", "--model"]);
             command.arg(lab().join("smol.gguf"));
             command.args(["--model_alias", llama::MODEL, "--n_threads", "1"]);
-            command.args(["--n_ctx", "2048", "--host", "127.0.0.1"]);
-            command.args(["--port", &port.to_string()]);
+            command.args(["--verbose", "False"]);
+            command.args(["--n_ctx", &CONTEXT_WINDOW.to_string(), "--api_key", KEY]);
+            command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
             command
         };
-        Self::start(command, "/v1/models")
+        // It listens only once the model is there; this is the one place that wants no key.
+        Self::start(command, "/openapi.json")
     }
 
     /// Its port on 127.0.0.1.
@@ -97,6 +105,11 @@ impl Server {
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Waits until the log fits; returns it.
+    pub(crate) async fn wait_log(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        self.process.wait_log(what, fits).await
     }
 
     /// Starts a server; it is there when it answers 200 under `path`.
@@ -116,11 +129,15 @@ impl Server {
     }
 }
 
-/// Python with the packages of one folder of the lab, and no way to the internet to look for.
-fn python(packages: &str) -> Command {
+/// Python with the packages of folders of the lab, and no way to the internet to look for.
+fn python(packages: &[&str]) -> Command {
+    let folders = packages.iter().map(|packages| lab().join(packages));
+    let path = env::join_paths(folders).expect("no colon in the lab's path");
     let mut command = Command::new("env");
-    command.arg(format!("PYTHONPATH={}", lab().join(packages).display()));
+    command.arg(format!("PYTHONPATH={}", path.display()));
     command.args(["LITELLM_LOCAL_MODEL_COST_MAP=True", "DO_NOT_TRACK=1"]);
+    // What it prints is in the log at once.
+    command.arg("PYTHONUNBUFFERED=1");
     command.arg(find("python3").expect("python3"));
     command
 }
