@@ -204,6 +204,25 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
+/// What a program writes goes into the log, but no more than its first lines: one that never stops
+/// would fill the disk.
+#[derive(Debug, Default)]
+pub(super) struct Logged(u32);
+
+impl Logged {
+    const LINES: u32 = 100;
+
+    /// Logs one more line of `program`.
+    pub(super) fn log(&mut self, host: &str, program: &str, line: &str) {
+        if self.0 < Self::LINES {
+            tracing::info!(%host, "{program}: {line}");
+        } else if self.0 == Self::LINES {
+            tracing::info!(%host, "{program}: what it writes from here on is not logged");
+        }
+        self.0 = self.0.saturating_add(1);
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Signal {
     HangUp,

@@ -18,7 +18,7 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::child::{Child, Lines, Pipes};
+use super::child::{Child, Lines, Logged, Pipes};
 use super::error::Cause;
 use super::target::Environment;
 
@@ -67,10 +67,10 @@ pub(super) fn start(
     let (last_line, host) = (report.last_line.clone(), host.to_owned());
     let (dropped, ending) = (running.clone(), closed.clone());
     tokio::spawn(async move {
-        let mut lines = Lines::new(complaints);
+        let (mut lines, mut logged) = (Lines::new(complaints), Logged::default());
         let listen = async {
             while let Some(line) = lines.next().await {
-                tracing::info!(%host, "proxy command: {line}");
+                logged.log(&host, "proxy command", &line);
                 if !line.is_empty() {
                     *last_line.lock().unwrap_or_else(PoisonError::into_inner) = line;
                 }

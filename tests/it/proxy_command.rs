@@ -61,6 +61,28 @@ async fn a_profiles_command_leads_to_the_server_and_what_it_says_is_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_never_stops_complaining_does_not_fill_the_log() {
+    let bed = Bed::start().await;
+    let daemon = talkative(&bed).await;
+    let complaints = "sh -c 'yes complaint | head -n 5000 >&2'";
+    let ssh = json!({"host": "box.invalid", "username": "ai", "proxyCommand": complaints});
+    bed.configure_with(&daemon, ssh, bed.llm_params()).await;
+    let error = daemon
+        .err("remote-llm/connect", json!({"configId": CONFIG}))
+        .await;
+    assert_eq!(error.code(), "SSH_PROXY_COMMAND_FAILED", "{error:?}");
+    let begun = std::time::Instant::now();
+    while !daemon.stderr().contains("is not logged") {
+        assert!(begun.elapsed() < GONE, "{}", daemon.stderr());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let log = daemon.stderr();
+    let lines = log.lines().filter(|line| line.contains("complaint"));
+    assert_eq!(lines.count(), 100, "{log}");
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ssh_config_may_name_the_command_and_another_machine_may_be_behind_it() {
     if !is_here("sshd", sshd::available()) {
         return;

@@ -15,7 +15,7 @@ use super::desk::{Desk, Outcome};
 use super::words::{self, Step};
 use super::{MULTIPLEXING, ProcessIo, askpass, command, stream};
 use crate::ssh::auth::LoggedIn;
-use crate::ssh::child::{Child, Lines, Pipes};
+use crate::ssh::child::{Child, Lines, Logged, Pipes};
 use crate::ssh::clock::{Clock, Expired};
 use crate::ssh::error::{Cause, HostKeyInfo, Place};
 use crate::ssh::link::Link;
@@ -130,6 +130,7 @@ impl Master {
             host_key: None,
             ready: Some(ready),
             refused,
+            logged: Logged::default(),
         };
         tokio::spawn(watch.run(child, pipes, directory));
         let signed_in = clock
@@ -202,6 +203,7 @@ struct Watch {
     host_key: Option<HostKeyInfo>,
     ready: Option<oneshot::Sender<SignedIn>>,
     refused: watch::Sender<Option<String>>,
+    logged: Logged,
 }
 
 impl Watch {
@@ -289,7 +291,7 @@ impl Watch {
             self.refused.send_replace(Some(line));
         } else if words::is_message(&line) {
             let line = self.link.confided.clean(&line);
-            tracing::info!(host = %self.link.place.host, "ssh: {line}");
+            self.logged.log(&self.link.place.host, "ssh", &line);
             if self.messages.len() == MAX_MESSAGES {
                 self.messages.pop_front();
             }
