@@ -9,6 +9,8 @@ const PATTERNS = [
   [/\b(?:sk|hf|ghp|gsk|pk|xox[a-z])[-_][\w-]{8,}/g, () => '<key>'],
   [/\b(bearer|api[-_ ]?key|password|passphrase|token|secret)(["']?\s*[:=]\s*["']?|\s+)[^\s"',;]{4,}/gi, (match, word) => `${word} <secret>`],
   [/(?:\/home\/|\/Users\/|[A-Z]:\\Users\\)[^\s/\\:"']+/g, () => '~'],
+  // What the keys of an agent are called is their owner's business.
+  [/\(agent: (?!SHA256:)[^)]*\)/g, match => (match.endsWith(', certificate)') ? '(agent: <key>, certificate)' : '(agent: <key>)')],
   [/[\w.+-]+@[\w.-]+/g, () => '<user>@<host>']
 ]
 

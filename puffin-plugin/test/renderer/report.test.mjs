@@ -25,3 +25,8 @@ test('a report names no machine, account, address, path or key', () => {
 test('loopback and times are no addresses', () => {
   assert.equal(redact('127.0.0.1:11434 at 14:03:05 within 10 s'), '127.0.0.1:11434 at 14:03:05 within 10 s')
 })
+
+test('what a key in an agent is called stays here', () => {
+  const said = "publickey (agent: alice's laptop); publickey (agent: work, certificate); publickey (agent: SHA256:abc/DEF)"
+  assert.equal(redact(said), 'publickey (agent: <key>); publickey (agent: <key>, certificate); publickey (agent: SHA256:abc/DEF)')
+})
