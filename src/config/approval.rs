@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::private::{close_folder, create_folder, sweep, sync_folder, temporary};
+use super::private::{close_file, close_folder, create_folder, sweep, sync_folder, temporary};
 use super::profile::Profile;
 
 /// Below the data folder; one small file for each profile.
@@ -128,6 +128,14 @@ impl Approvals {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Error::io(path)(error)),
+        }
+        // Whoever may write here could approve of anything.
+        let folders = [self.folder.parent(), Some(&*self.folder)];
+        let closed = folders.into_iter().flatten().map(close_folder);
+        for closed in closed.chain([close_file(&path)]) {
+            if let Err(error) = closed {
+                tracing::warn!(%error, "approvals stay open to other users of this computer");
+            }
         }
         // One that says nothing approves of nothing.
         let note: Option<Note> = serde_json::from_slice(&bytes).ok();
@@ -291,6 +299,18 @@ mod tests {
         let here = approvals(&data.path().join("remote-llm"));
         here.approve("gpu", "a".into(), || Ok(true)).unwrap();
         for (path, mode) in [(here.file("gpu"), 0o600), (here.folder.clone(), 0o700)] {
+            let metadata = fs::metadata(&path).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o777, mode);
+            fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        let above = data.path().join("remote-llm");
+        fs::set_permissions(&above, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(here.has("gpu", "a").unwrap());
+        for (path, mode) in [
+            (here.file("gpu"), 0o600),
+            (here.folder.clone(), 0o700),
+            (above, 0o700),
+        ] {
             let metadata = fs::metadata(path).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, mode);
         }
