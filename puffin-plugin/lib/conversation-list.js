@@ -52,7 +52,7 @@ function createConversationList({ ask, part, tailOf, isRunning, unsaved }) {
     }
   }
 
-  return async function list({ search = '', from = 0, limit = PAGE }) {
+  async function list({ search = '', from = 0, limit = PAGE }) {
     if (typeof search !== 'string') throw new RemoteError('INVALID_PARAMS', '`search` is a text.', { field: 'search' })
     const place = wholeNumber('from', from)
     const most = Math.min(wholeNumber('limit', limit), LARGEST_PAGE)
@@ -64,6 +64,7 @@ function createConversationList({ ask, part, tailOf, isRunning, unsaved }) {
     return { conversations: await each(found.slice(place, place + most), rowOf), total: found.length, from: place }
   }
 
+  /** Of all, those that have each of the words. */
   async function matching(all, words) {
     await each(all.slice(0, SEARCHED), titleFor)
     return all.filter(({ conversationId, title, model, configId }) => {
@@ -71,6 +72,8 @@ function createConversationList({ ask, part, tailOf, isRunning, unsaved }) {
       return words.every(word => text.includes(word))
     })
   }
+
+  return { list, titleFor }
 }
 
 /** @returns {Promise<Array>} what `job` makes of each, in order */

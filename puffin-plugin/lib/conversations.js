@@ -48,6 +48,8 @@ function createConversations({ sidecar, prompts, unsaved, stream }) {
 
   const isRunning = conversationId => prompts.streams().some(stream => stream.conversationId === conversationId)
 
+  const { list, titleFor } = createConversationList({ ask, part, tailOf, isRunning, unsaved })
+
   /** Messages from `from` on, or those before the one at `before`; the last ones, if neither is said. */
   async function get({ conversationId, from, before, limit = PAGE }) {
     named(conversationId)
@@ -58,6 +60,7 @@ function createConversations({ sidecar, prompts, unsaved, stream }) {
     const rest = unsaved.get(conversationId)
     return {
       ...found,
+      title: await titleFor(found),
       ending: isRunning(conversationId) ? { state: 'running', canContinue: false, canRetry: false, usedTools: false, error: null } : endingOf(tail, rest),
       unsaved: rest ? { asked: rest.asked, text: rest.text, at: rest.at } : null
     }
@@ -107,7 +110,7 @@ function createConversations({ sidecar, prompts, unsaved, stream }) {
   }
 
   return {
-    list: createConversationList({ ask, part, tailOf, isRunning, unsaved }),
+    list,
     get,
     remove,
     /** Goes on with the answer where it was cut off. */

@@ -30,7 +30,7 @@ export const conversationAcceptors = {
     return onConversation(state, conversationId, conversation => {
       const { messages: found, from, ending, unsaved, ...summary } = answer
       const messages = found.map(shortened)
-      const known = { ...conversation, phase: 'ready', error: null, ending, unsaved, summary: { ...conversation.summary, ...summary, title: conversation.summary.title || summary.title } }
+      const known = { ...conversation, phase: 'ready', error: null, ending, unsaved, summary: { ...conversation.summary, ...summary } }
       if (how === 'earlier') return { ...known, from, messages: [...messages, ...conversation.messages.slice(Math.max(0, from + messages.length - conversation.from))] }
       if (how === 'newest' || from < conversation.from) return { ...known, from, messages }
       return { ...known, messages: [...conversation.messages.slice(0, from - conversation.from), ...messages] }

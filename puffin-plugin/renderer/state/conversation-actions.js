@@ -80,8 +80,9 @@ export function createConversationActions({ call, sam, notice }) {
         return
       }
       refreshing = { again: false }
-      const { conversationId, from, messages } = state().conversation
-      await load(conversationId, 'refresh', { from: Math.max(from, from + messages.length - 1), limit: 200 })
+      const { conversationId, from, messages, phase } = state().conversation
+      // What is being read for the first time is as new.
+      if (phase !== 'loading') await load(conversationId, 'refresh', { from: Math.max(from, from + messages.length - 1), limit: 200 })
       const { again } = refreshing
       refreshing = null
       if (again && state().conversation) await this.refreshConversation()

@@ -20,7 +20,7 @@ export function createUsageView(actions) {
   const none = h('p', { class: 'rllm-hint' }, 'No prompt since Puffin was started.')
   const element = h('section', { class: 'rllm-section', 'aria-label': 'Usage and route' }, h('h3', { class: 'rllm-title' }, 'Usage and route'), route, running, none, table)
   const streams = createKeyedList(running, stream => stream.streamId, stream => createStream(stream, actions))
-  const finished = createKeyedList(rows, prompt => prompt.streamId, createFinished)
+  const finished = createKeyedList(rows, prompt => prompt.streamId, prompt => createFinished(prompt, actions))
   let drawn = {}
 
   return {
@@ -65,15 +65,20 @@ function createStream({ streamId }, actions) {
   }
 }
 
-function createFinished() {
+function createFinished({ conversationId }, actions) {
+  const end = document.createTextNode('')
+  const open = conversationId ? button('Open', () => actions.openConversation(conversationId), { small: true }) : null
   const cells = ['Ended', 'Model', 'Tokens in', 'Tokens out', 'First token', 'Speed', 'End'].map(label => h('td', { role: 'cell', 'data-label': label }))
+  cells.at(-1).append(end, ' ', ...(open ? [open] : []))
   return {
     element: h('tr', { role: 'row' }, cells),
     update(prompt) {
       const { usage, timing } = prompt
       const speed = timing?.tokensPerSecond
-      const end = prompt.error ? `✕ ${prompt.error.message}` : END[prompt.stopReason] ?? prompt.stopReason ?? ''
-      const texts = [clock(prompt.endedAt), prompt.model ?? '', count(usage?.inputTokens), count(usage?.outputTokens), duration(timing?.firstTokenMs), speed ? `${speed.toFixed(1)} tokens/s` : '', end]
+      const how = prompt.error ? `✕ ${prompt.error.message}` : END[prompt.stopReason] ?? prompt.stopReason ?? ''
+      const texts = [clock(prompt.endedAt), prompt.model ?? '', count(usage?.inputTokens), count(usage?.outputTokens), duration(timing?.firstTokenMs), speed ? `${speed.toFixed(1)} tokens/s` : '']
+      if (end.data !== how) end.data = visible(how)
+      if (open) setAttribute(open, 'aria-label', `Open the conversation that ended at ${texts[0]}`)
       texts.forEach((text, index) => setText(cells[index], visible(text)))
     }
   }

@@ -75,6 +75,7 @@ test('Puffin’s own service builds the prompt, a remote model answers it, and i
   const submit = more => claudeService.submit({ ...data, ...more }, text => { seen.chunks += text }, response => seen.complete.push(response), () => {}, text => { seen.full = text }, () => {})
   const first = await submit({})
   assert.deepEqual([first.content, seen.chunks, seen.complete.length, claudeService.isProcessRunning()], ['Good day.', 'Good day.', 1, false])
+  assert.deepEqual((await invoke('list-conversations', {})).conversations.map(({ title, state }) => [title, state]), [['Say hello.', 'whole']], 'the person’s words, not the project’s')
   for (const part of [/A pond with ducks/, /Feed the ducks/, /Say hello\.$/]) assert.match(seen.full, part)
   await submit({ sessionId: first.sessionId, project: null, prompt: 'And again.' })
   assert.doesNotMatch(seen.full, /ducks/)
