@@ -86,7 +86,7 @@ async function configured(t, app, reply) {
   const [ssh, llm] = await Promise.all([startSshd(t), startLlm(t, reply)])
   app.on('question', ({ question }) => app.ok('answer', { questionId: question.questionId, decision: 'accept', fingerprint: question.fingerprint }))
   await app.ok('configure', { configId: 'gpu', name: 'GPU', ssh, llm: { apiEndpoint: llm.endpoint } })
-  return llm
+  return { ...llm, sshd: ssh.pid }
 }
 
 const submit = (service, data, onQuestion) => {

@@ -2,6 +2,7 @@
 
 const test = require('node:test')
 const assert = require('node:assert/strict')
+const fs = require('node:fs')
 const { lack } = require('./lab')
 const { start, configured, submit, until } = require('./app')
 
@@ -16,6 +17,9 @@ const script = (first, then) => {
 
 const textOf = ({ content }) => content.filter(({ type }) => type === 'text').map(({ text }) => text).join('')
 const said = messages => messages.map(message => `${message.role}: ${textOf(message)}${message.partial ? ' ✂' : ''}`)
+
+/** Processes that serve a connection of an sshd. */
+const childrenOf = pid => fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
 /** Starts what goes on with a conversation, and waits for its end. @returns {Promise<object>} the last event */
 async function goOn(app, name, params) {
@@ -93,6 +97,34 @@ test('a question that never got a word is sent once more, as it was, and is in t
   assert.equal((await app.call('continue-answer', { conversationId, configId: 'gpu' })).error.code, 'INVALID_PARAMS')
   await goOn(app, 'retry-answer', { conversationId })
   assert.deepEqual(said((await app.ok('get-conversation', { conversationId })).messages), ['user: Anybody there?', 'assistant: Here.'])
+})
+
+test('an answer that broke off after tools is not gone on with: the model is asked to look, and nothing runs again by itself', options, async t => {
+  const app = await start(t)
+  const call = { tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'Glob', arguments: JSON.stringify({ pattern: '*' }) } }] }
+  const steps = [[call], [{ role: 'assistant', content: 'There is' }, 'break'], [{ role: 'assistant', content: 'There is nothing.' }]]
+  const llm = await configured(t, app, () => steps.shift())
+  const { sessionId: conversationId } = await submit(app.claudeService, { prompt: 'What is there?' }).done
+  const cut = await app.ok('get-conversation', { conversationId })
+  assert.deepEqual([cut.ending.state, cut.ending.canContinue, cut.ending.canRetry, cut.ending.usedTools, cut.messages.length], ['interrupted', false, true, true, 4])
+  assert.equal((await app.call('continue-answer', { conversationId, configId: 'gpu' })).error.code, 'INVALID_PARAMS')
+  await goOn(app, 'retry-answer', { conversationId })
+  const { messages, ending } = await app.ok('get-conversation', { conversationId })
+  assert.deepEqual(said(messages).slice(3), ['assistant: There is ✂', 'user: Your answer was cut off there, after tools had been used. What they did is done: look before you do anything again, then finish the answer.', 'assistant: There is nothing.'])
+  assert.deepEqual([ending.state, llm.seen.chats.length], ['whole', 3])
+})
+
+test('a connection that is lost in the middle of an answer leaves it to be continued over a new one', options, async t => {
+  const app = await start(t)
+  const llm = await configured(t, app, script([{ role: 'assistant', content: 'Half' }, 'hang'], [{ role: 'assistant', content: ' and half.' }]))
+  const { seen, done } = submit(app.claudeService, { prompt: 'Tell me.' })
+  await until('the first words', () => seen.chunks === 'Half')
+  for (const pid of childrenOf(llm.sshd)) process.kill(pid, 'SIGKILL')
+  const { sessionId: conversationId, content } = await done
+  assert.match(content, /^Half[^]*What was said is kept: it can be continued/)
+  const ended = await goOn(app, 'continue-answer', { conversationId })
+  assert.equal(ended.type, 'finished', JSON.stringify(ended.error))
+  assert.deepEqual(said((await app.ok('get-conversation', { conversationId })).messages), ['user: Tell me.', 'assistant: Half and half.'])
 })
 
 test('after a restart a conversation is found by its words, read in pages, gone on with by a model that may only read, and deleted', options, async t => {

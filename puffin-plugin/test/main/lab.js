@@ -77,7 +77,9 @@ async function startSshd(t) {
     })
     child.on('exit', code => reject(new Error(`sshd ended with ${code}: ${said}`)))
   })
-  return { host: '127.0.0.1', port, username: os.userInfo().username, privateKeyPath: file('user'), useSshConfig: false, authMethod: 'privateKey' }
+  const profile = { host: '127.0.0.1', port, username: os.userInfo().username, privateKeyPath: file('user'), useSshConfig: false, authMethod: 'privateKey' }
+  // No part of what is sent to the daemon.
+  return Object.defineProperty(profile, 'pid', { value: child.pid })
 }
 
 /**
