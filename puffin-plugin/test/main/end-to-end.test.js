@@ -24,7 +24,7 @@ test('from a pasted target to an answer in Puffin’s prompt box, and again afte
   const { seen, done } = submit(app.claudeService)
   const response = await done
   assert.deepEqual([seen.chunks, response.content], ['Good day.', 'Good day.'])
-  assert.ok(app.events.some(({ type, event }) => type === 'stream-chunk' && event.type === 'finished'))
+  await until('that the page hears of the end', () => app.events.some(({ type, event }) => type === 'stream-chunk' && event.type === 'finished'))
   await app.stop()
 
   const again = await start(t, app)
