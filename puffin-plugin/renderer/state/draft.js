@@ -77,7 +77,7 @@ export function problemsOf(draft) {
   const problems = {}
   const look = (fields, values, prefix) => {
     for (const field of fields) {
-      if (field.kind === 'secret' || !usedWith(field, values.authMethod)) continue
+      if (field.kind === 'secret' || !usedWith(field, values)) continue
       const problem = problemOf(field, values[field.path])
       if (problem) problems[`${prefix}.${field.path}`] = problem
     }
@@ -111,13 +111,16 @@ function wire(fields, values, base, prefix, draft, secretOf) {
   const params = structuredClone(base ?? {})
   for (const name of READ_ONLY) delete params[name]
   for (const field of fields) {
+    // What another way to sign in would use, or a program that stands in the profile, is not the form's to change.
+    if (field.kind === 'source' && (values[field.path] === 'command' || !usedWith(field, values))) continue
     if (field.kind !== 'secret') {
       // What another way to sign in would use is no part of this profile.
-      const value = usedWith(field, values.authMethod) ? toWire(field, values[field.path]) : undefined
+      const value = usedWith(field, values) ? toWire(field, values[field.path]) : undefined
       setAt(params, field.path, value)
       continue
     }
     delete params[field.path]
+    if (values[field.source]) continue
     const key = `${prefix}.${field.path}`
     const typed = secretOf(key)
     if (field.lines) {
@@ -125,7 +128,7 @@ function wire(fields, values, base, prefix, draft, secretOf) {
       const headers = { ...Object.fromEntries(forgotten), ...linesToObject(typed ?? '') }
       if (Object.keys(headers).length > 0) params[field.path] = headers
     } else if (draft.secrets[key] === 'forget') params[field.path] = null
-    else if (typed) params[field.path] = typed
+    else if (typed && usedWith(field, values)) params[field.path] = typed
   }
   for (const section of ['tls', 'timeouts', 'ollama']) {
     if (params[section] && Object.keys(params[section]).length === 0) delete params[section]

@@ -17,6 +17,8 @@ const text = (path, label, extra) => ({ path, label, kind: 'text', ...extra })
 const number = (path, label, min, max, extra) => ({ path, label, kind: 'number', min, max, ...extra })
 const seconds = (path, label, extra) => ({ path, label, kind: 'seconds', unit: 's', min: 0, max: 86_400, ...extra })
 const select = (path, label, options, extra) => ({ path, label, kind: 'select', options, ...extra })
+/** Where a secret comes from; a program that the profile names is kept, and not written here. */
+const source = (path, label, methods) => ({ path, label, kind: 'source', methods, options: [['', 'saved here, else asked'], ['ask', 'asked every time'], ['command', 'the program in the profile']] })
 const secret = (path, label, extra) => ({ path, label, kind: 'secret', ...extra })
 
 const host = text('host', 'Host', { required: true, placeholder: 'name, address or ssh_config alias' })
@@ -26,11 +28,13 @@ const port = number('port', 'Port', 1, 65_535, { placeholder: '22, or from ~/.ss
 /** The fields of a way to sign in, each with the methods that use it. */
 const AUTH = [
   text('privateKeyPath', 'Key file', { methods: ['auto', 'privateKey'], suggestions: 'keyFiles', placeholder: '~/.ssh/id_ed25519' }),
-  secret('passphrase', 'Passphrase of the key', { methods: ['privateKey'], saved: 'A passphrase is saved', flag: 'hasPassphrase' }),
+  source('passphraseSource', 'The passphrase is', ['privateKey']),
+  secret('passphrase', 'Passphrase of the key', { methods: ['privateKey'], source: 'passphraseSource', saved: 'A passphrase is saved', flag: 'hasPassphrase' }),
   text('certificatePath', 'Certificate', { methods: ['privateKey'], placeholder: 'beside the key, if there is one' }),
   text('identityAgent', 'Agent socket', { methods: ['agent'], placeholder: 'SSH_AUTH_SOCK' }),
   { path: 'identitiesOnly', label: 'Offer only the configured keys', kind: 'check', methods: ['agent', 'privateKey'] },
-  secret('password', 'Password', { methods: ['password'], saved: 'A password is saved', flag: 'hasPassword' })
+  source('passwordSource', 'The password is', ['password']),
+  secret('password', 'Password', { methods: ['password'], source: 'passwordSource', saved: 'A password is saved', flag: 'hasPassword' })
 ]
 
 export const SSH_BASIC = [host, username]
@@ -87,9 +91,9 @@ export const LLM_MORE = [
 export const SSH_FIELDS = [...SSH_BASIC, ...SSH_AUTH, ...SSH_MORE]
 export const LLM_FIELDS = [...LLM_BASIC, ...LLM_MORE]
 
-/** Whether a field is of use with this way to sign in. */
-export function usedWith(field, method) {
-  return !field.methods || field.methods.includes(method)
+/** Whether a field is of use with this way to sign in; a secret only where it is kept here. */
+export function usedWith(field, { authMethod, ...values }) {
+  return (!field.methods || field.methods.includes(authMethod)) && !values[field.source]
 }
 
 /** The value at a dotted path. */
@@ -118,6 +122,7 @@ const SCALE = { seconds: 1000, minutes: 60_000 }
 /** @returns {string|boolean} what the form shows for a wire value */
 export function toForm(field, value) {
   if (field.kind === 'check') return value ?? field.initial ?? false
+  if (field.kind === 'source') return value?.command ? 'command' : value === 'ask' ? 'ask' : ''
   if (field.kind === 'lines') return Object.entries(value ?? {}).map(([name, content]) => `${name}: ${content}`).join('\n')
   if (value === undefined || value === null) return field.initial ?? ''
   if (field.kind === 'select') return field.options.find(option => option.length > 2 && option[2] === value)?.[0] ?? String(value)
@@ -129,6 +134,7 @@ export function toWire(field, value) {
   if (field.kind === 'check') return value === (field.initial ?? false) ? undefined : value
   const trimmed = String(value ?? '').trim()
   if (trimmed === '') return undefined
+  if (field.kind === 'source') return trimmed === 'ask' ? 'ask' : undefined
   if (field.kind === 'number') return Number(trimmed)
   if (SCALE[field.kind]) return Math.round(Number(trimmed) * SCALE[field.kind])
   if (field.kind === 'lines') return linesToObject(trimmed)

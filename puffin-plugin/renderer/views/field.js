@@ -31,6 +31,8 @@ export function createField(field, onChange, { listId } = {}) {
       if (hidden) return
       if (field.kind === 'check') control.checked = value === true
       else if (control.value !== value) control.value = value ?? ''
+      // What only the profile can say is not chosen here.
+      if (field.kind === 'source') control.querySelector('[value=command]').disabled = value !== 'command'
       setText(hint, shownHint ?? '')
       setHidden(hint, !shownHint)
       setText(problem, sentence ?? '')
@@ -50,6 +52,7 @@ function createControl(field, id, onChange, listId) {
     case 'check':
       return h('input', { id, type: 'checkbox', class: 'rllm-check', on: { change: event => onChange(event.target.checked) } })
     case 'select':
+    case 'source':
       return h('select', { ...common, on: { change: event => onChange(event.target.value) } }, field.options.map(([value, text]) => h('option', { value }, text)))
     case 'lines':
       return h('textarea', { ...common, rows: 3, on: onText })
@@ -72,7 +75,7 @@ function createControl(field, id, onChange, listId) {
  */
 export function createSecretField(field, { onText, onFate }) {
   const id = uniqueId('secret')
-  const input = h(field.lines ? 'textarea' : 'input', { id, type: field.lines ? null : 'password', class: field.lines ? 'rllm-input rllm-masked' : 'rllm-input', autocomplete: 'off', spellcheck: 'false', placeholder: field.lines ? 'one a line, Name: value' : field.placeholder ?? 'ask every time', on: { input: event => onText(event.target.value) } })
+  const input = h(field.lines ? 'textarea' : 'input', { id, type: field.lines ? null : 'password', class: field.lines ? 'rllm-input rllm-masked' : 'rllm-input', autocomplete: 'off', spellcheck: 'false', placeholder: field.lines ? 'one a line, Name: value' : field.placeholder ?? 'asked when needed', on: { input: event => onText(event.target.value) } })
   const replace = button('Replace', () => onFate('replace'), { small: true, 'aria-label': `Replace: ${field.label}` })
   const forget = button('Forget', () => onFate('forget'), { small: true, 'aria-label': `Forget: ${field.label}` })
   const keep = button('Keep the saved one', () => onFate('saved'), { small: true, 'aria-label': `Keep the saved one: ${field.label}` })

@@ -49,7 +49,7 @@ export function createJumpHosts(actions, secrets, keyOf, lists) {
         setAttribute(down, 'disabled', last)
         for (const { field, update } of fields) {
           const path = `${id}.${field.path}`
-          const hidden = !usedWith(field, hop.values.authMethod)
+          const hidden = !usedWith(field, hop.values)
           if (field.kind === 'secret') update({ fate: draft.secrets[path], saved: Boolean(hop.base?.[field.flag]), typed: secrets.get(key, path) ?? '', hidden })
           else update({ value: hop.values[field.path], problem: problems[path], hidden })
         }

@@ -89,7 +89,7 @@ export function createServerForm(actions, secrets) {
     const problems = { ...draft.refused, ...(draft.dirty || draft.checked ? problemsOf(draft) : {}) }
     const show = ({ field, section, update: updateField }) => {
       const path = `${section}.${field.path}`
-      const hidden = !usedWith(field, draft.ssh.authMethod)
+      const hidden = !usedWith(field, section === 'ssh' ? draft.ssh : {})
       if (field.kind === 'secret') updateField({ fate: draft.secrets[path], saved: savedIn(draft, field), typed: secrets.get(key, path) ?? '', hidden, names: draft.base?.llm?.[field.flag] })
       else updateField({ value: draft[section][field.path], problem: problems[path], hidden })
     }

@@ -18,7 +18,7 @@ const everything = {
   ssh: {
     host: 'gpu', port: 22, username: 'a', authMethod: 'privateKey', privateKeyPath: '~/k', passphrase: 'x', certificatePath: '~/c', identitiesOnly: true,
     useSshConfig: false, hostKeyPolicy: 'strict', connectTimeout: 1500, keepaliveInterval: 0, keepaliveCountMax: 3, maxConnections: 2, idleTimeout: 0,
-    jumpHosts: [{ host: 'j1', proxyCommand: 'nc %h %p', password: 'p', authMethod: 'password' }, { host: 'j2', authMethod: 'agent', identityAgent: '/x' }]
+    jumpHosts: [{ host: 'j1', proxyCommand: 'nc %h %p', password: 'p', authMethod: 'password' }, { host: 'j3', authMethod: 'password', passwordSource: 'ask' }, { host: 'j4', authMethod: 'privateKey', privateKeyPath: '~/k', passphraseSource: { command: ['pass', 'show', 'k'] } }, { host: 'j2', authMethod: 'agent', identityAgent: '/x' }]
   },
   llm: {
     apiEndpoint: 'https://h:1/v1', apiKey: 'k', headers: { A: 'b: c', 'X-Conversation': '{conversationId}' }, secretHeaders: { 'X-K': 'v' }, hostHeader: 'h', affinityHeader: 'X-S',
