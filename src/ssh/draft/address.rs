@@ -82,6 +82,18 @@ pub(super) fn destination(text: &str) -> Option<Jump> {
         .filter(|jump| !jump.host.contains(char::is_whitespace))
 }
 
+/// What is said about an `ssh://` URI that had a password.
+pub(super) const PASSWORD_LEFT_OUT: &str = "The password of the URL was left out.";
+
+/// An `ssh://user:password@host` without its password; `None`: it has none. `ssh` would take both for
+/// the user's name, and a profile's file would keep them.
+pub(super) fn without_password(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("ssh://")?;
+    let (user, place) = rest.rsplit_once('@')?;
+    let (user, _) = user.split_once(':')?;
+    Some(format!("ssh://{user}@{place}"))
+}
+
 fn is_local(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())

@@ -216,6 +216,11 @@ impl Reading {
     }
 
     fn finish(mut self, destination: &str) -> Result<Draft, DraftProblem> {
+        let without_password = address::without_password(destination);
+        if without_password.is_some() {
+            self.warn(address::PASSWORD_LEFT_OUT);
+        }
+        let destination = without_password.as_deref().unwrap_or(destination);
         let to = address::destination(destination).ok_or_else(|| {
             DraftProblem::Unreadable(format!("{} is no host", sanitize(destination)))
         })?;

@@ -239,9 +239,13 @@ async fn from_address(text: &str, environment: &Environment) -> Result<Draft, Dr
     if let Some(draft) = address::endpoint(text)? {
         return Ok(draft);
     }
-    let jump = address::destination(text).ok_or(DraftProblem::Unknown)?;
+    let without_password = address::without_password(text);
+    let bare = without_password.as_deref().unwrap_or(text);
+    let jump = address::destination(bare).ok_or(DraftProblem::Unknown)?;
+    let left_out = without_password.map(|_| address::PASSWORD_LEFT_OUT.to_owned());
     let mut draft = Draft {
         stops: vec![jump.into()],
+        warnings: left_out.into_iter().collect(),
         ..Draft::default()
     };
     let aliases = ssh_config::aliases(environment)
@@ -262,7 +266,7 @@ async fn from_address(text: &str, environment: &Environment) -> Result<Draft, Dr
             .map_err(DraftProblem::Lookup)?;
         machine.port = Some(settings.port);
         machine.username = settings.user.or(machine.username.take());
-        draft.warnings = settings.warnings;
+        draft.warnings.extend(settings.warnings);
     }
     Ok(draft)
 }

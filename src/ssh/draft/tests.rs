@@ -53,6 +53,15 @@ async fn what_people_paste_is_understood() {
             "ssh -J a,b -p 2222 -i key user@host",
             "a > b > user@host:2222 key=key",
         ),
+        (
+            "ssh://user:hunter2@host:2222",
+            "user@host:2222\n  The password of the URL was left out.",
+        ),
+        (
+            "ssh ssh://user:hunter2@host",
+            "user@host\n  The password of the URL was left out.",
+        ),
+        ("ssh user:target@bastion", "user:target@bastion"),
         ("user@host -p 2222", "user@host:2222"),
         ("-p 2222 user@host", "user@host:2222"),
         ("gpu1 -p 2222 -l ai", "ai@gpu1:2222"),
