@@ -15,6 +15,13 @@ static ADDRESS: LazyLock<Option<Regex>> =
 static AGENT_KEY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\(agent: ([^)]*)\)").ok());
 
+/// The words of a command of the user's: they name whatever it wants, as the command does itself. The
+/// first is how an error repeats them, the second how the log does.
+static COMMANDS_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let pattern = r"(; it said: ).*(\)\. Run it in a terminal)|^(proxy command: ).*";
+    Regex::new(pattern).ok()
+});
+
 /// Names and what stands for them.
 #[derive(Debug, Default)]
 pub(super) struct Redaction {
@@ -61,6 +68,9 @@ impl Redaction {
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         for (name, other) in names {
             text = replace_word(&text, name, other);
+        }
+        if let Some(words) = COMMANDS_WORDS.as_ref() {
+            text = words.replace_all(&text, "$1$3[left out]$2").into_owned();
         }
         if let Some(key) = AGENT_KEY.as_ref() {
             let hidden = key.replace_all(&text, |found: &Captures<'_>| agent_key(&found[1]));
@@ -197,6 +207,28 @@ mod tests {
             "publickey (agent: a key); publickey (agent: a key, certificate); \
              publickey (agent: SHA256:abc/DEF); publickey (~/.ssh/id)"
         );
+    }
+
+    #[test]
+    fn what_a_command_says_is_left_out() {
+        for (text, expected) in [
+            (
+                "The proxy command for gpu ended (exit status: 3; it said: no way to gw (x)). Run it in \
+                 a terminal to see why.",
+                "The proxy command for gpu ended (exit status: 3; it said: [left out]). Run it in a \
+                 terminal to see why.",
+            ),
+            (
+                "proxy command: no way to gw host=gpu",
+                "proxy command: [left out]",
+            ),
+            (
+                "gpu hung up (it said: too many). Try again.",
+                "gpu hung up (it said: too many). Try again.",
+            ),
+        ] {
+            assert_eq!(redacted(&mut Redaction::default(), text), expected);
+        }
     }
 
     #[test]
