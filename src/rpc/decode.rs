@@ -224,7 +224,10 @@ fn push_key(path: &mut String, key: &str) {
     if !path.is_empty() {
         path.push('.');
     }
-    path.extend(key.chars().filter(|c| !c.is_control()).take(64));
+    let is_shown = |c: &char| {
+        !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    path.extend(key.chars().filter(is_shown).take(64));
 }
 
 #[cfg(test)]
@@ -278,6 +281,9 @@ mod tests {
         let (hop, passed_over) = decode_params_noting::<Hop>(Some(params)).unwrap();
         assert_eq!(hop.jump_hosts.unwrap().len(), 2);
         assert_eq!(passed_over, ["prot", "jumpHosts[1].x"]);
+        let params = r#"{"host": "a", "x\u001b\u202ey": 1}"#;
+        let (_, passed_over) = decode_params_noting::<Hop>(Some(params)).unwrap();
+        assert_eq!(passed_over, ["xy"]);
 
         let many: String = (0..100).map(|n| format!(r#", "x{n}": 1"#)).collect();
         let params = format!(r#"{{"host": "a"{many}}}"#);

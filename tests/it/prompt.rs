@@ -410,6 +410,25 @@ async fn a_request_id_in_flight_cannot_be_taken_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_none_is_refused_by_its_name() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    let long = "x".repeat(257);
+    for (field, id) in [
+        ("conversationId", ""),
+        ("conversationId", "a\nb"),
+        ("conversationId", &long),
+        ("requestId", " "),
+    ] {
+        let params = with(prompt("p", "Hello?"), &json!({field: id}));
+        let error = daemon.err("remote-llm/submit-prompt", params).await;
+        assert_eq!(error.code(), "INVALID_PARAMS", "{error:?}");
+        assert_eq!(error.data["field"], field);
+    }
+    daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_prompt_of_an_unknown_profile_is_refused() {
     let bed = Bed::start().await;
     let daemon = bed.daemon().await;

@@ -24,6 +24,31 @@ use super::{
     Job,
 };
 
+/// Bytes of the longest id that a host may choose.
+const ID_LENGTH: usize = 256;
+
+/// A conversation's id goes into a header, and both come back wherever the prompt is spoken of.
+fn check_ids(params: &PromptParams) -> Result<(), ErrorObject> {
+    for (field, id) in [
+        ("requestId", &params.request_id),
+        ("conversationId", &params.conversation_id),
+    ] {
+        let is_good = |id: &String| {
+            !id.trim().is_empty() && id.len() <= ID_LENGTH && !id.contains(char::is_control)
+        };
+        if !id.as_ref().is_none_or(is_good) {
+            return Err(failure::invalid_params(
+                field,
+                &format!(
+                    "`{field}` must have 1 to {ID_LENGTH} bytes without control characters; leave it \
+                     out for a new one."
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Job {
     /// This, and what else is over before the answer begins, is boxed where it is awaited: a
     /// thousand prompts that stream should not hold the room for it.
@@ -43,6 +68,7 @@ impl Job {
                  `conversationId`, and leave `messages` empty.",
             ));
         }
+        check_ids(&params)?;
         let conversation_id = params.conversation_id.clone().unwrap_or_else(new_id);
         // First of all, so that one too many costs nothing.
         let ticket = daemon
