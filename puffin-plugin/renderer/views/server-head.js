@@ -42,7 +42,10 @@ export function createServerHead(actions, questions) {
       setText(checked, `Checked ${clock(config?.lastCheckedAt)}`)
       const live = ['ready', 'connecting', 'reconnecting', 'needs-user'].includes(config?.status?.state)
       setHidden(disconnect, isNew || !live)
-      setHidden(retry, isNew || config?.status?.state !== 'reconnecting')
+      // What waits for a person goes on when they ask for it, and never by itself.
+      const waits = config?.status?.state === 'needs-user' && !question && state.busy[key] === undefined
+      setText(retry, waits ? 'Connect and answer' : 'Now')
+      setHidden(retry, isNew || !(waits || config?.status?.state === 'reconnecting'))
       const error = ['failed', 'needs-user', 'reconnecting'].includes(config?.status?.state) ? config.status.error : null
       setText(problem, error ? visible([error.message, error.data?.hint].filter(Boolean).join(' ')) : '')
       setHidden(problem, !error)

@@ -90,3 +90,14 @@ tested('who types into the form goes on typing there', async () => {
   await panel.type('.example')
   assert.equal(await panel.evaluate(() => document.activeElement.value), 'gpu3.lab.example')
 })
+
+tested('a connection that waits for a person goes on when they say so, from where they read why', async () => {
+  const panel = await browser.panel()
+  await opened(panel, 'GPU 3')
+  await panel.evaluate(() => window.standIn.main.emit({ type: 'connection-status', status: { configId: 'gpu3', state: 'needs-user', since: new Date(0).toISOString(), error: { message: 'bastion asks for a code.', data: { code: 'SSH_PROMPT_TIMEOUT', hint: 'Connect again.' } } } }))
+  await panel.sees('bastion asks for a code. Connect again.')
+  assert.deepEqual(await panel.calls('connect'), [])
+  await panel.click('Connect and answer')
+  await panel.sees('Ready, 38 ms')
+  assert.deepEqual(await panel.calls('connect'), [{ configId: 'gpu3' }])
+})
