@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::bed::{Bed, CONFIG, prompt, with};
 use crate::support::llm_server::{Reply, Step, script};
+use crate::support::ssh_server::Forwarding;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_say_what_it_has_runs_into_the_discovery_clock() {
@@ -44,4 +45,42 @@ async fn a_long_wait_for_the_first_token_is_told_while_it_lasts() {
     assert_eq!(told.kind(), "status");
     assert_eq!(told.event["phase"], "waiting");
     assert!(told.event["elapsedMs"].as_u64().unwrap() >= 5000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_clock_of_a_profile_runs_out_with_a_code_of_its_own() {
+    let bed = Bed::start().await;
+    let daemon = bed.daemon().await;
+    for (clock, code, partial) in [
+        ("connectMs", "TIMEOUT_CONNECT", ""),
+        ("firstTokenMs", "TIMEOUT_FIRST_TOKEN", ""),
+        ("idleMs", "TIMEOUT_IDLE", "word "),
+        ("totalMs", "TIMEOUT_TOTAL", "word "),
+    ] {
+        let timeouts = json!({"timeouts": {clock: 1500}, "maxRetries": 0});
+        let llm = with(bed.llm_params(), &timeouts);
+        bed.configure_with(&daemon, bed.ssh_params(), llm).await;
+        bed.ssh.forward(match clock {
+            "connectMs" => Forwarding::Unanswered,
+            _ => Forwarding::Allowed,
+        });
+        bed.llm.on_chat(move |_| match clock {
+            "idleMs" => Reply::Stream(vec![script::role(), script::text("word "), Step::Silence]),
+            "totalMs" => Reply::Stream(vec![
+                script::role(),
+                Step::Tokens {
+                    count: None,
+                    every: Duration::from_millis(50),
+                    text: |_| "word ".to_owned(),
+                },
+            ]),
+            _ => Reply::Silence,
+        });
+        let params = with(prompt(clock, "Hello?"), &json!({"model": "smol"}));
+        let error = daemon.err("remote-llm/stream-prompt", params).await;
+        assert_eq!(error.code(), code, "{clock}: {error:?}");
+        let told = error.data["partial"].as_str().unwrap();
+        assert!(told.starts_with(partial), "{clock}: {error:?}");
+        assert_eq!(told.is_empty(), partial.is_empty(), "{clock}: {error:?}");
+    }
 }
