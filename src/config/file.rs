@@ -46,7 +46,8 @@ impl Folder {
         self.path().join(format!("{id}.{EXTENSION}"))
     }
 
-    /// The names of all profile files, without extension, in order. They may not be valid ids.
+    /// The names of all profile files, without extension, in order. They may not be valid ids. Hidden
+    /// files are none: editors and file systems have theirs (`.#gpu.json`, `._gpu.json`).
     pub(super) fn names(&self) -> Result<Vec<String>, Error> {
         if !self.is_there()? {
             return Ok(Vec::new());
@@ -59,9 +60,10 @@ impl Folder {
             if name
                 .extension()
                 .is_some_and(|extension| extension == EXTENSION)
-                && let Some(stem) = name.file_stem()
+                && let Some(stem) = name.file_stem().map(|stem| stem.to_string_lossy())
+                && !stem.starts_with('.')
             {
-                names.push(stem.to_string_lossy().into_owned());
+                names.push(stem.into_owned());
             }
         }
         names.sort();

@@ -138,6 +138,8 @@ async fn a_broken_file_hides_no_other_and_can_be_replaced_or_deleted() {
     put(project.path(), "odd\u{1b}\u{202e}.json", "{}");
     put(project.path(), "big.json", " ".repeat((1 << 20) + 1));
     put(project.path(), "notes.txt", "not a profile");
+    put(project.path(), "._good.json", "of a file system");
+    put(project.path(), ".#good.json", "of an editor");
     fs::create_dir(project.path().join(FOLDER).join("folder.json")).unwrap();
 
     let listed = store.list().await.unwrap();
