@@ -39,7 +39,8 @@ function keyFiles({ keyFiles: files }, method) {
   const used = method.startsWith('publickey') && !method.includes('agent')
   return {
     name: 'key files',
-    text: files.length === 1 ? 'key files (1)' : `key files (${files.length})`,
+    // One that is used may lie elsewhere.
+    text: used && files.length === 0 ? 'key file' : `key files (${files.length})`,
     state: used ? 'used' : files.length > 0 ? 'found' : 'absent',
     detail: [...(used ? [`The last test signed in by ${method}.`] : []), ...(detail.length > 0 ? detail : ['No key in ~/.ssh.'])]
   }
