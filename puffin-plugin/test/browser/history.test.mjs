@@ -123,6 +123,24 @@ tested('it goes on with new words; one is found by its words, and deleted after 
   assert.deepEqual(await panel.calls('delete-conversation'), [{ conversationId: 'fish' }])
 })
 
+tested('markup and hidden characters of a conversation stay text', async () => {
+  const panel = await browser.panel()
+  const nasty = '<img src=x onerror="window.pwned=1">\u202E'
+  await panel.evaluate(words => {
+    const [, fish] = window.standIn.conversations
+    fish.title = words
+    for (const { content } of fish.messages) for (const block of content) for (const name of ['text', 'thinking', 'name']) if (name in block) block[name] = words
+    fish.messages[2].content[0].content = words
+  }, nasty)
+  await panel.click('History')
+  await panel.sees('<img src=x onerror="window.pwned=1">⟨U+202E⟩')
+  await panel.click('<img', '.rllm-conversations')
+  await panel.until(() => document.querySelectorAll('.rllm-messages > li').length === 4)
+  await panel.evaluate(() => document.querySelectorAll('.rllm-messages summary').forEach(summary => summary.click()))
+  await panel.until(() => document.querySelectorAll('.rllm-messages pre')[3].textContent !== '')
+  assert.deepEqual(await panel.evaluate(() => [document.querySelectorAll('#plugin-view-container img').length, window.pwned ?? null, document.querySelector('.rllm-panel').textContent.includes('\u202E')]), [0, null, false])
+})
+
 tested('without a conversation it says how one begins; what fails is told, and tried again', async () => {
   const panel = await browser.panel({ silent: 1 })
   await panel.click('History')

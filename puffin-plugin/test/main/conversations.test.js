@@ -127,6 +127,21 @@ test('a connection that is lost in the middle of an answer leaves it to be conti
   assert.deepEqual(said((await app.ok('get-conversation', { conversationId })).messages), ['user: Tell me.', 'assistant: Half and half.'])
 })
 
+test('an answer that Puffin’s own end cut off is in the history afterwards, and goes on', options, async t => {
+  let app = await start(t)
+  await configured(t, app, script([{ role: 'assistant', content: 'Half' }, 'hang'], [{ role: 'assistant', content: ' and half.' }]))
+  const { seen, done } = submit(app.claudeService, { prompt: 'Tell me.' })
+  await until('the first words', () => seen.chunks === 'Half')
+  await app.stop()
+  await done
+  app = await start(t, app)
+  app.on('question', ({ question }) => app.ok('answer', { questionId: question.questionId, decision: 'accept', fingerprint: question.fingerprint }))
+  const { conversations: [{ conversationId, state }] } = await app.ok('list-conversations', {})
+  assert.equal(state, 'interrupted')
+  await goOn(app, 'continue-answer', { conversationId })
+  assert.deepEqual(said((await app.ok('get-conversation', { conversationId })).messages), ['user: Tell me.', 'assistant: Half and half.'])
+})
+
 test('after a restart a conversation is found by its words, read in pages, gone on with by a model that may only read, and deleted', options, async t => {
   let app = await start(t)
   const llm = await configured(t, app, () => [{ role: 'assistant', content: 'Yes.' }])
