@@ -13,6 +13,7 @@ mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod id;
+mod keychain;
 mod ollama;
 mod private;
 mod profile;
@@ -27,6 +28,7 @@ mod vault;
 mod version;
 
 pub use error::{Error, Warning};
+pub use keychain::{Keychain, KeychainProblem, SERVICE as KEYCHAIN_SERVICE};
 pub use ollama::{KeepAlive, Ollama, Think, ThinkLevel};
 pub use profile::{
     ApiType, AuthMethod, HostKeyPolicy, LlmProfile, ModelProfile, Profile, SshProfile, Timeouts,
@@ -38,4 +40,4 @@ pub use source::SecretSource;
 pub use store::{Changed, Listed, Loaded, Lock, Store, Trust};
 pub use unknown::Unknown;
 pub use validate::{validate, validate_secret};
-pub use vault::{Credential, KeySource, Vault, VaultProblem, VaultStatus};
+pub use vault::{Credential, KeptKey, KeySource, Vault, VaultProblem, VaultStatus};

@@ -72,8 +72,8 @@ impl Secrets {
     }
 
     /// The vault, if secrets have one to be kept in.
-    pub fn vault(&self) -> Option<&Vault> {
-        self.vault.as_deref()
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
     }
 
     /// Notices what another process has put into the vault. Blocks for a moment.

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::{
-    config::{self, Change, Credential, Profile, SecretField, Secrets, Vault},
+    config::{self, Change, Credential, Keychain, Profile, SecretField, Secrets, Vault},
     conversation::{Audit, Bounds, History, Place},
     protocol::{AuditOptions, ErrorObject, HistoryOptions, HostCapabilities},
     rpc::Outbound,
@@ -40,6 +40,8 @@ pub(super) struct Workspace {
     pub(super) outbound: Outbound,
     pub(super) capabilities: HostCapabilities,
     pub(super) store: config::Store,
+    /// The system's key store.
+    pub(super) keychain: Keychain,
     pub(super) pool: ssh::Pool,
     pub(super) ssh_environment: Arc<ssh::Environment>,
     pub(super) links: Arc<Links>,
@@ -72,6 +74,9 @@ impl Workspace {
             pool: ssh::Pool::new(Arc::clone(&ssh_environment)),
             ssh_environment,
             history: open_history(project_dir.clone(), data_dir, history),
+            keychain: Keychain::of_system(|name| {
+                environment.variables.get(name).map(str::to_owned)
+            }),
             store: open_store(project_dir, data_dir),
             audit: Audit::new(
                 audit.enabled.then(|| data_dir.join("audit")),

@@ -236,6 +236,10 @@ pub enum ErrorCode {
     StoreBusy = 4009,
     /// The disk refused.
     StoreIo = 4010,
+    /// The system's key store, which has the vault's key, is not there or does not work.
+    VaultKeychainUnavailable = 4011,
+    /// The system's key store works, and the vault's key is not in it any more.
+    VaultKeyLost = 4012,
 
     /// The host can't do what is needed, or is gone.
     HostUnavailable = 5001,

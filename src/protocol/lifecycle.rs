@@ -96,8 +96,8 @@ pub struct Party {
     pub version: String,
 }
 
-/// What opens the vault, from the host's own key store or from a person: one of the two, or
-/// nothing.
+/// What opens the vault, from the host's own key store, from a person, or from the system's key
+/// store: one of the three, or nothing.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultKey {
@@ -109,6 +109,10 @@ pub struct VaultKey {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub passphrase: Option<SecretString>,
+    /// `true`: the daemon keeps a key in the system's key store itself (Secret Service, Keychain,
+    /// Credential Manager). For hosts that can't; a person may be asked to unlock it.
+    #[serde(default)]
+    pub keychain: bool,
 }
 
 /// What the host can be asked for; absent is `false`.
@@ -273,6 +277,8 @@ pub enum VaultKeySource {
     Host,
     /// A passphrase.
     Passphrase,
+    /// A key in the system's key store.
+    Keychain,
 }
 
 /// Whether secrets can be read and kept.

@@ -29,6 +29,7 @@ mod host_death;
 mod host_keys;
 mod interrupted;
 mod isolation;
+mod keychain;
 mod lifecycle;
 mod llama_cpp_python;
 mod load;

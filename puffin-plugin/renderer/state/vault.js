@@ -3,6 +3,8 @@
 const LOCKED = {
   VAULT_LOCKED: { passphrase: true, reset: true },
   VAULT_KEY_MISMATCH: { passphrase: true, reset: true },
+  VAULT_KEYCHAIN_UNAVAILABLE: { passphrase: false, reset: true },
+  VAULT_KEY_LOST: { passphrase: false, reset: true },
   VAULT_CORRUPT: { passphrase: false, reset: true },
   VAULT_TOO_NEW: { passphrase: false, reset: false },
   STORE_IO: { passphrase: false, reset: false }

@@ -42,6 +42,11 @@ impl Key {
         Ok(Self(bytes))
     }
 
+    /// Itself, to be kept where secrets are.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &*self.0
+    }
+
     /// The key for one purpose. Keys of different purposes tell nothing of each other.
     pub(super) fn derive(&self, purpose: &str) -> Self {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);

@@ -176,9 +176,11 @@ impl Document {
 
     fn is_sound(&self) -> bool {
         match (&self.key.source, &self.key.kdf) {
-            (KeySource::Host, None) => true,
+            (KeySource::Host | KeySource::Keychain, None) => true,
             (KeySource::Passphrase, Some(kdf)) => kdf.is_bearable(),
-            (KeySource::Host, Some(_)) | (KeySource::Passphrase, None) => false,
+            (KeySource::Host | KeySource::Keychain, Some(_)) | (KeySource::Passphrase, None) => {
+                false
+            }
         }
     }
 }
@@ -202,6 +204,7 @@ impl KeySource {
         match self {
             Self::Host => "host",
             Self::Passphrase => "passphrase",
+            Self::Keychain => "keychain",
         }
     }
 }
@@ -215,7 +218,7 @@ impl Serialize for KeySource {
 impl<'de> Deserialize<'de> for KeySource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        [Self::Host, Self::Passphrase]
+        [Self::Host, Self::Passphrase, Self::Keychain]
             .into_iter()
             .find(|source| source.name() == name)
             .ok_or_else(|| de::Error::custom("unknown key source"))

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::cipher::{Key, joined, random};
 use super::document::{Base64, Kdf, KdfName, KeySlot};
 use super::problem::{KeySource, VaultProblem};
+use crate::config::keychain::KeychainProblem;
 
 /// RFC 9106's second choice: 64 MiB, 3 passes, 4 lanes. Never less, however slow the machine.
 const MEMORY_KIB: u32 = 64 * 1024;
@@ -31,6 +32,8 @@ pub struct Credential(Kind);
 enum Kind {
     Host(Key),
     Passphrase(SecretString),
+    /// What the system's store gave; `None`: it was not asked, as this vault has no key there.
+    Keychain(Option<Result<Key, KeychainProblem>>),
 }
 
 /// The key that wraps the vault's own, and where it comes from.
@@ -57,18 +60,37 @@ impl Credential {
         (!is_empty).then_some(Self(Kind::Passphrase(passphrase)))
     }
 
-    fn source(&self) -> KeySource {
+    /// What the system's store of secrets gave.
+    pub(super) fn kept(given: Option<Result<Key, KeychainProblem>>) -> Self {
+        Self(Kind::Keychain(given))
+    }
+
+    pub(super) fn source(&self) -> KeySource {
         match self.0 {
             Kind::Host(_) => KeySource::Host,
             Kind::Passphrase(_) => KeySource::Passphrase,
+            Kind::Keychain(_) => KeySource::Keychain,
+        }
+    }
+
+    /// Whether there is a key in it at all.
+    pub(super) fn check(&self) -> Result<(), VaultProblem> {
+        match &self.0 {
+            Kind::Host(_) | Kind::Passphrase(_) | Kind::Keychain(Some(Ok(_))) => Ok(()),
+            Kind::Keychain(Some(Err(problem))) => Err(problem.clone().into()),
+            Kind::Keychain(None) => Err(VaultProblem::Locked {
+                needs: KeySource::Keychain,
+            }),
         }
     }
 
     /// For a new vault. A passphrase costs 0.1 s or more, and 64 MiB or more: what its numbers cost
-    /// is measured, and they are raised until it is enough.
+    /// is measured, and they are raised until it is enough. Not where [`Self::check`] fails.
     pub(super) fn new_kek(&self) -> std::io::Result<Kek> {
         match &self.0 {
-            Kind::Host(key) => Ok(Kek::of_host(key)),
+            Kind::Host(key) => Ok(Kek::plain(KeySource::Host, key)),
+            Kind::Keychain(Some(Ok(key))) => Ok(Kek::plain(KeySource::Keychain, key)),
+            Kind::Keychain(_) => Err(std::io::ErrorKind::NotFound.into()),
             Kind::Passphrase(passphrase) => {
                 let mut kdf = Kdf::new(random()?);
                 loop {
@@ -88,7 +110,19 @@ impl Credential {
     pub(super) fn kek_for(&self, slot: &KeySlot) -> Result<Kek, VaultProblem> {
         let locked = VaultProblem::Locked { needs: slot.source };
         match (&self.0, slot.source, &slot.kdf) {
-            (Kind::Host(key), KeySource::Host, _) => Ok(Kek::of_host(key)),
+            (Kind::Host(key), KeySource::Host, _) => Ok(Kek::plain(KeySource::Host, key)),
+            (Kind::Keychain(given), KeySource::Keychain, _) => match given {
+                Some(Ok(key)) => {
+                    let kek = Kek::plain(KeySource::Keychain, key);
+                    // Another window has made another one since: it has an entry of its own.
+                    match kek.id() == slot.kek_id.0 {
+                        true => Ok(kek),
+                        false => Err(locked),
+                    }
+                }
+                Some(Err(problem)) => Err(problem.clone().into()),
+                None => Err(locked),
+            },
             (Kind::Passphrase(passphrase), KeySource::Passphrase, Some(kdf)) => {
                 // Its numbers were checked when the file was read.
                 Kek::of_passphrase(passphrase, kdf.clone()).map_err(|_| locked)
@@ -99,9 +133,10 @@ impl Credential {
 }
 
 impl Kek {
-    fn of_host(key: &Key) -> Self {
+    /// A key that is used as it was given.
+    pub(super) fn plain(source: KeySource, key: &Key) -> Self {
         Self {
-            source: KeySource::Host,
+            source,
             kdf: None,
             key: key.clone(),
         }

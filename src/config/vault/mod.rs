@@ -1,8 +1,8 @@
 //! The vault: secrets that outlive the daemon, sealed, in the user's own data folder.
 //!
 //! A random key, the data key, seals every secret and vouches for the whole file; it is in the
-//! file itself, wrapped by a key that is not: the host's, or one made of a passphrase. An entry
-//! opens only under its own profile and field and for the address that it was set for.
+//! file itself, wrapped by a key that is not: the host's, one made of a passphrase, or one in the
+//! system's own store ([`kept`]). An entry opens only under its own profile and field and for the address that it was set for.
 //!
 //! Reading a secret touches no file: [`Vault::refresh`] does, and everything that writes.
 
@@ -11,6 +11,7 @@ mod document;
 mod entry;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
+mod kept;
 mod key;
 mod place;
 mod problem;
@@ -28,6 +29,7 @@ use cipher::{Key, sha256};
 use document::Entry;
 pub(super) use entry::Address;
 use entry::Label;
+pub use kept::KeptKey;
 pub use key::Credential;
 use place::{Place, Which};
 pub use problem::{KeySource, VaultProblem};
@@ -150,6 +152,9 @@ impl Vault {
     /// # Errors
     /// It is as it was.
     pub fn rotate(&self, credential: Option<Credential>) -> Result<(), VaultProblem> {
+        if let Some(credential) = &credential {
+            credential.check()?;
+        }
         let mut opener = lock(&self.opener);
         self.found().check_open()?;
         let held = self.place.hold()?;

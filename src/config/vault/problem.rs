@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::keychain::KeychainProblem;
+
 /// What opens a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeySource {
@@ -12,6 +14,8 @@ pub enum KeySource {
     Host,
     /// A passphrase that a person knows.
     Passphrase,
+    /// A key in the system's own store of secrets.
+    Keychain,
 }
 
 /// Why the vault does not give or keep a secret. What it holds is intact in every case.
@@ -29,6 +33,9 @@ pub enum VaultProblem {
         /// What kind of key it was.
         key: KeySource,
     },
+    /// The key is in the system's own store, which did not give it.
+    #[error(transparent)]
+    Keychain(#[from] KeychainProblem),
     /// The file is damaged, and so is its backup, or there is none. Both were put aside.
     #[error("the vault is damaged; it was put aside as {}", aside.display())]
     Corrupt {
@@ -78,6 +85,7 @@ impl VaultProblem {
             Self::Busy | Self::Io { .. } => true,
             Self::Locked { .. }
             | Self::KeyMismatch { .. }
+            | Self::Keychain(_)
             | Self::Corrupt { .. }
             | Self::TooNew { .. }
             | Self::Refused { .. }
@@ -103,6 +111,7 @@ impl fmt::Display for KeySource {
         f.write_str(match self {
             Self::Host => "key of the host",
             Self::Passphrase => "passphrase",
+            Self::Keychain => "key of the system's key store",
         })
     }
 }

@@ -10,7 +10,7 @@ use super::cipher::Key;
 use super::document::{Document, Entry, Unreadable};
 use super::key::{Credential, Kek};
 use super::place::{Content, Held, Place, Which};
-use super::problem::VaultProblem;
+use super::problem::{KeySource, VaultProblem};
 use crate::config::private::Stamp;
 
 /// What a vault is opened with.
@@ -54,6 +54,36 @@ pub(super) struct Open {
 /// A file is damaged.
 #[derive(Debug)]
 struct Damaged;
+
+/// Which key of the system's store a vault wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The one that it was made with, by the key's id.
+    Key([u8; 8]),
+    /// A new one: there is no vault.
+    New,
+    /// None: it opens with something else, or can't be read.
+    Nothing,
+}
+
+/// Looks at the files only, as [`find`] would.
+pub(super) fn wanted(place: &Place) -> Result<Wanted, VaultProblem> {
+    let mut wanted = Wanted::New;
+    for which in [Which::Main, Which::Backup] {
+        let Some(content) = place.read(which)? else {
+            continue;
+        };
+        match Document::parse(&content.bytes) {
+            Ok(Document { key, .. }) if key.source == KeySource::Keychain => {
+                return Ok(Wanted::Key(key.kek_id.0));
+            }
+            Ok(_) | Err(Unreadable::TooNew { .. }) => return Ok(Wanted::Nothing),
+            // It is looked at the backup next.
+            Err(Unreadable::Corrupt) => wanted = Wanted::Nothing,
+        }
+    }
+    Ok(wanted)
+}
 
 /// Reads the files. Makes them where there are none, and mends them where one is damaged.
 pub(super) fn find(place: &Place, opener: &mut Opener) -> Result<Found, VaultProblem> {
@@ -139,6 +169,9 @@ fn make(place: &Place, held: &Held<'_>, opener: &mut Opener) -> Result<Found, Va
     let Some(credential) = &opener.credential else {
         return Ok(Found::default());
     };
+    if let Err(problem) = credential.check() {
+        return Ok(Found::failed(problem));
+    }
     let failed = || VaultProblem::io(place.path(Which::Main));
     let kek = credential.new_kek().map_err(failed())?;
     let dek = Key::random().map_err(failed())?;
@@ -183,6 +216,10 @@ impl Opener {
         }
     }
 
+    pub(super) fn source(&self) -> Option<KeySource> {
+        self.credential.as_ref().map(Credential::source)
+    }
+
     pub(super) fn know(&mut self, kek: &Kek) {
         self.kek = Some(kek.clone());
     }
@@ -190,7 +227,13 @@ impl Opener {
     fn kek_for(&self, document: &Document) -> Result<Kek, VaultProblem> {
         let slot = &document.key;
         match (&self.kek, &self.credential) {
-            (Some(kek), _) if kek.source == slot.source && kek.kdf == slot.kdf => Ok(kek.clone()),
+            (Some(kek), _)
+                if kek.source == slot.source
+                    && kek.kdf == slot.kdf
+                    && (kek.source != KeySource::Keychain || kek.id() == slot.kek_id.0) =>
+            {
+                Ok(kek.clone())
+            }
             (_, Some(credential)) => credential.kek_for(slot),
             (_, None) => Err(VaultProblem::Locked { needs: slot.source }),
         }

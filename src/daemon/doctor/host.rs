@@ -66,18 +66,30 @@ impl<P: Person> Host<P> {
         }
     }
 
-    /// Opens a vault that only a passphrase opens, if there is somebody who knows it.
-    pub(super) fn unlock(&mut self, vault: &Value) {
-        if vault["state"] != "locked" || vault["keySource"] != "passphrase" || !self.has_person() {
+    /// Opens the vault, if its key is in the system's key store, or if there is somebody who knows
+    /// its passphrase. `vault` is what is known of it, then and afterwards.
+    pub(super) fn unlock(&mut self, vault: &mut Value) {
+        if vault["state"] != "locked" {
             return;
         }
-        let question = "Passphrase of the vault with the saved secrets (empty: without them): ";
-        if let Some(passphrase) = self.person.ask(question, false)
-            && !passphrase.expose_secret().is_empty()
-        {
-            let params = json!({"passphrase": passphrase.expose_secret()});
-            // Where it does not fit, the test says that the vault is locked.
-            let _ = self.call("remote-llm/vault-unlock", &params);
+        let params = match vault["keySource"].as_str() {
+            // An empty one is no reason to have somebody asked for the store's own password.
+            Some("keychain") if vault["entries"] != 0 => json!({"keychain": true}),
+            Some("passphrase") if self.has_person() => {
+                let question =
+                    "Passphrase of the vault with the saved secrets (empty: without them): ";
+                let passphrase = self.person.ask(question, false);
+                let Some(passphrase) = passphrase.filter(|text| !text.expose_secret().is_empty())
+                else {
+                    return;
+                };
+                json!({"passphrase": passphrase.expose_secret()})
+            }
+            _ => return,
+        };
+        // Where it does not open, the test says why.
+        if let Ok(status) = self.call("remote-llm/vault-unlock", &params) {
+            *vault = status;
         }
     }
 

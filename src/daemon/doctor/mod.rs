@@ -100,10 +100,10 @@ pub async fn examine(
 
 fn visit<P: Person>(mut host: Host<P>, wanted: &Examination) -> Result<Findings, Unexaminable> {
     let refused = |error: Value| Unexaminable(sentence(&error).to_owned());
-    let daemon = host
+    let mut daemon = host
         .call("initialize", &hello(wanted, host.has_person()))
         .map_err(refused)?;
-    host.unlock(&daemon["vault"]);
+    host.unlock(&mut daemon["vault"]);
     let profiles = host
         .call("remote-llm/list-configs", &json!({}))
         .map_err(refused)?;

@@ -1,7 +1,7 @@
 //! Sentences for what can go wrong with saved profiles.
 
 use crate::{
-    config::{Error, KeySource, VaultProblem},
+    config::{Error, KEYCHAIN_SERVICE, KeySource, KeychainProblem, VaultProblem},
     protocol::{ErrorCode, ErrorData, ErrorObject},
 };
 
@@ -119,6 +119,22 @@ fn vault(problem: &VaultProblem) -> (ErrorCode, String) {
             ErrorCode::VaultKeyMismatch,
             "That is not the vault's passphrase.".to_owned(),
         ),
+        VaultProblem::Locked {
+            needs: KeySource::Keychain,
+        } => (
+            ErrorCode::VaultLocked,
+            "The vault is locked: its key is in this system's key store, which was not asked for it."
+                .to_owned(),
+        ),
+        VaultProblem::KeyMismatch {
+            key: KeySource::Keychain,
+        } => (
+            ErrorCode::VaultKeyMismatch,
+            "The key in this system's key store is not the one that the vault was made with. The \
+             vault is left as it is."
+                .to_owned(),
+        ),
+        VaultProblem::Keychain(problem) => keychain(problem),
         VaultProblem::Corrupt { aside } => (
             ErrorCode::VaultCorrupt,
             format!(
@@ -160,8 +176,52 @@ fn vault(problem: &VaultProblem) -> (ErrorCode, String) {
         ),
         VaultProblem::NoVault => (
             ErrorCode::InvalidParams,
-            "There is no vault, and nothing was given to make one with: a key or a passphrase."
+            "There is no vault, and nothing was given to make one with: a key, a passphrase, or the \
+             system's key store."
                 .to_owned(),
+        ),
+    }
+}
+
+/// Why the system's key store gave no key.
+fn keychain(problem: &KeychainProblem) -> (ErrorCode, String) {
+    match problem {
+        KeychainProblem::Unavailable { reason } => (
+            ErrorCode::VaultKeychainUnavailable,
+            format!(
+                "The vault's key is kept in this system's key store, and there is none here: \
+                 {reason}."
+            ),
+        ),
+        KeychainProblem::Failed { reason } => (
+            ErrorCode::VaultKeychainUnavailable,
+            format!("This system's key store, which keeps the vault's key, failed: {reason}."),
+        ),
+        KeychainProblem::Refused => (
+            ErrorCode::VaultLocked,
+            "The vault is locked: this system's key store, which keeps its key, is locked, and was \
+             not unlocked."
+                .to_owned(),
+        ),
+        KeychainProblem::TimedOut => (
+            ErrorCode::VaultLocked,
+            "The vault is locked: this system's key store, which keeps its key, asked somebody to \
+             unlock it, and nobody has answered."
+                .to_owned(),
+        ),
+        KeychainProblem::Missing { account } => (
+            ErrorCode::VaultKeyLost,
+            format!(
+                "The vault's key is not in this system's key store any more: there is no entry \
+                 `{account}` of {KEYCHAIN_SERVICE}. The vault is left as it is."
+            ),
+        ),
+        KeychainProblem::Wrong { account } => (
+            ErrorCode::VaultKeyMismatch,
+            format!(
+                "What is in the entry `{account}` of {KEYCHAIN_SERVICE} in this system's key store \
+                 is not the key that the vault was made with. The vault is left as it is."
+            ),
         ),
     }
 }
@@ -173,6 +233,20 @@ fn hint(problem: &VaultProblem) -> Option<&'static str> {
             "Unlock the vault, enter the password or key again for this session, or sign in with \
              an agent or a key file.",
         ),
+        VaultProblem::Keychain(problem) => Some(match problem {
+            KeychainProblem::Unavailable { .. } | KeychainProblem::Failed { .. } => {
+                "Start the daemon in your desktop session, or where a Secret Service runs (GNOME \
+                 Keyring, KWallet, KeePassXC), or give the vault a passphrase instead. Agents and \
+                 key files go on working."
+            }
+            KeychainProblem::Refused | KeychainProblem::TimedOut => {
+                "Unlock the key store, then the vault again. Agents and key files go on working."
+            }
+            KeychainProblem::Missing { .. } | KeychainProblem::Wrong { .. } => {
+                "Bring the entry back from a backup of the key store, or reset the vault and enter \
+                 your passwords again."
+            }
+        }),
         VaultProblem::KeyMismatch { .. } => Some(
             "Find the right key or passphrase, or reset the vault and enter your passwords again.",
         ),

@@ -22,12 +22,12 @@ const ENDING: Duration = Duration::from_millis(900);
 pub(in crate::daemon) async fn initialize(
     daemon: Arc<Daemon>,
     params: InitializeParams,
-    _: Call,
+    call: Call,
 ) -> Result<InitializeResult, ErrorObject> {
     let project_dir = absolute("projectDir", params.project_dir)?;
     let data_dir = absolute("dataDir", params.data_dir)?;
     let history = checked(params.history)?;
-    let credential = vault::credential(params.vault, "vault.")?;
+    let given = vault::given(params.vault, "vault.")?;
     daemon.open(
         params.capabilities,
         project_dir,
@@ -39,7 +39,7 @@ pub(in crate::daemon) async fn initialize(
         daemon.log.open(options.level, daemon.outbound.clone());
     }
     let workspace = daemon.workspace()?;
-    workspace.open_vault(credential).await;
+    vault::open(workspace, given, &call.token).await;
     watch(workspace).await;
     let vault = vault::told(workspace).await?;
     tracing::info!(

@@ -1,5 +1,5 @@
 //! Real peers on loopback: OpenSSH's sshd and agent, dropbear, asyncssh, llama.cpp's
-//! llama-server, LiteLLM's proxy and llama-cpp-python's server.
+//! llama-server, LiteLLM's proxy, llama-cpp-python's server and GNOME's keyring.
 //!
 //! Each is a value: `start` returns when it answers, dropping it kills it with all
 //! its children, and it dies with the test process however that ends. They share
@@ -16,6 +16,7 @@ pub(crate) mod account;
 pub(crate) mod agent;
 pub(crate) mod asyncssh;
 pub(crate) mod dropbear;
+pub(crate) mod keyring;
 pub(crate) mod keys;
 pub(crate) mod llama;
 mod process;
