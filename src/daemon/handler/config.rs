@@ -51,7 +51,7 @@ pub(in crate::daemon) async fn configure(
     wire::source::clear_others(&profile, &mut changes, &kept)
         .map_err(|error| failure::config(&error))?;
     // They can be removed later as well, and nobody gets them: no reason to refuse the change.
-    let is_locked = |vault: &Vault| vault.status().problem.is_some();
+    let is_locked = |vault: &Arc<Vault>| vault.status().problem.is_some();
     if !store.secrets().vault().is_some_and(is_locked) {
         wire::source::clear_removed(&profile, &mut changes, &kept);
     }
