@@ -25,10 +25,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use super::{
-    super::captures::capture,
-    replay::{LARGE, Random},
-};
+use super::{super::captures::capture, replay::Random};
 use crate::llm::ApiType;
 
 /// See the module's documentation.
@@ -138,13 +135,6 @@ impl Case {
                 || text.contains("\"done\":true")
                 || text.split("\"finish_reason\":").skip(1).any(reason)
         })
-    }
-
-    /// Whether it would take too long to play it byte by byte.
-    pub(super) fn is_large(&self) -> bool {
-        self.answers
-            .iter()
-            .any(|answer| answer.bytes().len() >= LARGE)
     }
 
     /// The same with the last answer's body cut short, as if that were all of it.

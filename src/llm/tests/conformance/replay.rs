@@ -17,8 +17,8 @@ pub(super) enum Cutting {
     Random(u64),
 }
 
-/// An answer from here on, in bytes, is not played byte by byte.
-pub(super) const LARGE: usize = 256 * 1024;
+/// An answer from here on, in bytes, is cut at random into larger pieces.
+const LARGE: usize = 256 * 1024;
 
 /// Asks a server that answers as the case has it.
 pub(super) async fn replay(case: &Case, cutting: Cutting) -> Told {
