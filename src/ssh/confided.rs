@@ -8,6 +8,8 @@ use super::text::{sanitize, sanitize_lines};
 
 /// Shorter ones are parts of ordinary words: they are taken out only where they stand alone.
 const SHORT: usize = 8;
+/// Shorter ones are no secrets, but choices: "1" of a second factor's list, which would have holes.
+const SECRET: usize = 4;
 
 /// The passwords and hidden answers that went over a connection.
 ///
@@ -21,7 +23,7 @@ impl Confided {
     pub(super) fn add(&self, secret: &SecretString) {
         let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = |known: &SecretString| known.expose_secret() == secret.expose_secret();
-        if !secret.expose_secret().is_empty() && !secrets.iter().any(is_known) {
+        if secret.expose_secret().len() >= SECRET && !secrets.iter().any(is_known) {
             secrets.push(secret.clone());
             // One may be a part of another.
             secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
@@ -71,13 +73,21 @@ mod tests {
     #[test]
     fn what_was_confided_does_not_come_back() {
         let confided = Confided::default();
-        for secret in ["hunter2", "correct horse", "correct horse 2", "no", ""] {
+        for secret in [
+            "hunter2",
+            "correct horse",
+            "correct horse 2",
+            "nono",
+            "1",
+            "",
+        ] {
             confided.add(&secret.into());
         }
         for (said, shown) in [
             ("bad password hunter2", "bad password [redacted]"),
-            ("hunter2: no!", "[redacted]: [redacted]!"),
-            ("not known here", "not known here"),
+            ("hunter2: nono!", "[redacted]: [redacted]!"),
+            ("nonono known", "nonono known"),
+            ("1. push", "1. push"),
             ("<correct horse 2>", "<[redacted]>"),
             ("xcorrect horsex", "x[redacted]x"),
             ("plain\u{1b}", "plain\\u{1b}"),
