@@ -87,6 +87,25 @@ async fn a_locked_vault_says_so_and_takes_nothing_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_says_that_a_vault_of_a_newer_program_was_not_read() {
+    let bed = Bed::start().await;
+    saved(&bed, json!({"key": KEY})).await;
+    let mut vault: Value = serde_json::from_slice(&std::fs::read(file(&bed)).unwrap()).unwrap();
+    vault["version"] = json!(2);
+    let newer = vault.to_string();
+    std::fs::write(file(&bed), &newer).unwrap();
+    let (daemon, status) = daemon(&bed, json!({"key": KEY})).await;
+    assert_eq!(status["problem"]["data"]["code"], "VAULT_TOO_NEW");
+    let config = json!({"configId": CONFIG});
+    let tested = daemon.ok("remote-llm/test-connection", config).await;
+    let warnings = tested["warnings"].as_array().unwrap();
+    let said = |warning: &Value| warning.as_str().unwrap().contains("may be in the vault");
+    assert!(warnings.iter().any(said), "{tested:#}");
+    daemon.shut_down().await;
+    assert_eq!(std::fs::read_to_string(file(&bed)).unwrap(), newer);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_typed_while_it_was_locked_is_kept_once_it_is_unlocked() {
     let bed = Bed::start().await;
     saved(&bed, json!({"passphrase": "correct horse"})).await;

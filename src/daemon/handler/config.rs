@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{Change, Error, Listed, Loaded, Profile, Vault, Warning, validate_secret},
+    config::{Error, Listed, Loaded, Profile, Vault, Warning},
     protocol::{
         ConfigChange, ConfigChanged, ConfigChangedParams, ConfigProblem, ConfigRef, ConfigView,
         ConfigureParams, DeleteConfigResult, Empty, ErrorObject, ListConfigsResult, Notification,
@@ -42,11 +42,7 @@ pub(in crate::daemon) async fn configure(
     let profile = merge(&params, id, known.as_ref().map(|loaded| &loaded.profile))?;
     check_endpoint(&profile)?;
     let mut changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
-    for (field, change) in &changes {
-        if let Change::Set(secret) = change {
-            validate_secret(field, secret).map_err(|error| failure::config(&error))?;
-        }
-    }
+    wire::source::check(&changes).map_err(|error| failure::config(&error))?;
     let kept = store.secrets().fields(&profile.id);
     wire::source::clear_others(&profile, &mut changes, &kept)
         .map_err(|error| failure::config(&error))?;

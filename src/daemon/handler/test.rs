@@ -68,6 +68,17 @@ pub(in crate::daemon) async fn test_connection(
     .await
 }
 
+/// Nobody knows what is in a vault that can't be read: what goes without it may be refused for that.
+fn unreadable_vault(workspace: &Workspace) -> Option<String> {
+    let status = workspace.store.secrets().vault()?.status();
+    let problem = status.problem.filter(|_| status.vault_id.is_none())?;
+    let told = failure::config(&config::Error::Vault(problem));
+    Some(format!(
+        "A password or key that may be in the vault was not used. {}",
+        told.message
+    ))
+}
+
 /// What is tested.
 struct Subject {
     config_id: Option<String>,
@@ -123,6 +134,7 @@ async fn subject(
     };
     config::validate(&checked).map_err(|error| failure::config(&error))?;
     let changes = wire::config::changes(params.ssh.as_ref(), params.llm.as_ref());
+    wire::source::check(&changes).map_err(|error| failure::config(&error))?;
     Ok(Subject {
         config_id: params.config_id.clone(),
         saved: params.ssh.is_none() && params.llm.is_none(),
@@ -162,6 +174,9 @@ async fn run(
         }
     };
     report.warnings = warnings;
+    if subject.config_id.is_some() {
+        report.warnings.extend(unreadable_vault(workspace));
+    }
     let prompter = Arc::new(HostPrompter::new(
         Arc::clone(workspace),
         subject.config_id.clone(),

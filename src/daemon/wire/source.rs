@@ -32,6 +32,17 @@ pub(super) fn of_stop(source: &SecretSource) -> ssh::SecretSource {
     }
 }
 
+/// Checks the secrets that are given.
+///
+/// # Errors
+/// [`Error::Invalid`] for one that could not be sent.
+pub(in crate::daemon) fn check(changes: &Changes) -> Result<(), Error> {
+    changes.iter().try_for_each(|(field, change)| match change {
+        Change::Set(secret) => config::validate_secret(field, secret),
+        Change::Keep | Change::Clear => Ok(()),
+    })
+}
+
 /// Has the secrets cleared that the profile has come from elsewhere; `kept` are those that are there.
 ///
 /// # Errors
