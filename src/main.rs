@@ -44,11 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command for people, which never serves"
-)]
+#[expect(clippy::print_stderr, reason = "for people; it never serves")]
 fn examine(options: Doctor) -> ExitCode {
     let tap = LogTap::default();
     install_logging(None, &tap);
@@ -77,11 +73,10 @@ fn examine(options: Doctor) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if options.json {
-        println!("{:#}", findings.json());
-    } else {
-        print!("{}", findings.table());
-    }
+    let told = match options.json {
+        true => say(format_args!("{:#}", findings.json())),
+        false => say(findings.table().trim_end()),
+    };
     if let Some(path) = options.bundle {
         let bundle = format!("{:#}\n", findings.bundle(&environment));
         if let Err(error) = write_new(&path, &bundle) {
@@ -93,10 +88,7 @@ fn examine(options: Doctor) -> ExitCode {
             path.display()
         );
     }
-    match findings.success() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    ExitCode::from(u8::from(!(told && findings.success())))
 }
 
 /// Writes a file for its owner only; one that is there stays as it is.
@@ -115,22 +107,18 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command for people, which never serves"
-)]
+#[expect(clippy::print_stderr, reason = "for people; it never serves")]
 fn verify(file: &Path) -> ExitCode {
     let verified = std::fs::File::open(file)
         .map_err(Into::into)
         .and_then(|file| daemon::verify_audit(std::io::BufReader::new(file)));
     match verified {
         Ok(verified) => {
-            println!("{}: {} records, unbroken", file.display(), verified.records);
+            let mut text = format!("{}: {} records, unbroken", file.display(), verified.records);
             if verified.dropped > 0 {
-                println!("{} more could not be written", verified.dropped);
+                text.push_str(&format!("\n{} more could not be written", verified.dropped));
             }
-            ExitCode::SUCCESS
+            ExitCode::from(u8::from(!say(text)))
         }
         Err(broken) => {
             eprintln!("{}: {broken}", file.display());
@@ -139,13 +127,25 @@ fn verify(file: &Path) -> ExitCode {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "a command for people, which never serves"
-)]
 fn print_schema() -> ExitCode {
-    println!("{:#}", puffin_remote_llm::protocol::schema::document());
-    ExitCode::SUCCESS
+    let schema = puffin_remote_llm::protocol::schema::document();
+    ExitCode::from(u8::from(!say(format_args!("{schema:#}"))))
+}
+
+/// Prints a text; whether that worked. A reader that has had enough, as `head` has, is no failure.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "for commands for people, which never serve"
+)]
+fn say(text: impl std::fmt::Display) -> bool {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("cannot print: {error}");
+            false
+        }
+        _ => true,
+    }
 }
 
 /// `ssh` has started this program to ask something (SSH_ASKPASS): its only argument is the

@@ -23,6 +23,23 @@ fn the_schema_in_the_repository_is_current() {
     );
 }
 
+/// As `puffin-remote-llm schema | head` does it: the schema is longer than what a pipe holds.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_had_enough_of_the_schema_is_no_failure() {
+    let mut printing = std::process::Command::new(crate::support::daemon::binary())
+        .arg("schema")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(printing.stdout.take());
+    let ended = printing.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{said}");
+    assert_eq!(said, "");
+}
+
 #[test]
 fn the_schema_lists_every_method_of_the_contract() {
     let document = protocol::schema::document();
