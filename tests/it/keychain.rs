@@ -1,5 +1,7 @@
 //! A vault whose key is in the system's own store: GNOME's keyring, on a bus of the test's own.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::bed::{Bed, CONFIG, prompt, with};
@@ -221,6 +223,39 @@ async fn a_vault_changes_its_key_to_the_keyring_and_away_from_it() {
         (&json!("unlocked"), &json!(2))
     );
     daemon.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_opens_it_by_itself_and_says_what_is_wrong() {
+    let Some((bed, mut keyring)) = start().await else {
+        return;
+    };
+    saved(&bed, &keyring).await;
+    let doctor = keyring
+        .around(bed.launch())
+        .argument("doctor")
+        .argument(CONFIG)
+        .argument("--json")
+        .argument("--project")
+        .argument(bed.project().to_str().unwrap())
+        .argument("--data-dir")
+        .argument(bed.path("data").to_str().unwrap());
+    let examine = async || {
+        let mut command = doctor.command();
+        let work = move || command.stdin(Stdio::null()).output().unwrap();
+        let output = tokio::task::spawn_blocking(work).await.unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let found = examine().await;
+    assert_eq!(found["success"], true, "{found:#}");
+    assert_eq!(found["vault"], "unlocked");
+    keyring.kill();
+    let found = examine().await;
+    assert_eq!(found["success"], false, "{found:#}");
+    assert!(
+        found.to_string().contains("VAULT_KEYCHAIN_UNAVAILABLE"),
+        "{found:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What every test of the vault begins with.
 
 mod damage;
+mod kept;
 mod keys;
 mod known;
 #[cfg(unix)]

@@ -7,6 +7,8 @@
 
 mod address;
 mod message;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::VecDeque;
@@ -20,6 +22,8 @@ use tokio::net::UnixStream;
 use address::Address;
 pub(super) use message::{Body, Method};
 use message::{HEAD, Header, Kind};
+#[cfg(test)]
+use wire::Reader;
 pub(super) use wire::{Malformed, Writer};
 
 /// Signals that are kept until somebody waits for one. A bus that sends more is not listened to.
