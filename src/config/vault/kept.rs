@@ -6,11 +6,13 @@
 //! person by it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 
 use super::cipher::Key;
 use super::key::{Credential, Kek};
@@ -18,6 +20,9 @@ use super::problem::{KeySource, VaultProblem};
 use super::state::{self, Wanted};
 use super::{Vault, lock};
 use crate::config::keychain::{Keychain, KeychainProblem};
+
+/// How long an entry that is of no more use may take to be removed.
+const CLEANING: Duration = Duration::from_secs(10);
 
 /// What the system's store gave for a vault, or was given to keep.
 #[derive(Debug)]
@@ -138,8 +143,10 @@ async fn ask(keychain: &Keychain, id: [u8; 8]) -> Result<Key, KeychainProblem> {
     }
 }
 
+/// Nobody has to unlock the store for this: what it was about is done.
 async fn remove(keychain: &Keychain, account: &str) {
-    if let Err(problem) = keychain.entries().remove(account).await {
+    let removed = timeout(CLEANING, keychain.entries().remove(account)).await;
+    if let Err(problem) = removed.unwrap_or(Err(KeychainProblem::TimedOut)) {
         tracing::warn!("the key store's entry {account} is of no more use, and stays: {problem}");
     }
 }
