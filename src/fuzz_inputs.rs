@@ -8,6 +8,10 @@ type Target = fn(&[u8]);
 
 /// The target of each folder of inputs.
 const TARGETS: &[(&str, Target)] = &[
+    #[cfg(all(unix, not(target_os = "macos")))]
+    ("bus", config::fuzzing::bus),
+    #[cfg(not(all(unix, not(target_os = "macos"))))]
+    ("bus", |_| {}), // There is none.
     ("deltas", llm::fuzzing::deltas),
     ("key_file", ssh::fuzzing::key_file),
     ("known_hosts", ssh::fuzzing::known_hosts),

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+#[cfg(all(unix, not(target_os = "macos")))]
+pub use super::keychain::secret_service::dbus::fuzzing::bus;
 pub use super::vault::fuzzing::vault;
 use super::{Warning, from_json, validate};
 

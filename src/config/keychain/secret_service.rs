@@ -3,7 +3,7 @@
 //! A secret goes over the bus as it is, which is a socket of this user: who can listen there can
 //! ask the service himself.
 
-mod dbus;
+pub(in crate::config) mod dbus;
 
 use std::time::Duration;
 

@@ -6,6 +6,8 @@
 //! was asked for it is not asked any more.
 
 mod address;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::config) mod fuzzing;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -22,8 +24,6 @@ use tokio::net::UnixStream;
 use address::Address;
 pub(super) use message::{Body, Method};
 use message::{HEAD, Header, Kind};
-#[cfg(test)]
-use wire::Reader;
 pub(super) use wire::{Malformed, Writer};
 
 /// Signals that are kept until somebody waits for one. A bus that sends more is not listened to.
