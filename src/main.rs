@@ -3,7 +3,12 @@
 mod cli;
 mod terminal;
 
+#[cfg(unix)]
+use std::os::fd::AsFd as _;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as _;
 use std::{
+    fs::File,
     io::{self, Write as _},
     panic::PanicHookInfo,
     path::{Path, PathBuf},
@@ -25,6 +30,10 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, prelude::*}
 /// Threads that read and write files and look names up. Not tokio's 512: a thousand prompts at
 /// once, each of which reads its profile, would have them all.
 const FILE_THREADS: usize = 32;
+
+/// One worker does all that never waits. A token wakes a chain of tasks, and to hand each of them to
+/// another thread costs several times what they do; what takes long is done aside.
+const WORKERS: usize = 1;
 
 /// Lets debuggers, and tests that count descriptors, look into the daemon.
 #[cfg(target_os = "linux")]
@@ -91,6 +100,20 @@ fn examine(options: Doctor) -> ExitCode {
     ExitCode::from(u8::from(!(told && findings.success())))
 }
 
+/// Standard output as the host gave it, without the buffer of std's.
+fn output() -> io::Result<File> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that hands stdout over"
+    )]
+    let output = io::stdout();
+    #[cfg(unix)]
+    let owned = output.as_fd().try_clone_to_owned()?;
+    #[cfg(windows)]
+    let owned = output.as_handle().try_clone_to_owned()?;
+    Ok(owned.into())
+}
+
 /// Writes a file for its owner only; one that is there stays as it is.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
@@ -102,6 +125,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
         .enable_all()
         .max_blocking_threads(FILE_THREADS)
         .build()
@@ -180,16 +204,18 @@ fn serve(options: &Serve) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let output = match output() {
+        Ok(output) => output,
+        Err(error) => {
+            tracing::error!("cannot write to the host: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let end = runtime.block_on(async {
         let ending = Ending::default();
         tokio::spawn(stop_on_signal(ending.stop.clone()));
         tokio::spawn(notice_parent_s_end(ending.orphaned.clone()));
         notice_reader_s_end(ending.orphaned.clone());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that hands stdout over"
-        )]
-        let output = io::stdout();
         daemon::serve(io::stdin(), output, environment(), tap, ending).await
     });
     tracing::info!(?end, "ended");

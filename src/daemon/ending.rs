@@ -85,17 +85,18 @@ impl Patience {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::net::UnixStream;
+    use std::fs::File;
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
 
     use tokio::time::Instant;
 
     use super::*;
-    use crate::rpc::{Limits, Peer};
+    use crate::rpc::{HostPipe, Limits, Peer};
 
     #[tokio::test(start_paused = true)]
     async fn a_host_is_given_more_time_than_a_dead_one() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let output = ours.try_clone().unwrap();
+        let output = HostPipe::from(File::from(OwnedFd::from(ours.try_clone().unwrap())));
         let (outbound, _incoming) = Peer::start(ours, output, Limits::default()).unwrap();
         let begun = Instant::now();
         DRAINING.over(&outbound).await;

@@ -24,11 +24,7 @@ mod watch;
 mod wire;
 mod workspace;
 
-use std::{
-    io::{Read, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{io::Read, path::PathBuf, sync::Arc};
 
 use crate::{protocol, rpc};
 
@@ -80,7 +76,7 @@ pub enum End {
 /// where no host is left to be answered.
 pub async fn serve(
     input: impl Read + Send + 'static,
-    output: impl Write + Send + 'static,
+    output: impl Into<rpc::HostPipe>,
     environment: Environment,
     log: LogTap,
     ending: Ending,
@@ -93,6 +89,7 @@ pub async fn serve(
         in_flight: 2 * admission::MAX_PROMPTS,
         ..rpc::Limits::default()
     };
+    let output: rpc::HostPipe = output.into();
     let (outbound, mut incoming) = match rpc::Peer::start(input, output, limits) {
         Ok(started) => started,
         Err(error) => {

@@ -13,11 +13,11 @@ use std::{
     },
 };
 
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::sync::Notify;
 
 use crate::{
     protocol::{Event, Notification, StreamChunk, StreamChunkParams},
-    rpc::{NotSent, Outbound},
+    rpc::{Lane, NotSent, Notifier, Outbound, Source},
 };
 
 use super::wire::json_bytes;
@@ -41,38 +41,54 @@ pub(super) type Total = Arc<AtomicUsize>;
 #[derive(Debug)]
 pub(super) struct EventStream {
     waiting: Arc<Waiting>,
-    forwarder: JoinHandle<()>,
+    lane: Lane,
 }
 
 impl EventStream {
     /// A stream for the prompt that the host calls `request_id`.
-    pub(super) fn new(request_id: String, outbound: Outbound, total: Total) -> Self {
-        let waiting = Arc::new(Waiting::new(total));
-        let forwarder = tokio::spawn(forward(Arc::clone(&waiting), request_id, outbound));
-        Self { waiting, forwarder }
+    pub(super) fn new(request_id: String, outbound: &Outbound, total: Total) -> Self {
+        let waiting = Arc::new(Waiting::new(request_id, total));
+        let lane = outbound.lane(Arc::<Waiting>::clone(&waiting));
+        Self { waiting, lane }
     }
 
     /// Adds an event. Waits only while far more is waiting than a working host leaves.
     pub(super) async fn push(&self, round: u32, event: Event) {
-        self.waiting.push(round, event).await;
+        self.waiting.add(round, event);
+        self.until(|waiting| !waiting.is_full()).await;
     }
 
-    /// Adds the last event, and returns when every event is in the outbound queue, so that
-    /// the reply comes after them.
+    /// Adds the last event, and returns when every event is on its way, so that the reply comes
+    /// after them.
     pub(super) async fn end(self, round: u32, event: Event) {
-        self.waiting.push(round, event).await;
-        self.waiting.lock().ended = true;
-        self.waiting.arrived.notify_one();
-        // The forwarder ends by itself; a panic in it has been reported by its task.
-        let _ = self.forwarder.await;
+        self.waiting.add(round, event);
+        self.until(Waiting::is_empty).await;
+    }
+
+    async fn until(&self, enough: impl Fn(&Waiting) -> bool) {
+        loop {
+            let taken = self.waiting.taken.notified();
+            if self.lane.ready().is_err() {
+                // Nobody is left to lose anything.
+                return self.waiting.clear();
+            }
+            if enough(&self.waiting) {
+                return;
+            }
+            tokio::select! {
+                () = taken => {}
+                () = self.lane.gone() => {}
+            }
+        }
     }
 }
 
+/// What the host has not taken yet.
 #[derive(Debug)]
 struct Waiting {
+    request_id: String,
     queue: Mutex<Queue>,
-    arrived: Notify,
-    drained: Notify,
+    taken: Notify,
     total: Total,
 }
 
@@ -80,18 +96,16 @@ struct Waiting {
 struct Queue {
     events: VecDeque<(u32, Event)>,
     bytes: usize,
-    /// No more events come.
-    ended: bool,
-    /// Nobody takes them any more.
-    abandoned: bool,
+    /// The number of the next event that is told.
+    seq: u64,
 }
 
 impl Waiting {
-    fn new(total: Total) -> Self {
+    fn new(request_id: String, total: Total) -> Self {
         Self {
+            request_id,
             queue: Mutex::default(),
-            arrived: Notify::new(),
-            drained: Notify::new(),
+            taken: Notify::new(),
             total,
         }
     }
@@ -100,69 +114,67 @@ impl Waiting {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn push(&self, round: u32, event: Event) {
+    fn add(&self, round: u32, event: Event) {
         self.total.fetch_add(weight(&event), Ordering::Relaxed);
         self.lock().add(round, event);
-        self.arrived.notify_one();
-        loop {
-            let drained = self.drained.notified();
-            if !self.is_full() {
-                return;
-            }
-            drained.await;
-        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().events.is_empty()
     }
 
     fn is_full(&self) -> bool {
-        let queue = self.lock();
         let limit = if self.total.load(Ordering::Relaxed) < ALL_FULL {
             FULL
         } else {
             SHARE
         };
-        queue.bytes >= limit && !queue.abandoned
+        self.lock().bytes >= limit
     }
 
-    /// Nobody is left to lose anything.
-    fn abandon(&self) {
+    fn clear(&self) {
         let mut queue = self.lock();
-        queue.abandoned = true;
         queue.events.clear();
-        self.drained.notify_one();
+        self.total
+            .fetch_sub(std::mem::take(&mut queue.bytes), Ordering::Relaxed);
     }
+}
 
-    /// The next event, or `None` after the last one.
-    async fn next(&self) -> Option<(u32, Event)> {
-        loop {
-            {
-                let mut queue = self.lock();
-                if let Some((round, event)) = queue.events.pop_front() {
-                    queue.bytes = queue.bytes.saturating_sub(weight(&event));
-                    self.total.fetch_sub(weight(&event), Ordering::Relaxed);
-                    self.drained.notify_one();
-                    return Some((round, event));
-                }
-                if queue.ended {
-                    return None;
-                }
+impl Source for Waiting {
+    fn next(&self, to: &mut Notifier<'_>) -> bool {
+        let mut queue = self.lock();
+        let Some((round, event)) = queue.events.pop_front() else {
+            return false;
+        };
+        let weight = weight(&event);
+        queue.bytes = queue.bytes.saturating_sub(weight);
+        self.total.fetch_sub(weight, Ordering::Relaxed);
+        let chunk = StreamChunkParams {
+            request_id: &self.request_id,
+            seq: queue.seq,
+            round,
+            event,
+        };
+        match to.notify(StreamChunk::METHOD, &chunk) {
+            Ok(()) => queue.seq += 1,
+            Err(problem @ (NotSent::TooBig { .. } | NotSent::NoJson(_) | NotSent::Closed)) => {
+                tracing::error!(%problem, "an event was lost");
             }
-            self.arrived.notified().await;
         }
+        self.taken.notify_one();
+        !queue.events.is_empty()
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.lock().bytes, Ordering::Relaxed);
+        self.clear();
     }
 }
 
 impl Queue {
     fn add(&mut self, round: u32, event: Event) {
         self.bytes += weight(&event);
-        if self.abandoned {
-            return;
-        }
         match self.events.back_mut() {
             Some((last_round, last)) if *last_round == round => match (last, event) {
                 (Event::TextDelta { text }, Event::TextDelta { text: more })
@@ -203,36 +215,17 @@ fn weight(event: &Event) -> usize {
     }
 }
 
-async fn forward(waiting: Arc<Waiting>, request_id: String, outbound: Outbound) {
-    let lane = outbound.lane();
-    let mut seq = 0;
-    loop {
-        // First the turn: what comes meanwhile joins what waits.
-        let Ok(turn) = lane.turn().await else {
-            return waiting.abandon();
-        };
-        let Some((round, event)) = waiting.next().await else {
-            return;
-        };
-        let chunk = StreamChunkParams {
-            request_id: &request_id,
-            seq,
-            round,
-            event,
-        };
-        match turn.notify(StreamChunk::METHOD, &chunk).await {
-            Ok(()) => seq += 1,
-            Err(problem @ (NotSent::TooBig { .. } | NotSent::NoJson(_))) => {
-                tracing::error!(%problem, "an event was lost");
-            }
-            Err(NotSent::Closed) => return waiting.abandon(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
+    use serde_json::{Value, json};
+
+    const REQUEST: &str = "r-1";
+
+    fn waiting(total: &Total) -> Waiting {
+        Waiting::new(REQUEST.to_owned(), Arc::clone(total))
+    }
 
     fn text(text: &str) -> Event {
         Event::TextDelta {
@@ -240,94 +233,170 @@ mod tests {
         }
     }
 
-    async fn all(waiting: &Waiting) -> Vec<(u32, String)> {
-        waiting.lock().ended = true;
-        let mut seen = Vec::new();
-        while let Some((round, event)) = waiting.next().await {
-            seen.push((round, serde_json::to_string(&event).unwrap()));
-        }
-        seen
+    /// Takes one event; tells whether there is another.
+    fn take(waiting: &Waiting, lines: &mut Vec<u8>) -> bool {
+        waiting.next(&mut Notifier::new(lines, usize::MAX))
     }
 
-    #[tokio::test]
-    async fn deltas_that_wait_become_one() {
-        let waiting = Waiting::new(Total::default());
+    fn all(waiting: &Waiting) -> Vec<Value> {
+        let mut lines = Vec::new();
+        while take(waiting, &mut lines) {}
+        assert!(waiting.is_empty());
+        lines
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| serde_json::from_slice::<Value>(line).unwrap()["params"].take())
+            .collect()
+    }
+
+    #[test]
+    fn deltas_that_wait_become_one() {
+        let waiting = waiting(&Total::default());
         for piece in ["a", "b", "c"] {
-            waiting.push(1, text(piece)).await;
+            waiting.add(1, text(piece));
         }
-        waiting
-            .push(
-                1,
-                Event::ReasoningDelta {
-                    text: "why".to_owned(),
-                },
-            )
-            .await;
-        waiting.push(2, text("d")).await;
+        waiting.add(
+            1,
+            Event::ReasoningDelta {
+                text: "why".to_owned(),
+            },
+        );
+        waiting.add(2, text("d"));
+        let told = |seq, round, kind, text| {
+            let event = json!({"type": kind, "text": text});
+            json!({"requestId": REQUEST, "seq": seq, "round": round, "event": event})
+        };
         assert_eq!(
-            all(&waiting).await,
+            all(&waiting),
             [
-                (1, r#"{"type":"text-delta","text":"abc"}"#.to_owned()),
-                (1, r#"{"type":"reasoning-delta","text":"why"}"#.to_owned()),
-                (2, r#"{"type":"text-delta","text":"d"}"#.to_owned()),
+                told(0, 1, "text-delta", "abc"),
+                told(1, 1, "reasoning-delta", "why"),
+                told(2, 2, "text-delta", "d"),
             ]
         );
     }
 
-    #[tokio::test]
-    async fn a_long_delta_takes_no_more_in() {
-        let waiting = Waiting::new(Total::default());
+    #[test]
+    fn a_long_delta_takes_no_more_in() {
+        let waiting = waiting(&Total::default());
         for piece in ["x".repeat(LONGEST - 1), "xx".to_owned(), "y".to_owned()] {
-            waiting.push(1, text(&piece)).await;
+            waiting.add(1, text(&piece));
         }
-        let told: Vec<_> = all(&waiting).await;
-        let lengths: Vec<_> = told.iter().map(|(_, event)| event.len()).collect();
-        let frame = r#"{"type":"text-delta","text":""}"#.len();
-        assert_eq!(lengths, [frame + LONGEST + 1, frame + 1]);
+        let told = all(&waiting);
+        let lengths = told
+            .iter()
+            .map(|params| params["event"]["text"].as_str().unwrap().len());
+        assert!(lengths.eq([LONGEST + 1, 1]));
     }
 
-    #[tokio::test]
-    async fn a_full_stream_waits_for_the_host_and_then_goes_on() {
-        let waiting = Arc::new(Waiting::new(Total::default()));
-        let pushed = tokio::spawn({
-            let waiting = Arc::clone(&waiting);
-            async move { waiting.push(1, text(&"x".repeat(FULL))).await }
-        });
-        while waiting.lock().bytes == 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(!pushed.is_finished());
-        waiting.next().await.unwrap();
-        pushed.await.unwrap();
+    #[test]
+    fn an_event_that_cannot_be_told_leaves_no_gap() {
+        let waiting = waiting(&Total::default());
+        waiting.add(1, text(&"x".repeat(1000)));
+        waiting.add(2, text("y"));
+        let mut lines = Vec::new();
+        while waiting.next(&mut Notifier::new(&mut lines, 500)) {}
+        let line: Value = serde_json::from_slice(&lines).unwrap();
+        assert_eq!(line["params"]["seq"], 0);
+        assert_eq!(line["params"]["event"]["text"], "y");
     }
 
-    #[tokio::test]
-    async fn the_arguments_of_a_call_count_too() {
-        let waiting = Waiting::new(Total::default());
-        let arguments = serde_json::json!({ "text": "x".repeat(FULL) });
+    #[test]
+    fn the_arguments_of_a_call_count_too() {
+        let waiting = waiting(&Total::default());
+        let arguments = json!({ "text": "x".repeat(FULL) });
         let call = Event::ToolCallReady {
             id: "a".to_owned(),
             name: "Write".to_owned(),
             input: arguments.as_object().cloned().unwrap_or_default(),
         };
-        waiting.lock().add(1, call);
+        waiting.add(1, call);
         assert!(waiting.is_full());
-        waiting.next().await.unwrap();
+        take(&waiting, &mut Vec::new());
         assert!(!waiting.is_full());
     }
 
-    #[tokio::test]
-    async fn all_streams_together_are_bounded_too() {
+    #[test]
+    fn all_streams_together_are_bounded_too() {
         let total = Total::default();
-        let other = Waiting::new(Arc::clone(&total));
+        let other = waiting(&total);
         total.store(ALL_FULL, Ordering::Relaxed);
-        other.push(1, text(&"x".repeat(SHARE - 1))).await;
+        other.add(1, text(&"x".repeat(SHARE - 1)));
         assert!(!other.is_full());
-        other.lock().add(1, text("xx"));
+        other.add(1, text("xx"));
         assert!(other.is_full());
         total.store(SHARE + 1, Ordering::Relaxed);
         assert!(!other.is_full());
         drop(other);
+        assert_eq!(total.load(Ordering::Relaxed), 0);
+    }
+
+    /// Where nobody reads, and the room of the pipe is full.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_full_stream_waits_for_the_host_and_then_goes_on() {
+        use crate::rpc::{HostPipe, Limits, Peer};
+        use std::{fs::File, io::Read as _, os::fd::OwnedFd, os::unix::net::UnixStream};
+
+        let (ours, mut host) = UnixStream::pair().unwrap();
+        let output = HostPipe::from(File::from(OwnedFd::from(ours)));
+        let (outbound, _incoming) = Peer::start(std::io::empty(), output, Limits::default()).unwrap();
+        let total = Total::default();
+        let stream = EventStream::new(REQUEST.to_owned(), &outbound, Arc::clone(&total));
+        let piece = "x".repeat(LONGEST);
+        let mut sent = 0;
+        loop {
+            sent += 1;
+            if stream.push(1, text(&piece)).now_or_never().is_none() {
+                break;
+            }
+        }
+        assert!(sent * LONGEST >= FULL);
+        let reading = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            host.read_to_end(&mut read).unwrap();
+            read
+        });
+        stream.end(1, text("the end")).await;
+        assert_eq!(total.load(Ordering::Relaxed), 0);
+        drop((outbound, _incoming));
+        // The reading ends with the runtime, which has the writer.
+        let read = tokio::task::spawn_blocking(|| reading.join().unwrap());
+        let read = read.await.unwrap();
+        let texts: usize = read
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+            .map(|line| line["params"]["event"]["text"].as_str().unwrap().len())
+            .sum();
+        assert_eq!(texts, sent * LONGEST + "the end".len());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn nobody_waits_for_a_host_that_is_gone() {
+        use crate::rpc::{HostPipe, Limits, Peer};
+        use std::{fs::File, os::fd::OwnedFd, os::unix::net::UnixStream};
+
+        let (ours, _host) = UnixStream::pair().unwrap();
+        let output = HostPipe::from(File::from(OwnedFd::from(ours)));
+        let (outbound, _incoming) = Peer::start(std::io::empty(), output, Limits::default()).unwrap();
+        let total = Total::default();
+        let stream = EventStream::new(REQUEST.to_owned(), &outbound, Arc::clone(&total));
+        let long = "x".repeat(4 * FULL);
+        // The first is taken by the writer, and then nobody reads.
+        let waits = async {
+            loop {
+                stream.push(1, text(&long)).await;
+                tokio::task::yield_now().await;
+                if outbound.is_gone() {
+                    return;
+                }
+            }
+        };
+        let mut waits = Box::pin(waits);
+        assert!(waits.as_mut().now_or_never().is_none());
+        outbound.give_up();
+        waits.await;
+        stream.end(1, text("the end")).await;
         assert_eq!(total.load(Ordering::Relaxed), 0);
     }
 }

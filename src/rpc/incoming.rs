@@ -23,8 +23,8 @@ use super::line::Line;
 use super::message::{Inbound, parse_id};
 use super::outbound::Outbound;
 use super::queue::Message;
+use super::reader::Lines;
 use super::router::{Call, Router};
-use super::stdio::Lines;
 
 /// From this many bytes on, a line is not handled among the others.
 const LONG_LINE: usize = 256 * 1024;

@@ -209,27 +209,58 @@ fn read_error(raw: &str) -> ErrorReply {
 
 // === our messages ===
 
+#[derive(Serialize)]
+struct NotificationObject<'a, P> {
+    jsonrpc: TwoPointZero,
+    method: &'a str,
+    params: &'a P,
+}
+
 /// A notification to the host.
 pub(super) fn notification(
     method: &str,
     params: &impl Serialize,
     limit: usize,
 ) -> Result<Message, NotSent> {
-    #[derive(Serialize)]
-    struct Notification<'a, P> {
-        jsonrpc: TwoPointZero,
-        method: &'a str,
-        params: &'a P,
-    }
     let jsonrpc = TwoPointZero;
     write(
-        &Notification {
+        &NotificationObject {
             jsonrpc,
             method,
             params,
         },
         limit,
     )
+}
+
+/// A notification to the host, as a line at the end of `lines`. They stay as they are where it
+/// cannot be written.
+pub(super) fn notification_line(
+    lines: &mut Vec<u8>,
+    method: &str,
+    params: &impl Serialize,
+    limit: usize,
+) -> Result<(), NotSent> {
+    let start = lines.len();
+    let jsonrpc = TwoPointZero;
+    let notification = NotificationObject {
+        jsonrpc,
+        method,
+        params,
+    };
+    let written = append(lines, &notification, limit);
+    if written.is_err() {
+        lines.truncate(start);
+        return written;
+    }
+    // As `Message::new` does.
+    for byte in lines.get_mut(start..).unwrap_or_default() {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    lines.push(b'\n');
+    Ok(())
 }
 
 /// A request to the host.
@@ -266,13 +297,23 @@ pub(super) fn cancel(id: u64) -> Message {
 
 /// Serialises at most `limit` bytes, and holds no more than that.
 fn write(message: &impl Serialize, limit: usize) -> Result<Message, NotSent> {
-    struct Bounded {
-        text: Vec<u8>,
-        limit: usize,
+    let mut text = Vec::with_capacity(128);
+    append(&mut text, message, limit)?;
+    // serde_json writes UTF-8 only, so nothing is ever replaced.
+    let text = String::from_utf8(text)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    Ok(Message::new(text.into_boxed_str()))
+}
+
+/// Appends at most `limit` bytes of JSON, with an error perhaps half of it.
+fn append(text: &mut Vec<u8>, message: &impl Serialize, limit: usize) -> Result<(), NotSent> {
+    struct Bounded<'a> {
+        text: &'a mut Vec<u8>,
+        end: usize,
     }
-    impl std::io::Write for Bounded {
+    impl std::io::Write for Bounded<'_> {
         fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
-            if self.text.len() + part.len() > self.limit {
+            if self.text.len() + part.len() > self.end {
                 return Err(std::io::ErrorKind::FileTooLarge.into());
             }
             self.text.extend_from_slice(part);
@@ -282,19 +323,12 @@ fn write(message: &impl Serialize, limit: usize) -> Result<Message, NotSent> {
             Ok(())
         }
     }
-    let mut bounded = Bounded {
-        text: Vec::with_capacity(128),
-        limit,
-    };
-    match serde_json::to_writer(&mut bounded, message) {
-        Ok(()) => {}
-        Err(error) if error.is_io() => return Err(NotSent::TooBig { limit }),
-        Err(error) => return Err(NotSent::NoJson(error)),
+    let end = text.len().saturating_add(limit);
+    match serde_json::to_writer(Bounded { text, end }, message) {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_io() => Err(NotSent::TooBig { limit }),
+        Err(error) => Err(NotSent::NoJson(error)),
     }
-    // serde_json writes UTF-8 only, so nothing is ever replaced.
-    let text = String::from_utf8(bounded.text)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    Ok(Message::new(text.into_boxed_str()))
 }
 
 #[cfg(test)]

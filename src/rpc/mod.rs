@@ -4,13 +4,15 @@
 //! stdin thread ─lines─▶ reader task ─┬ method + id ▶ register token, spawn handler ─ reply ─┐
 //!                                    ├ method      ▶ notification, inline, in order         │
 //!                                    └ id only     ▶ pending-call table                     ▼
-//! handlers ── Outbound::notify / Outbound::call ─────────────────▶ ONE bounded queue ▶ stdout thread
+//! handlers ── Outbound::notify / Outbound::call ──────────────────▶ ONE bounded queue ▶ writer task
+//! streams ◀── Source::next: asked in turn, when the host is ready ────────────────────────┘
 //! ```
 //!
 //! Rules that everything here serves:
 //!
 //! 1. Everything leaves through one queue, so what a handler sent before it returned precedes
-//!    its reply on the wire.
+//!    its reply on the wire. The events of streams wait with their streams, and are told before
+//!    what is in the queue.
 //! 2. The reader awaits neither that queue nor a handler: a handler may be waiting for a reply
 //!    that only the reader can bring. What the reader itself has to say (refusals) is kept apart
 //!    until there is room in the queue; see [`Outbound`].
@@ -28,6 +30,7 @@ mod decode;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod host_pipe;
 mod in_flight;
 mod incoming;
 mod lane;
@@ -35,20 +38,23 @@ mod line;
 mod message;
 mod outbound;
 mod queue;
+mod reader;
 mod router;
-mod stdio;
 #[cfg(test)]
 #[cfg(unix)] // socket pairs
 mod tests;
+mod writer;
 
 pub use decode::Unreadable;
 pub use error::{CallError, ErrorReply, NotSent, code};
+pub use host_pipe::HostPipe;
 pub use incoming::{Drained, End, Incoming};
-pub use lane::{Lane, Turn};
+pub use lane::{Lane, Notifier, Source};
 pub use outbound::Outbound;
 pub use router::{Call, Router};
+pub use writer::HostWriter;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 /// Bounds of a peer. The defaults are the contract's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,22 +89,22 @@ impl Default for Limits {
 pub struct Peer;
 
 impl Peer {
-    /// Starts the two stdio threads on `reader` and `writer`.
+    /// Starts what reads from `reader` and writes to `writer`.
     ///
     /// Must be called inside a tokio runtime. Nothing is dispatched before
-    /// [`Incoming::serve`] runs. The threads are never joined: the one on `reader` ends at
-    /// end of file, the one on `writer` when every [`Outbound`] is dropped or a write fails.
+    /// [`Incoming::serve`] runs. Writing ends when every [`Outbound`] is dropped or a write
+    /// fails. The thread on `reader` is never joined: it ends at end of file.
     ///
     /// # Errors
     /// When the operating system gives no thread.
     pub fn start(
         reader: impl Read + Send + 'static,
-        writer: impl Write + Send + 'static,
+        writer: impl HostWriter,
         limits: Limits,
     ) -> io::Result<(Outbound, Incoming)> {
         let (queue, lines_out) = queue::channel(limits.queue_bytes, limits.queue_lines);
-        stdio::spawn_writer(writer, lines_out)?;
-        let lines_in = stdio::spawn_reader(reader, limits.message_bytes)?;
+        writer::spawn_writer(writer, lines_out, limits.message_bytes)?;
+        let lines_in = reader::spawn_reader(reader, limits.message_bytes)?;
         let outbound = Outbound::start(queue, limits.message_bytes);
         let incoming = Incoming::new(lines_in, outbound.clone(), limits);
         Ok((outbound, incoming))

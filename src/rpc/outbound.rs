@@ -1,19 +1,20 @@
 //! The handle through which everyone talks to the host.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::calls::{Answer, Calls, Pending};
 use super::decode::decode;
 use super::error::{CallError, NotSent, code};
-use super::lane::Lane;
+use super::lane::{Lane, Lanes, Source};
 use super::message;
 use super::queue::{Closed, Message, Queue, Slot};
 
@@ -82,26 +83,16 @@ impl Outbound {
         method: &'static str,
         params: &(impl Serialize + ?Sized),
     ) -> Result<(), NotSent> {
-        self.notify_in_turn(method, params, None).await
-    }
-
-    pub(super) async fn notify_in_turn(
-        &self,
-        method: &'static str,
-        params: &(impl Serialize + ?Sized),
-        turn: Option<OwnedSemaphorePermit>,
-    ) -> Result<(), NotSent> {
         let message = message::notification(method, &params, self.message_bytes)?;
         let slot = self.reserve_slot(message.len()).await;
-        slot.map_err(|Closed| NotSent::Closed)?
-            .fill_in_turn(message, turn);
+        slot.map_err(|Closed| NotSent::Closed)?.fill(message);
         Ok(())
     }
 
     /// A way to the host for one stream among many.
     #[must_use]
-    pub fn lane(&self) -> Lane {
-        Lane::new(self.clone())
+    pub fn lane(&self, source: Arc<dyn Source>) -> Lane {
+        Lane::new(self.clone(), source)
     }
 
     /// Queues a notification that may be lost (logs, status): `false` when it was, because the
@@ -160,6 +151,12 @@ impl Outbound {
         self.gone_token().cancelled()
     }
 
+    /// Whether the host can no longer be written to.
+    #[cfg(test)]
+    pub fn is_gone(&self) -> bool {
+        self.gone_token().is_cancelled()
+    }
+
     /// Tells that the host is gone, where that is known from elsewhere: nothing more is written.
     pub fn give_up(&self) {
         self.queue.give_up();
@@ -212,6 +209,10 @@ impl Outbound {
         let sent = self.refusals.send(Refusal::Flush(done)).await;
         sent.map_err(|_| Closed)?;
         written.await.map_err(|_| Closed)
+    }
+
+    pub(super) fn lanes(&self) -> &Lanes {
+        self.queue.lanes()
     }
 
     pub(super) fn gone_token(&self) -> &CancellationToken {

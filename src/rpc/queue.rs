@@ -7,6 +7,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::lane::Lanes;
+
 /// Opens a queue of at most `bytes` bytes and `lines` messages.
 ///
 /// A message larger than `bytes` is let in alone: it takes the whole budget.
@@ -17,11 +19,13 @@ pub(super) fn channel(bytes: usize, lines: usize) -> (Queue, Outlet) {
         items: sender,
         bytes: Arc::new(Semaphore::new(budget as usize)),
         budget,
+        lanes: Arc::default(),
         gone: CancellationToken::new(),
     };
     let outlet = Outlet {
         items,
         bytes: Arc::clone(&queue.bytes),
+        lanes: Arc::clone(&queue.lanes),
         gone: queue.gone.clone(),
     };
     (queue, outlet)
@@ -36,14 +40,16 @@ pub(super) struct Queue {
     items: mpsc::Sender<Item>,
     bytes: Arc<Semaphore>,
     budget: u32,
+    lanes: Arc<Lanes>,
     gone: CancellationToken,
 }
 
-/// The stdout thread's end. Dropping it tells every sender that the host is gone.
+/// The writer's end. Dropping it tells every sender that the host is gone.
 #[derive(Debug)]
 pub(super) struct Outlet {
     items: mpsc::Receiver<Item>,
     bytes: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
     gone: CancellationToken,
 }
 
@@ -55,14 +61,9 @@ pub(super) struct Slot<'a> {
 }
 
 /// What a message holds until it is written, or lost.
-#[derive(Debug)]
-pub(super) struct Held {
-    _bytes: OwnedSemaphorePermit,
-    /// Its sender's turn, where that has a lane of its own.
-    _turn: Option<OwnedSemaphorePermit>,
-}
+pub(super) type Held = OwnedSemaphorePermit;
 
-/// What the stdout thread receives.
+/// What the writer receives.
 #[derive(Debug)]
 pub(super) enum Item {
     /// To be written.
@@ -160,6 +161,10 @@ impl Queue {
         self.items.send(Item::Flush(done)).await.map_err(|_| Closed)
     }
 
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
     /// Cancelled when the host can no longer be written to.
     pub(super) fn gone(&self) -> &CancellationToken {
         &self.gone
@@ -180,29 +185,32 @@ impl Queue {
 
 impl Slot<'_> {
     pub(super) fn fill(self, message: Message) {
-        self.fill_in_turn(message, None);
-    }
-
-    pub(super) fn fill_in_turn(self, message: Message, turn: Option<OwnedSemaphorePermit>) {
-        let held = Held {
-            _bytes: self.bytes,
-            _turn: turn,
-        };
-        self.permit.send(Item::Message(message, held));
+        self.permit.send(Item::Message(message, self.bytes));
     }
 }
 
 // === impl Outlet ===
 
 impl Outlet {
-    /// Moves up to `limit` items into `batch`, waiting for the first; 0 when every sender is
-    /// gone. Blocks the thread.
-    pub(super) fn take(&mut self, batch: &mut Vec<Item>, limit: usize) -> usize {
-        self.items.blocking_recv_many(batch, limit)
+    /// Waits until there is something to write; `false` when there will never be.
+    pub(super) async fn filled(&mut self, batch: &mut Vec<Item>) -> bool {
+        tokio::select! {
+            () = self.lanes.arrived() => true,
+            taken = self.items.recv_many(batch, 1) => taken > 0,
+        }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+    /// Moves what is there into `batch`, until that has `limit` items.
+    pub(super) fn take(&mut self, batch: &mut Vec<Item>, limit: usize) {
+        while batch.len() < limit
+            && let Ok(item) = self.items.try_recv()
+        {
+            batch.push(item);
+        }
+    }
+
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 }
 

@@ -2,7 +2,9 @@
 //! test which would otherwise hang.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -69,6 +71,7 @@ fn start(limits: Limits) -> (Host, Outbound, Incoming) {
     let (our_stdout, their_stdout) = StdStream::pair().unwrap();
     their_stdin.set_nonblocking(true).unwrap();
     their_stdout.set_nonblocking(true).unwrap();
+    let our_stdout = HostPipe::from(File::from(OwnedFd::from(our_stdout)));
     let (outbound, incoming) = Peer::start(our_stdin, our_stdout, limits).unwrap();
     let host = Host {
         stdin: UnixStream::from_std(their_stdin).unwrap(),
@@ -743,6 +746,12 @@ impl Write for Gate {
     }
 }
 
+impl HostWriter for Gate {
+    fn try_write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_writer_bounds_the_queue_and_loses_nothing() {
     let gate = Gate::default();
@@ -793,53 +802,116 @@ async fn a_blocked_writer_bounds_the_queue_and_loses_nothing() {
     assert!(numbers.into_iter().eq(0..20_000));
 }
 
-/// Sends one of a lane's messages, longer than the writer's buffer.
-async fn flood(turn: Turn<'_>) {
-    let long = json!({"padding": "x".repeat(100_000)});
-    turn.notify("flood", &long).await.unwrap();
+/// Has so many messages of one kind to tell.
+struct Talker {
+    method: &'static str,
+    padding: String,
+    left: AtomicUsize,
 }
 
-/// A lane that has as much in the queue as it may.
-async fn full_lane(outbound: &Outbound) -> Lane {
-    let lane = outbound.lane();
-    for _ in 0..2 {
-        flood(lane.turn().await.unwrap()).await;
+impl Talker {
+    fn new(method: &'static str, length: usize, count: usize) -> Arc<Self> {
+        let padding = "x".repeat(length);
+        let left = AtomicUsize::new(count);
+        Arc::new(Self {
+            method,
+            padding,
+            left,
+        })
     }
-    lane
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_lane_only_two_messages_are_ahead_of_everybody_else_s() {
+impl Source for Talker {
+    fn next(&self, to: &mut Notifier<'_>) -> bool {
+        to.notify(self.method, &json!({"padding": self.padding}))
+            .unwrap();
+        self.left.fetch_sub(1, Ordering::Relaxed) > 1
+    }
+}
+
+fn methods(written: Vec<u8>) -> Vec<String> {
+    let text = String::from_utf8(written).unwrap();
+    let method = |line| serde_json::from_str::<Value>(line).unwrap()["method"].take();
+    text.lines()
+        .map(|line| method(line).as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// On one thread, so that the writer has its turn when the test waits.
+#[tokio::test]
+async fn sources_take_turns_and_come_before_what_is_queued() {
     let gate = Gate::default();
     let (stdin, _host_stdin) = StdStream::pair().unwrap();
     let (outbound, _incoming) = Peer::start(stdin, gate.clone(), Limits::default()).unwrap();
-    let lane = full_lane(&outbound).await;
-    let mut third = Box::pin(lane.turn());
-    assert!(third.as_mut().now_or_never().is_none());
-    let neighbour = outbound.lane();
-    let turn = neighbour.turn().await.unwrap();
-    turn.notify("token", &json!({})).await.unwrap();
-
+    let flood = outbound.lane(Talker::new("flood", 100_000, 3));
+    let token = outbound.lane(Talker::new("token", 1, 1));
+    outbound.notify("reply", &json!({})).await.unwrap();
+    for lane in [&flood, &token, &flood] {
+        lane.ready().unwrap();
+    }
     gate.open();
-    flood(third.await.unwrap()).await;
     outbound.flush().await.unwrap();
-    let written = String::from_utf8(gate.written()).unwrap();
-    let methods = written
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["method"].clone());
-    assert!(methods.eq(["flood", "flood", "token", "flood"]));
+    while methods(gate.written()).len() < 5 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        methods(gate.written()),
+        ["flood", "token", "reply", "flood", "flood"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_turn_learns_that_the_host_is_gone() {
+async fn a_lane_to_a_host_that_is_gone_says_so() {
     let (stdin, _host_stdin) = StdStream::pair().unwrap();
     let (outbound, _incoming) = Peer::start(stdin, Gate::default(), Limits::default()).unwrap();
-    let lane = full_lane(&outbound).await;
-    let mut third = Box::pin(lane.turn());
-    assert!(third.as_mut().now_or_never().is_none());
+    let lane = outbound.lane(Talker::new("flood", 100_000, 100));
+    lane.ready().unwrap();
+    let mut gone = Box::pin(lane.gone());
+    assert!(gone.as_mut().now_or_never().is_none());
     // The writer hangs for good.
     outbound.give_up();
-    assert!(matches!(third.await, Err(NotSent::Closed)));
+    gone.await;
+    assert!(matches!(lane.ready(), Err(NotSent::Closed)));
+}
+
+/// What is written at once, and what has to wait for the host, are one text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_reads_now_and_then_gets_everything_in_order() {
+    for is_socket in [true, false] {
+        let (stdin, _host_stdin) = StdStream::pair().unwrap();
+        let (mut host, output): (Box<dyn io::Read + Send>, HostPipe) = if is_socket {
+            let (ours, theirs) = StdStream::pair().unwrap();
+            (Box::new(theirs), File::from(OwnedFd::from(ours)).into())
+        } else {
+            let (theirs, ours) = io::pipe().unwrap();
+            (Box::new(theirs), ours.into())
+        };
+        let (outbound, incoming) = Peer::start(stdin, output, Limits::default()).unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            let mut piece = vec![0; 7001];
+            while let Ok(n @ 1..) = host.read(&mut piece) {
+                read.extend_from_slice(&piece[..n]);
+            }
+            read
+        });
+        for n in 0..3000 {
+            let params = json!({"n": n, "padding": "x".repeat(n % 50 * 20)});
+            outbound.notify("n", &params).await.unwrap();
+        }
+        outbound
+            .notify("n", &json!({"n": 3000, "padding": "x".repeat(5 << 20)}))
+            .await
+            .unwrap();
+        outbound.flush().await.unwrap();
+        drop((outbound, incoming));
+        let read = tokio::task::spawn_blocking(|| reading.join().unwrap());
+        let text = String::from_utf8(read.await.unwrap()).unwrap();
+        let numbers = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["params"]["n"].as_u64());
+        assert!(numbers.eq((0..=3000).map(Some)), "{is_socket}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

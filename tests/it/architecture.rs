@@ -197,11 +197,11 @@ fn only_main_names_stderr_and_ends_the_process() {
 #[test]
 fn only_the_stdio_thread_names_stdin_and_stdout() {
     forbid(
-        "stdin or stdout outside rpc/stdio.rs and main.rs",
+        "stdin or stdout outside rpc/reader.rs and main.rs",
         &["stdout()", "stdin()", "println!", "print!("],
         // The last one is a test.
         |source| {
-            ["rpc/stdio.rs", "main.rs", "ssh/child.rs", "fuzz_inputs.rs"]
+            ["rpc/reader.rs", "main.rs", "ssh/child.rs", "fuzz_inputs.rs"]
                 .iter()
                 .any(|path| source.is(path))
         },

@@ -58,7 +58,7 @@ pub(in crate::daemon) async fn stream(
     let (job, prompt) = Box::pin(Job::prepare(&daemon, params, call)).await?;
     let events = EventStream::new(
         job.request_id.clone(),
-        daemon.outbound.clone(),
+        &daemon.outbound,
         Arc::clone(&job.workspace.waiting_events),
     );
     job.run(prompt, Some(events)).await

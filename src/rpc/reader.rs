@@ -1,9 +1,9 @@
-//! The two threads that do the blocking reads and writes.
+//! The thread that reads from the host.
 //!
-//! Threads and not tokio's stdin: its parked read cannot be cancelled, and dropping the runtime
+//! A thread and not tokio's stdin: its parked read cannot be cancelled, and dropping the runtime
 //! would wait for it until the host closes the pipe.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::thread;
 
@@ -11,12 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::line::{Line, LineReader};
-use super::queue::{Item, Outlet};
 
-/// Messages that one wake of the writer takes from the queue.
-const BATCH: usize = 256;
-/// Write buffer. Longer messages are written directly.
-const WRITE_BUFFER: usize = 64 << 10;
 /// Lines read ahead of the reader task.
 const READ_AHEAD_LINES: usize = 256;
 
@@ -88,48 +83,4 @@ pub(super) fn spawn_reader(reader: impl Read + Send + 'static, limit: usize) -> 
             }
         })?;
     Ok(lines)
-}
-
-/// Writes what comes out of the queue until every sender is gone or a write fails.
-///
-/// Any failed write (the host's end is closed, mostly) means that the host is gone: the outlet
-/// is dropped, and with it everything that still waits.
-pub(super) fn spawn_writer(
-    writer: impl Write + Send + 'static,
-    mut outlet: Outlet,
-) -> io::Result<()> {
-    thread::Builder::new()
-        .name("rpc-stdout".into())
-        .spawn(move || {
-            let mut writer = BufWriter::with_capacity(WRITE_BUFFER, writer);
-            if let Err(error) = write_all(&mut writer, &mut outlet) {
-                tracing::debug!(%error, "the host is gone: it cannot be written to");
-            }
-            // Dropped without the flush that `BufWriter` would try again.
-            drop(writer.into_parts());
-        })?;
-    Ok(())
-}
-
-fn write_all(writer: &mut impl Write, outlet: &mut Outlet) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(BATCH);
-    while outlet.take(&mut batch, BATCH) > 0 {
-        for item in batch.drain(..) {
-            match item {
-                Item::Message(message, _held) => {
-                    writer.write_all(message.as_bytes())?;
-                    writer.write_all(b"\n")?;
-                }
-                Item::Flush(done) => {
-                    writer.flush()?;
-                    // Whoever asked may have given up.
-                    let _ = done.send(());
-                }
-            }
-        }
-        if outlet.is_empty() {
-            writer.flush()?;
-        }
-    }
-    writer.flush()
 }
