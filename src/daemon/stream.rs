@@ -339,7 +339,8 @@ mod tests {
 
         let (ours, mut host) = UnixStream::pair().unwrap();
         let output = HostPipe::from(File::from(OwnedFd::from(ours)));
-        let (outbound, _incoming) = Peer::start(std::io::empty(), output, Limits::default()).unwrap();
+        let (outbound, _incoming) =
+            Peer::start(std::io::empty(), output, Limits::default()).unwrap();
         let total = Total::default();
         let stream = EventStream::new(REQUEST.to_owned(), &outbound, Arc::clone(&total));
         let piece = "x".repeat(LONGEST);
@@ -378,7 +379,8 @@ mod tests {
 
         let (ours, _host) = UnixStream::pair().unwrap();
         let output = HostPipe::from(File::from(OwnedFd::from(ours)));
-        let (outbound, _incoming) = Peer::start(std::io::empty(), output, Limits::default()).unwrap();
+        let (outbound, _incoming) =
+            Peer::start(std::io::empty(), output, Limits::default()).unwrap();
         let total = Total::default();
         let stream = EventStream::new(REQUEST.to_owned(), &outbound, Arc::clone(&total));
         let long = "x".repeat(4 * FULL);

@@ -94,6 +94,10 @@ pub struct HistoryEntry {
     /// The answer was cut short here: its connection broke, or somebody cancelled it.
     #[serde(skip_serializing_if = "is_false")]
     pub partial: bool,
+    /// Only in news: the host sent it, and it is long, so its content is left out;
+    /// `get-conversation` has it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub content_omitted: bool,
 }
 
 /// Result of `remote-llm/delete-conversation`.

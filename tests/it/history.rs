@@ -44,6 +44,37 @@ async fn a_conversation_goes_on_after_a_restart_byte_for_byte() {
     daemon.shut_down().await;
 }
 
+/// It would be read twice, and in megabytes that takes as long as to send it.
+#[tokio::test(flavor = "multi_thread")]
+async fn news_leave_out_what_the_host_sent_if_it_is_long() {
+    let bed = Bed::start().await;
+    let daemon = bed.configured().await;
+    let long = "x".repeat(100_000);
+    for (id, question) in [("p1", "Short."), ("p2", &long)] {
+        let params = with(prompt(id, question), &json!({"conversationId": "c"}));
+        daemon.ok("remote-llm/stream-prompt", params).await;
+        // They come before the reply.
+        let news = daemon.read(|traffic| {
+            let method = "remote-llm/conversation-updated";
+            let mut told = traffic.notifications.iter().rev();
+            told.find(|told| told["method"] == method).cloned().unwrap()
+        });
+        let [asked, answered] = [0, 1].map(|n| &news["params"]["messages"][n]);
+        let omitted = question.len() > 1000;
+        assert_eq!(
+            asked["contentOmitted"].as_bool().unwrap_or_default(),
+            omitted
+        );
+        assert_eq!(asked["content"].as_array().unwrap().is_empty(), omitted);
+        assert_eq!(answered["contentOmitted"], Value::Null);
+        assert!(!answered["content"].as_array().unwrap().is_empty());
+    }
+    let kept = conversation(&daemon, "c").await;
+    assert_eq!(kept["messages"][2]["content"][0]["text"], long);
+    assert_eq!(kept["messages"][2]["contentOmitted"], Value::Null);
+    daemon.shut_down().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_answer_is_kept_and_marked_as_such() {
     let bed = Bed::start().await;

@@ -1,13 +1,14 @@
 //! Conversations.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{slice, sync::Arc, time::SystemTime};
 
 use crate::{
     conversation::{Entry, Origin, Summary},
+    llm,
     protocol::{
-        ConversationSummary, ConversationView, DeleteConversationParams, DeleteConversationResult,
-        Empty, ErrorCode, ErrorObject, GetConversationParams, HistoryEntry,
-        ListConversationsResult,
+        self, ConversationSummary, ConversationView, DeleteConversationParams,
+        DeleteConversationResult, Empty, ErrorCode, ErrorObject, GetConversationParams,
+        HistoryEntry, ListConversationsResult,
     },
     rpc::Call,
 };
@@ -81,16 +82,41 @@ pub(in crate::daemon) async fn delete(
     })
 }
 
+/// A message of the host's own is told in news if it has at most so many bytes. A prompt can have
+/// megabytes, and what takes the host long to read again keeps the answer waiting.
+const NEWS_BYTES: usize = 64 * 1024;
+
 /// One message of the history, for the host.
-pub(in crate::daemon) fn history_entry(entry: &Entry) -> HistoryEntry {
+fn history_entry(entry: &Entry) -> HistoryEntry {
+    let message = wire::message::write(&entry.message);
+    around(entry, message, false)
+}
+
+/// One message that the history has just got, for the host.
+pub(in crate::daemon) fn news(entry: &Entry) -> HistoryEntry {
+    let said = &entry.message;
+    let is_known = said.role != llm::Role::Assistant
+        && wire::message::text_bytes(slice::from_ref(said)) > NEWS_BYTES;
+    let message = wire::message::write(&llm::Message {
+        role: said.role,
+        content: match is_known {
+            true => Vec::new(),
+            false => said.content.clone(),
+        },
+    });
+    around(entry, message, is_known)
+}
+
+fn around(entry: &Entry, message: protocol::Message, content_omitted: bool) -> HistoryEntry {
     let (model, config_id) = parts(entry.origin.clone());
     HistoryEntry {
-        message: wire::message::write(&entry.message),
+        message,
         timestamp: time(entry.timestamp),
         usage: entry.usage.as_ref().map(wire::prompt::usage),
         model,
         config_id,
         partial: entry.partial,
+        content_omitted,
     }
 }
 

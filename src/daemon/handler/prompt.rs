@@ -38,7 +38,7 @@ use super::{
         wire::{self, message::text_bytes},
         workspace::Workspace,
     },
-    history::history_entry,
+    history::news,
 };
 
 pub(in crate::daemon) async fn submit(
@@ -310,11 +310,7 @@ impl Job {
         let params = ConversationUpdatedParams {
             conversation_id: id.clone(),
             completes_partial: self.unfinished.is_some(),
-            messages: recorded
-                .entries
-                .iter()
-                .map(|entry| history_entry(entry))
-                .collect(),
+            messages: recorded.entries.iter().map(|entry| news(entry)).collect(),
         };
         // A host that is gone has no use for it.
         let _ = outbound.notify(ConversationUpdated::METHOD, &params).await;
