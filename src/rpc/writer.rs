@@ -3,18 +3,22 @@
 //! It writes what the host's end takes at once, all that is there in one piece. Where nobody
 //! reads, a thread of its own waits, and with it only what is to be written.
 
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::sync::mpsc;
+use std::task::Poll;
 use std::thread;
 
 use tokio::sync::oneshot;
-use tokio::task::yield_now;
 
 use super::lane::Notifier;
 use super::queue::{Held, Item, Outlet};
 
 /// Messages of the queue that one round of the writer takes.
 const BATCH: usize = 256;
+
+/// How often the others have their turn before a write, if each time there are more of them.
+const ROUNDS: usize = 8;
 
 /// Written as soon as there is so much. One long line makes it longer.
 const FULL: usize = 64 << 10;
@@ -59,7 +63,15 @@ async fn write_all(
     let mut batch = Vec::with_capacity(BATCH);
     while outlet.filled(&mut batch).await {
         // Whoever can run now may have something to say, too: one write for all of them.
-        yield_now().await;
+        let mut sources = 0;
+        for _ in 0..ROUNDS {
+            behind_those_in_line().await;
+            let more = outlet.lanes().len();
+            if more <= sources {
+                break;
+            }
+            sources = more;
+        }
         for _ in 0..outlet.lanes().len() {
             let mut lines = Notifier::new(&mut output.lines, message_bytes);
             outlet.lanes().take(&mut lines);
@@ -84,6 +96,20 @@ async fn write_all(
         output.write().await?;
     }
     Ok(())
+}
+
+/// Lets the tasks run that are ready now. tokio's `yield_now` would wait for those, too, that become
+/// ready meanwhile: behind a flood, for many.
+async fn behind_those_in_line() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// What is to be written, and where.
