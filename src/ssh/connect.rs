@@ -293,7 +293,7 @@ impl Attempt<'_> {
         let link = Link::new(self.place.clone(), budget);
         // Until the session stands, russh's task must not outlive this attempt.
         let abandon = link.cut.clone().drop_guard();
-        let (egress, gate) = Egress::new(stream, link.cut.clone());
+        let (egress, gate) = Egress::new(stream, link.cut.clone(), link.backlog.clone());
         let in_session =
             async {
                 let mut handle = self.handshake(egress, &gate, &link).await?;

@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
+use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::backlog::Backlog;
 
 /// Channel data waits while this much is queued.
 const GATE: usize = 128 * 1024;
@@ -35,6 +38,9 @@ pub(super) struct Egress<S> {
     shared: Arc<Shared>,
     cut: CancellationToken,
     when_cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    backlog: Arc<Backlog>,
+    /// While the backlog wants it.
+    rest: Option<Pin<Box<Sleep>>>,
 }
 
 /// Where writers of channel data wait. Clones are the same gate.
@@ -69,7 +75,7 @@ struct State {
 impl<S: AsyncRead + AsyncWrite + Send + 'static> Egress<S> {
     /// Wraps a stream. Cancelling `cut` ends it at once, both ways; it is
     /// cancelled from here when writing fails.
-    pub(super) fn new(stream: S, cut: CancellationToken) -> (Self, Gate) {
+    pub(super) fn new(stream: S, cut: CancellationToken, backlog: Arc<Backlog>) -> (Self, Gate) {
         let (reading, writing) = tokio::io::split(stream);
         let shared = Arc::new(Shared::default());
         tokio::spawn(drain(writing, shared.clone(), cut.clone()));
@@ -79,6 +85,8 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> Egress<S> {
             shared,
             when_cut: Box::pin(cut.clone().cancelled_owned()),
             cut,
+            backlog,
+            rest: None,
         };
         (egress, gate)
     }
@@ -215,6 +223,16 @@ impl<S: AsyncRead + AsyncWrite> AsyncRead for Egress<S> {
         if this.when_cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
+        while let Some(until) = this.backlog.rest(cx) {
+            let rest = this
+                .rest
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if rest.deadline() != until {
+                rest.as_mut().reset(until);
+            }
+            ready!(rest.as_mut().poll(cx));
+        }
+        this.rest = None;
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.reading).poll_read(cx, buf))?;
         let mut state = this.shared.lock();
@@ -282,12 +300,33 @@ impl<S> Drop for Egress<S> {
 mod tests {
     use super::*;
     use futures_util::FutureExt as _;
-    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+
+    fn new(near: DuplexStream, cut: CancellationToken) -> (Egress<DuplexStream>, Gate) {
+        Egress::new(near, cut, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_a_stream_is_behind_and_its_reader_works() {
+        let (near, mut far) = duplex(64);
+        let backlog = Arc::<Backlog>::default();
+        let (mut egress, _gate) = Egress::new(near, CancellationToken::new(), backlog.clone());
+        far.write_all(b"abc").await.unwrap();
+        backlog.begin();
+        let mut reading = Box::pin(egress.read_u8());
+        assert!(reading.as_mut().now_or_never().is_none());
+        backlog.end();
+        assert_eq!(reading.await.unwrap(), b'a');
+        backlog.begin();
+        // Its reader does nothing: the others have waited long enough.
+        assert_eq!(egress.read_u8().await.unwrap(), b'b');
+        assert_eq!(egress.read_u8().await.unwrap(), b'c');
+    }
 
     #[tokio::test]
     async fn a_write_is_taken_at_once_and_leaves_in_order() {
         let (near, mut far) = duplex(16);
-        let (mut egress, gate) = Egress::new(near, CancellationToken::new());
+        let (mut egress, gate) = new(near, CancellationToken::new());
         let sent: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
         // The other side does not read, and still nothing waits.
         for chunk in sent.chunks(1000) {
@@ -303,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn the_gate_is_shut_while_much_is_queued() {
         let (near, mut far) = duplex(1024);
-        let (mut egress, gate) = Egress::new(near, CancellationToken::new());
+        let (mut egress, gate) = new(near, CancellationToken::new());
         egress.write_all(&vec![1; GATE - 1]).await.unwrap();
         assert!(gate.pass().now_or_never().is_some());
         egress.write_all(&vec![1; GATE]).await.unwrap();
@@ -323,7 +362,7 @@ mod tests {
     async fn a_socket_error_ends_both_directions_and_opens_the_gate() {
         let (near, far) = duplex(64);
         let cut = CancellationToken::new();
-        let (mut egress, gate) = Egress::new(near, cut.clone());
+        let (mut egress, gate) = new(near, cut.clone());
         egress.write_all(&vec![1; 2 * GATE]).await.unwrap();
         assert!(gate.pass().now_or_never().is_none());
         drop(far);
@@ -337,7 +376,7 @@ mod tests {
     async fn a_cut_wakes_a_blocked_reader() {
         let (near, _far) = duplex(64);
         let cut = CancellationToken::new();
-        let (mut egress, _gate) = Egress::new(near, cut.clone());
+        let (mut egress, _gate) = new(near, cut.clone());
         let reading = tokio::spawn(async move { egress.read_u8().await });
         cut.cancel();
         let error = reading.await.unwrap().unwrap_err();
@@ -347,7 +386,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_words_are_kept_for_the_error_message() {
         let (near, mut far) = duplex(1024);
-        let (mut egress, gate) = Egress::new(near, CancellationToken::new());
+        let (mut egress, gate) = new(near, CancellationToken::new());
         far.write_all(&[b'h'; 600]).await.unwrap();
         let mut buffer = [0; 600];
         egress.read_exact(&mut buffer).await.unwrap();

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::backlog::Backlog;
 use super::channel_io::Budget;
 use super::confided::Confided;
 use super::error::{Cause, Error, HostKeyInfo, Place};
@@ -28,6 +29,7 @@ pub(super) struct Link {
     /// The tasks of its channels.
     pub(super) tasks: TaskTracker,
     pub(super) budget: Arc<Budget>,
+    pub(super) backlog: Arc<Backlog>,
     pub(super) activity: watch::Sender<Activity>,
     pub(super) host_key: OnceLock<HostKeyInfo>,
     /// What the server said last about a channel that it did not open.
@@ -64,6 +66,7 @@ impl Link {
             over: CancellationToken::new(),
             tasks: TaskTracker::new(),
             budget,
+            backlog: Arc::default(),
             activity: watch::Sender::new(Activity {
                 streams: 0,
                 last: begun,

@@ -15,6 +15,7 @@
 
 mod algorithms;
 mod auth;
+mod backlog;
 mod channel_io;
 mod child;
 mod clock;

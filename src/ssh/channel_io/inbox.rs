@@ -10,10 +10,11 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::ReadBuf;
 use tokio_util::sync::CancellationToken;
 
+use crate::ssh::backlog::{Backlog, MUCH, SLACK};
 use crate::ssh::error::{Lost, SlowConsumer};
 
-/// A stream that holds more is given up. The server is not slowed down before:
-/// russh has granted it more as soon as the bytes arrived.
+/// A stream that holds more is given up. Its server is slowed down before only while its reader
+/// works (`backlog`): russh grants it more as soon as the bytes have arrived.
 const STREAM_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Over all streams of the process, so that it stays below 64 MiB as a whole.
@@ -28,6 +29,7 @@ const SMALL: usize = 4 * 1024;
 pub(super) struct Inbox {
     state: Mutex<State>,
     budget: Arc<Budget>,
+    backlog: Arc<Backlog>,
     /// Cancelled when the stream is given up: the pump then closes the channel.
     given_up: CancellationToken,
 }
@@ -38,6 +40,8 @@ struct State {
     /// Small messages behind `chunks`.
     tail: BytesMut,
     len: usize,
+    /// It counts in the backlog.
+    behind: bool,
     end: Option<End>,
     reader: Option<Waker>,
 }
@@ -62,10 +66,15 @@ impl End {
 }
 
 impl Inbox {
-    pub(super) fn new(budget: Arc<Budget>, given_up: CancellationToken) -> Arc<Self> {
+    pub(super) fn new(
+        budget: Arc<Budget>,
+        backlog: Arc<Backlog>,
+        given_up: CancellationToken,
+    ) -> Arc<Self> {
         let inbox = Arc::new(Self {
             state: Mutex::default(),
             budget,
+            backlog,
             given_up,
         });
         inbox.budget.register(&inbox);
@@ -88,6 +97,10 @@ impl Inbox {
         } else {
             state.seal_tail();
             state.chunks.push_back(data);
+        }
+        if state.len > MUCH && !state.behind {
+            state.behind = true;
+            self.backlog.begin();
         }
         if state.len > STREAM_LIMIT {
             self.give_up(&mut state);
@@ -151,20 +164,37 @@ impl Inbox {
             taken += n;
         }
         state.len -= taken;
+        if state.behind {
+            if state.len > MUCH - SLACK {
+                self.backlog.read();
+            } else {
+                state.behind = false;
+                self.backlog.end();
+            }
+        }
         drop(state);
         self.budget.subtract(taken);
         Poll::Ready(Ok(()))
     }
 
     fn give_up(&self, state: &mut State) {
-        let buffered = state.discard();
-        self.budget.subtract(buffered);
+        let buffered = self.discard(state);
         // Even after a clean end: what was to be read is gone.
         state.end = Some(End::Slow(SlowConsumer { buffered }));
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
         self.given_up.cancel();
+    }
+
+    /// Returns how much there was.
+    fn discard(&self, state: &mut State) -> usize {
+        let buffered = state.discard();
+        self.budget.subtract(buffered);
+        if std::mem::take(&mut state.behind) {
+            self.backlog.end();
+        }
+        buffered
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -188,8 +218,7 @@ impl State {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        let left = self.lock().discard();
-        self.budget.subtract(left);
+        self.discard(&mut self.lock());
     }
 }
 
@@ -260,7 +289,7 @@ mod tests {
     use std::future::poll_fn;
 
     fn inbox(budget: &Arc<Budget>) -> Arc<Inbox> {
-        Inbox::new(budget.clone(), CancellationToken::new())
+        Inbox::new(budget.clone(), Arc::default(), CancellationToken::new())
     }
 
     async fn read(inbox: &Inbox, size: usize) -> io::Result<Vec<u8>> {

@@ -33,7 +33,7 @@ impl Pump {
     pub(in crate::ssh) fn start(channel: Channel<Msg>, link: &Arc<Link>, gate: Gate) -> Self {
         let stop = CancellationToken::new();
         let closed = CancellationToken::new();
-        let inbox = Inbox::new(link.budget.clone(), stop.clone());
+        let inbox = Inbox::new(link.budget.clone(), link.backlog.clone(), stop.clone());
         let outbox = Arc::new(Outbox::default());
         let (reading, writing) = channel.split();
         let pump = Self {

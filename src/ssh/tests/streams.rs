@@ -184,6 +184,21 @@ async fn an_unread_stream_is_given_up_without_harming_its_neighbour() {
     assert!(session.latency().await.is_ok());
 }
 
+/// Four times what a stream may hold, from a server that is much faster than the reader.
+#[tokio::test]
+async fn a_reader_that_works_gets_everything_however_slow_it_is() {
+    let (_fixture, _server, session) = session_with(OnChannel::Flood(32 * 1024)).await;
+    let mut stream = session.open(somewhere()).await.unwrap();
+    let mut space = vec![0; 64 * 1024];
+    for _ in 0..512 {
+        soon(stream.read_exact(&mut space)).await.unwrap();
+        // What a piece means takes longer than to send it.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(stream);
+    assert!(session.latency().await.is_ok());
+}
+
 #[tokio::test]
 async fn refusals_name_the_destination_and_the_reason() {
     for (refusal, transient) in [
