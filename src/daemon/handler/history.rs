@@ -97,14 +97,14 @@ pub(in crate::daemon) fn news(entry: &Entry) -> HistoryEntry {
     let said = &entry.message;
     let is_known = said.role != llm::Role::Assistant
         && wire::message::text_bytes(slice::from_ref(said)) > NEWS_BYTES;
-    let message = wire::message::write(&llm::Message {
+    if !is_known {
+        return history_entry(entry);
+    }
+    let without = llm::Message {
         role: said.role,
-        content: match is_known {
-            true => Vec::new(),
-            false => said.content.clone(),
-        },
-    });
-    around(entry, message, is_known)
+        content: Vec::new(),
+    };
+    around(entry, wire::message::write(&without), true)
 }
 
 fn around(entry: &Entry, message: protocol::Message, content_omitted: bool) -> HistoryEntry {
